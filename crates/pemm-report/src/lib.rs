@@ -1,0 +1,8 @@
+//! Pictures and pages made from what a run left on disk. Nothing here knows the tensor engine,
+//! trains, or prints; what is drawn is what the run stored.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`chart`] | small charts as SVG, light and dark from one source, each with its numbers |
+
+pub mod chart;
