@@ -12,6 +12,7 @@
 //! | [`number`] | numbers in JSON that survive when they are not finite |
 //! | [`folder`] | a run folder: its layout, and how it is read |
 //! | [`claim`] | who may write to a run folder |
+//! | [`outputs`] | `outputs.safetensors`: what the trained model says of every sample |
 //! | [`log`] | `log.jsonl`: one line per epoch, repaired and cut back on continuing |
 //! | [`mod@column`] | what a column of a table stands for |
 //! | [`comparable`] | which runs may be averaged and compared |
@@ -35,6 +36,7 @@ pub mod folder;
 pub mod identity;
 pub mod log;
 pub mod number;
+pub mod outputs;
 pub mod record;
 pub mod table;
 pub mod table_text;
@@ -49,5 +51,6 @@ pub use epoch::{CenterStats, EpochRecord, Scored};
 pub use error::{Result, RunError};
 pub use folder::RunFolder;
 pub use log::Log;
+pub use outputs::Outputs;
 pub use record::{DataRecord, ModelRecord, NoiseRecord, Record, Status};
 pub use table::{Judge, Table};

@@ -25,6 +25,7 @@ pub mod loss;
 pub mod model;
 pub mod objective;
 pub mod optim;
+pub mod outputs;
 pub mod plan;
 pub mod reconstruction;
 mod records;

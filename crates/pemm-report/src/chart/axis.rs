@@ -7,7 +7,7 @@ pub struct Axis {
     low: Option<f64>,
     high: Option<f64>,
     is_log: bool,
-    whole: bool,
+    pub(crate) whole: bool,
 }
 
 impl Axis {

@@ -41,7 +41,9 @@ impl Frame {
         let widest = y_ticks.iter().map(|(_, label)| text_width(label, SMALL)).fold(0.0, f64::max);
         let left = 26.0 + widest;
         let right = WIDTH - RIGHT;
-        let x_scale = x.scale(x_values.iter().copied(), left, right);
+        // Epochs begin and end at a tick; their marks need room beside it.
+        let inset = if x.whole { 7.0 } else { 0.0 };
+        let x_scale = x.scale(x_values.iter().copied(), left + inset, right - inset);
         for (value, label) in y_ticks {
             let at = y_scale.place(value);
             svg.line((left, at), (right, at), Color::Grid, 1.0, "");
