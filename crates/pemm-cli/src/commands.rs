@@ -6,6 +6,7 @@ pub(crate) mod evaluate;
 pub(crate) mod explain;
 pub(crate) mod noise;
 pub(crate) mod predict;
+pub(crate) mod report;
 pub(crate) mod table;
 pub(crate) mod train;
 

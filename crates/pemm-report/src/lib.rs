@@ -4,5 +4,26 @@
 //! | module | idea |
 //! |---|---|
 //! | [`chart`] | small charts as SVG, light and dark from one source, each with its numbers |
+//! | [`mod@embedding`] | feature vectors in a plane, by t-SNE |
+//! | [`mod@layout`] | class centers in a plane, by multidimensional scaling |
+//! | [`mod@calibration`] | confidence against accuracy |
+//! | [`noise`] | the noise that was drawn, and the one that the outputs imply |
+//! | [`report`] | sections of text, figures, tables and sample images |
+//! | [`run`] | the report on one run |
+//! | [`page`] | a report as one HTML page |
+//! | [`error`] | the one error type |
 
+pub mod calibration;
 pub mod chart;
+pub mod embedding;
+pub mod error;
+pub mod layout;
+pub mod noise;
+pub mod page;
+pub mod report;
+pub mod run;
+#[cfg(test)]
+mod testing;
+
+pub use error::{ReportError, Result};
+pub use report::Report;
