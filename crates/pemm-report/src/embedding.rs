@@ -1,13 +1,14 @@
 //! A plane map of feature vectors by t-SNE (van der Maaten and Hinton 2008), with the same bits on
 //! every run.
 //!
-//! The way: principal components (at most 50), exact neighbours among them, FIt-SNE from the first
-//! two components. The library draws random numbers only where no start is given, and its sums
-//! depend on threads, so it gets a start and one thread.
+//! The way: principal components (at most 50), exact neighbours among them, Barnes–Hut t-SNE from
+//! the first two components. The library draws random numbers only where no start is given, and its
+//! sums depend on threads, so it gets a start and one thread.
 
 use bhtsne::{Neighbor, tSNE};
-use nalgebra::{DMatrix, SymmetricEigen};
 use rayon::prelude::*;
+
+use crate::eigen::Symmetric;
 
 /// Points of one map; beyond, a part of the samples is taken.
 pub const MAX_POINTS: usize = 10_000;
@@ -15,6 +16,8 @@ pub const MAX_POINTS: usize = 10_000;
 const COMPONENTS: usize = 50;
 /// Effective number of neighbours of a point.
 const PERPLEXITY: f32 = 30.0;
+/// How far away a group of points must be to act as one; the usual value.
+const THETA: f32 = 0.5;
 /// Steps of the optimisation.
 const ROUNDS: usize = 750;
 /// Fewer points are shown by their principal components.
@@ -36,13 +39,14 @@ pub fn embed(
     num_features: usize,
     on_round: &mut (dyn FnMut(usize, usize) + Send),
 ) -> Vec<[f64; 2]> {
-    let Some(components) = principal_components(features, num_features, COMPONENTS) else {
+    if features.is_empty() || num_features == 0 {
         return Vec::new();
-    };
-    let num_points = components.nrows();
+    }
+    let components = principal_components(features, num_features);
+    let num_points = components.len();
     let start = start(&components);
     if num_points < MIN_POINTS {
-        return start.chunks_exact(2).map(|row| [row[0].into(), row[1].into()]).collect();
+        return places(&start);
     }
     let perplexity = PERPLEXITY.min((num_points - 1) as f32 / 3.0 - 0.5);
     let num_neighbors = ((3.0 * perplexity) as usize).clamp(1, num_points - 1);
@@ -58,91 +62,79 @@ pub fn embed(
             round += 1;
             on_round(round, ROUNDS);
         });
-        tsne.fit_sne_with_neighbors(&neighbors);
+        tsne.barnes_hut_with_neighbors(THETA, &neighbors);
         tsne.embedding()
     });
-    let is_finite = map.iter().all(|value| value.is_finite());
-    let map = if is_finite { map } else { start };
+    places(if map.iter().all(|value| value.is_finite()) { &map } else { &start })
+}
+
+fn places(map: &[f32]) -> Vec<[f64; 2]> {
     map.chunks_exact(2).map(|row| [row[0].into(), row[1].into()]).collect()
 }
 
-/// The first `most` principal components of the rows, `[N, ≤ most]`; none without values.
-fn principal_components(
-    features: &[f32],
-    num_features: usize,
-    most: usize,
-) -> Option<DMatrix<f32>> {
-    if features.is_empty() || num_features == 0 {
-        return None;
-    }
-    let num_points = features.len() / num_features;
-    let mut centered = DMatrix::from_row_slice(num_points, num_features, features);
-    for mut column in centered.column_iter_mut() {
-        // In f64, and in the order of the rows.
-        let mean = column.iter().map(|&x| f64::from(x)).sum::<f64>() / num_points as f64;
-        column.add_scalar_mut(-mean as f32);
-    }
-    let covariance = centered.tr_mul(&centered) / num_points as f32;
-    let eigen = SymmetricEigen::new(covariance.cast::<f64>());
-    let mut order: Vec<usize> = (0..num_features).collect();
-    order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]).then(a.cmp(&b)));
-    let kept = num_features.min(most).max(1);
-    let basis = DMatrix::from_fn(num_features, kept, |row, column| {
-        let vector = eigen.eigenvectors.column(order[column]);
-        (sign(vector.iter().copied()) * vector[row]) as f32
-    });
-    Some(centered * basis)
+/// The first principal components of each row, at most [`COMPONENTS`].
+fn principal_components(features: &[f32], num_features: usize) -> Vec<Vec<f32>> {
+    let rows = || features.chunks_exact(num_features);
+    let num_points = (features.len() / num_features) as f64;
+    let mean: Vec<f64> = (0..num_features)
+        .map(|column| rows().map(|row| f64::from(row[column])).sum::<f64>() / num_points)
+        .collect();
+    // By columns, so that each entry of the covariance is one run over memory.
+    let columns: Vec<Vec<f32>> = (0..num_features)
+        .map(|column| rows().map(|row| (f64::from(row[column]) - mean[column]) as f32).collect())
+        .collect();
+    let entries: Vec<Vec<f64>> = (0..num_features)
+        .into_par_iter()
+        .map(|i| (0..=i).map(|j| product(&columns[i], &columns[j]) / num_points).collect())
+        .collect();
+    let covariance = Symmetric::new(num_features, |i, j| entries[i][j]);
+    // Neighbours care for the space of the components, not for each of them: few rounds are enough.
+    let basis = covariance.largest(COMPONENTS, 40).vectors;
+    let project = |row: &[f32]| {
+        let along = |vector: &Vec<f64>| {
+            let entries = row.iter().zip(&mean).zip(vector);
+            entries.map(|((x, mean), v)| (f64::from(*x) - mean) * v).sum::<f64>() as f32
+        };
+        basis.iter().map(along).collect()
+    };
+    rows().map(project).collect()
 }
 
-/// An eigenvector is one up to its sign; ours has its largest entry above 0, the first of equals.
-pub(crate) fn sign(vector: impl Iterator<Item = f64>) -> f64 {
-    let largest =
-        vector.fold(0.0f64, |best, x| if x.abs() > best.abs() + 1e-12 { x } else { best });
-    if largest < 0.0 { -1.0 } else { 1.0 }
+fn product(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
 
 /// The first two components with a deviation of 1e-4, as is usual; points that coincide are moved
 /// apart a little, by their number.
-fn start(components: &DMatrix<f32>) -> Vec<f32> {
-    let num_points = components.nrows();
-    let first = components.column(0);
-    let deviation = (first.iter().map(|x| x * x).sum::<f32>() / num_points as f32).sqrt();
+fn start(components: &[Vec<f32>]) -> Vec<f32> {
+    let square: f32 = components.iter().map(|row| row[0] * row[0]).sum();
+    let deviation = (square / components.len() as f32).sqrt();
     let scale = if deviation > 0.0 { 1e-4 / deviation } else { 0.0 };
-    let mut start = Vec::with_capacity(2 * num_points);
-    for row in 0..num_points {
-        for column in 0..2 {
-            let value = if column < components.ncols() { components[(row, column)] } else { 0.0 };
-            let turn = row as f32 * 2.399_963; // the golden angle
-            let jitter = 1e-7 * if column == 0 { turn.cos() } else { turn.sin() };
-            start.push(value * scale + jitter);
-        }
-    }
-    start
+    let place = |(number, row): (usize, &Vec<f32>)| {
+        let turn = number as f32 * 2.399_963; // the golden angle
+        let jitter = [1e-7 * turn.cos(), 1e-7 * turn.sin()];
+        [0, 1].map(|axis| row.get(axis).copied().unwrap_or_default() * scale + jitter[axis])
+    };
+    components.iter().enumerate().flat_map(place).collect()
 }
 
 /// The nearest other points of each point, exact, by ascending distance; of equals the earlier.
-fn neighbors(components: &DMatrix<f32>, num_neighbors: usize) -> Vec<Vec<Neighbor<f32>>> {
-    let rows: Vec<Vec<f32>> =
-        components.row_iter().map(|row| row.iter().copied().collect()).collect();
-    (0..rows.len())
-        .into_par_iter()
-        .map(|index| {
-            let squared = |other: &Vec<f32>| {
-                rows[index].iter().zip(other).map(|(a, b)| (a - b) * (a - b)).sum::<f32>()
-            };
-            let others = rows.iter().enumerate().filter(|(other, _)| *other != index);
-            let mut all: Vec<(f32, usize)> =
-                others.map(|(other, row)| (squared(row), other)).collect();
-            let order =
-                |a: &(f32, usize), b: &(f32, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
-            all.select_nth_unstable_by(num_neighbors - 1, order);
-            all.truncate(num_neighbors);
-            all.sort_unstable_by(order);
-            let neighbor =
-                |(squared, index): (f32, usize)| Neighbor { index, distance: squared.sqrt() };
-            all.into_iter().map(neighbor).collect()
-        })
-        .collect()
+fn neighbors(components: &[Vec<f32>], num_neighbors: usize) -> Vec<Vec<Neighbor<f32>>> {
+    let of = |index: usize| {
+        let squared = |other: &[f32]| {
+            components[index].iter().zip(other).map(|(a, b)| (a - b) * (a - b)).sum::<f32>()
+        };
+        let others = components.iter().enumerate().filter(|(other, _)| *other != index);
+        let mut all: Vec<(f32, usize)> = others.map(|(other, row)| (squared(row), other)).collect();
+        let order = |a: &(f32, usize), b: &(f32, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+        all.select_nth_unstable_by(num_neighbors - 1, order);
+        all.truncate(num_neighbors);
+        all.sort_unstable_by(order);
+        let neighbor =
+            |(squared, index): (f32, usize)| Neighbor { index, distance: squared.sqrt() };
+        all.into_iter().map(neighbor).collect()
+    };
+    (0..components.len()).into_par_iter().map(of).collect()
 }
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
 //! Centers in the plane: classical multidimensional scaling, which is PCA of the centers. Distances
 //! in the plane are shadows of the true ones; how much of them is seen is told with the picture.
 
-use nalgebra::{DMatrix, SymmetricEigen};
-
-use crate::embedding::sign;
+use crate::eigen::Symmetric;
 
 /// Centers `[K, D]` and the origin, drawn in a plane.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,26 +32,22 @@ pub fn layout(centers: &[f32], num_features: usize) -> Option<Layout> {
     let num_points = num_centers + 1;
     let mut with_origin = centers.to_vec();
     with_origin.extend(std::iter::repeat_n(0.0, num_features));
-    let squared = distances(&with_origin, num_features);
-    let squared = DMatrix::from_fn(num_points, num_points, |i, j| squared[i][j].powi(2));
+    let mut squared = distances(&with_origin, num_features);
+    squared.iter_mut().flatten().for_each(|distance| *distance = distance.powi(2));
     // B = -½ J D² J with J = I - 1/n: the inner products of centred points.
-    let row_means: Vec<f64> = squared.row_iter().map(|row| row.mean()).collect();
-    let mean = row_means.iter().sum::<f64>() / num_points as f64;
-    let products = DMatrix::from_fn(num_points, num_points, |i, j| {
-        -0.5 * (squared[(i, j)] - row_means[i] - row_means[j] + mean)
-    });
-    let eigen = SymmetricEigen::new(products);
-    let mut order: Vec<usize> = (0..num_points).collect();
-    order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]).then(a.cmp(&b)));
+    let mean = |row: &Vec<f64>| row.iter().sum::<f64>() / num_points as f64;
+    let means: Vec<f64> = squared.iter().map(mean).collect();
+    let all = mean(&means);
+    let products =
+        Symmetric::new(num_points, |i, j| -0.5 * (squared[i][j] - means[i] - means[j] + all));
+    let eigen = products.largest(2, 500);
     let axis = |number: usize| {
-        let vector = eigen.eigenvectors.column(order[number]);
-        let scale = eigen.eigenvalues[order[number]].max(0.0).sqrt() * sign(vector.iter().copied());
-        vector.iter().map(|x| x * scale).collect::<Vec<f64>>()
+        let scale = eigen.values[number].sqrt();
+        eigen.vectors[number].iter().map(move |x| x * scale)
     };
-    let (x, y) = (axis(0), axis(1));
-    let total: f64 = eigen.eigenvalues.iter().map(|value| value.max(0.0)).sum();
-    let seen: f64 = order[..2].iter().map(|&i| eigen.eigenvalues[i].max(0.0)).sum();
-    let mut places: Vec<[f64; 2]> = x.into_iter().zip(y).map(|(x, y)| [x, y]).collect();
+    let total = products.trace();
+    let seen: f64 = eigen.values.iter().sum();
+    let mut places: Vec<[f64; 2]> = axis(0).zip(axis(1)).map(|(x, y)| [x, y]).collect();
     let origin = places.pop()?;
     Some(Layout { places, origin, shown: if total > 0.0 { seen / total } else { 1.0 } })
 }

@@ -10,13 +10,18 @@
 //! | [`noise`] | the noise that was drawn, and the one that the outputs imply |
 //! | [`report`] | sections of text, figures, tables and sample images |
 //! | [`run`] | the report on one run |
+//! | [`grid`] | the report on several runs |
 //! | [`page`] | a report as one HTML page |
 //! | [`error`] | the one error type |
 
+#[cfg(test)]
+mod browser;
 pub mod calibration;
 pub mod chart;
+mod eigen;
 pub mod embedding;
 pub mod error;
+pub mod grid;
 pub mod layout;
 pub mod noise;
 pub mod page;

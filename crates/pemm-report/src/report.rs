@@ -1,5 +1,5 @@
 //! A report: sections of text, figures, tables and sample images. What it says is decided where it
-//! is made ([`run`](crate::run)); how it looks, in [`page`](crate::page).
+//! is made ([`run`](crate::run), [`grid`](crate::grid)); how it looks, in [`page`](crate::page).
 
 use crate::chart::{Data, Figure};
 

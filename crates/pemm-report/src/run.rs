@@ -262,3 +262,111 @@ fn made_of(record: &Record) -> Section {
     section.tables.push(Table { name: "experiment".into(), caption, data: settings });
     section
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{outputs, record, stored};
+
+    fn made(run: &Stored) -> Report {
+        let mut on_round = |_, _| {};
+        report(run, &mut Options { num_points: 100, on_round: &mut on_round })
+    }
+
+    fn names(report: &Report) -> Vec<&str> {
+        report.figures().map(|figure| figure.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_run_that_stored_everything_shows_everything() {
+        let report = made(&stored(3));
+        for name in [
+            "accuracy",
+            "objective",
+            "term--energy-",
+            "learning-rate",
+            "memorisation",
+            "entropy",
+            "largest-softmax",
+            "tsne-train-given",
+            "tsne-train-clean",
+            "tsne-test",
+            "center-distances",
+            "center-sum",
+            "center-energy",
+            "center-matrix",
+            "center-plane",
+            "confusion",
+            "per-class",
+            "reliability",
+            "noise-drawn",
+            "noise-implied",
+        ] {
+            assert!(names(&report).contains(&name), "{name} in {:?}", names(&report));
+        }
+        let mut files: Vec<&str> = names(&report);
+        files.extend(report.tables().map(|table| table.name.as_str()));
+        files.sort_unstable();
+        let num = files.len();
+        files.dedup();
+        assert_eq!(files.len(), num, "two files of one name");
+        let doubts = report.sections.iter().find(|section| section.id == "doubts").unwrap();
+        let first = &doubts.samples[0];
+        assert_eq!((first.given.as_str(), first.suggestion.as_str()), ("do\"g", "<i>cat</i>"));
+        assert!(first.image.as_ref().unwrap().starts_with(b"\x89PNG"));
+    }
+
+    #[test]
+    fn the_oracle_is_named_so() {
+        let report = made(&stored(3));
+        let oracles: Vec<_> = report.tiles.iter().filter(|tile| tile.is_oracle).collect();
+        assert_eq!(oracles.len(), 1);
+        assert!(oracles[0].label.starts_with("Oracle") && oracles[0].note.contains("no result"));
+    }
+
+    #[test]
+    fn empty_one_epoch_failed_and_bare_runs_make_a_page() {
+        let mut run = stored(0);
+        run.outputs = None;
+        run.record.status = Status::Running;
+        let report = made(&run);
+        assert!(report.sections[0].text[0].contains("No epoch is finished"));
+        assert!(report.html().ends_with("</html>"));
+        run = stored(1);
+        assert!(made(&run).html().contains("epoch 3, not 1"));
+        let message = "the term `energy` is NaN".to_owned();
+        run.record.status = Status::Failed { step: 7, term: "energy".into(), message };
+        let mut epochs = run.record.epochs.clone();
+        epochs[0].loss = f64::NAN;
+        epochs[0].terms.insert("loss".into(), f64::INFINITY);
+        run.record.set_epochs(epochs);
+        let page = made(&run).html();
+        assert!(page.contains("The run failed at step 7"));
+        assert!(!page.contains("\"NaN") && !page.contains("\"inf"));
+    }
+
+    #[test]
+    fn outputs_of_another_run_and_broken_ones_are_told_and_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        std::fs::write(path.join("experiment.toml"), "").unwrap();
+        record("pemm", 3).write(&path.join("record.json")).unwrap();
+        assert_eq!(Stored::read(path).unwrap().problems, [""; 0]);
+        let mut other = outputs();
+        other.given.pop();
+        other.clean = None;
+        other.train.probabilities.truncate(15);
+        other.train.features.truncate(20);
+        other.write(&path.join(OUTPUTS)).unwrap();
+        let read = Stored::read(path).unwrap();
+        assert!(read.outputs.is_none() && read.problems[0].contains("--outputs"));
+        std::fs::write(path.join(OUTPUTS), "no such thing").unwrap();
+        let read = Stored::read(path).unwrap();
+        assert!(read.outputs.is_none() && read.problems.len() == 1);
+        assert!(made(&read).notices.iter().any(|notice| notice.contains(OUTPUTS)));
+        outputs().write(&path.join(OUTPUTS)).unwrap();
+        assert!(Stored::read(path).unwrap().outputs.is_some());
+        let file = Stored::read(&path.join("record.json")).unwrap();
+        assert!(file.outputs.is_none() && made(&file).html().ends_with("</html>"));
+    }
+}

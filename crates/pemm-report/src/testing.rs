@@ -1,12 +1,15 @@
-//! Records for tests.
+//! Runs for tests, with names that try to be markup.
 
 use std::collections::BTreeMap;
 
+use pemm_runs::outputs::{Gallery, PartOutputs};
 use pemm_runs::{
-    CenterStats, DataRecord, Environment, EpochRecord, ModelRecord, NoiseRecord, Record, Scored,
-    Status,
+    CenterStats, DataRecord, Environment, EpochRecord, ModelRecord, NoiseRecord, Outputs, Record,
+    Scored, Status,
 };
 use serde_json::json;
+
+use crate::run::Stored;
 
 /// A finished run of three classes with `num_epochs` epochs.
 pub(crate) fn record(arm: &str, num_epochs: usize) -> Record {
@@ -71,5 +74,44 @@ fn epoch(epoch: usize) -> EpochRecord {
             flipped_corrected: Some(1),
             num_flipped: Some(2),
         }),
+    }
+}
+
+/// Outputs that go with [`record`].
+pub(crate) fn outputs() -> Outputs {
+    let part = |num: usize| PartOutputs {
+        num_classes: 3,
+        probabilities: (0..num)
+            .flat_map(|i| [[0.5, 0.25, 0.25], [0.25, 0.25, 0.5]][i % 2])
+            .collect(),
+        num_features: 4,
+        features: (0..4 * num).map(|i| (i % 7) as f32).collect(),
+    };
+    Outputs {
+        epoch: 3,
+        train: part(6),
+        given: vec![0, 1, 2, 0, 1, 2],
+        clean: Some(vec![0, 1, 2, 0, 2, 0]),
+        test: Some(part(3)),
+        test_labels: vec![0, 2, 2],
+        centers: Some((0..12).map(|i| (i * i % 5) as f32).collect()),
+        gallery: Gallery {
+            samples: vec![4, 2],
+            names: vec!["</li><script>alert(1)</script>.png".into(), "😀.png".into()],
+            shape: [2, 2, 1],
+            pixels: vec![0, 80, 160, 255, 255, 160, 80, 0],
+        },
+    }
+}
+
+/// A run that stored everything.
+pub(crate) fn stored(num_epochs: usize) -> Stored {
+    let text = r#"{"realised": {"counts": [[1, 1, 0], [0, 2, 0], [1, 0, 1]]}}"#;
+    Stored {
+        path: "runs/x".into(),
+        record: record("pemm", num_epochs),
+        noise: serde_json::from_str(text).unwrap(),
+        outputs: Some(outputs()),
+        problems: Vec::new(),
     }
 }
