@@ -12,6 +12,7 @@
 //! | [`run`] | the report on one run |
 //! | [`grid`] | the report on several runs |
 //! | [`page`] | a report as one HTML page |
+//! | `pixels` | figures as PNG (feature `png`) |
 //! | [`error`] | the one error type |
 
 #[cfg(test)]
@@ -25,6 +26,8 @@ pub mod grid;
 pub mod layout;
 pub mod noise;
 pub mod page;
+#[cfg(feature = "png")]
+pub mod pixels;
 pub mod report;
 pub mod run;
 #[cfg(test)]

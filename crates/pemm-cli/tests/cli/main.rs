@@ -8,4 +8,5 @@ mod interruption;
 mod labels;
 mod mistakes;
 mod place;
+mod report;
 mod training;
