@@ -7,7 +7,7 @@ mod interrupt;
 
 use clap::{Parser, Subcommand};
 
-use commands::{completions, data, evaluate, explain, noise, predict, table, train};
+use commands::{audit, completions, data, evaluate, explain, noise, predict, table, train};
 use console::Console;
 use failure::Failure;
 
@@ -36,6 +36,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Train(train::Arguments),
+    Audit(audit::Arguments),
     Evaluate(evaluate::Arguments),
     Predict(predict::Arguments),
     Explain(explain::Arguments),
@@ -50,6 +51,7 @@ fn main() -> std::process::ExitCode {
     let console = Console::new(arguments.quiet, arguments.json);
     let result = use_threads(arguments.threads).and_then(|()| match arguments.command {
         Command::Train(arguments) => train::run(arguments, &console),
+        Command::Audit(arguments) => audit::run(arguments, &console),
         Command::Evaluate(arguments) => evaluate::run(arguments, &console),
         Command::Predict(arguments) => predict::run(arguments, &console),
         Command::Explain(arguments) => explain::run(arguments, &console),

@@ -45,6 +45,10 @@ pub struct Predictions {
     pub probabilities: Vec<f32>,
     /// Distance to each center, `[N, K]`, if the head has centers.
     pub distances: Option<Vec<f32>>,
+    /// Number of features D.
+    pub num_features: usize,
+    /// Features, the head's input, `[N, D]`.
+    pub features: Vec<f32>,
 }
 
 impl Predictions {
@@ -72,6 +76,8 @@ pub fn predict(
         let output = model.forward(batch.images, &mut rng);
         let [n, num_classes] = output.scores.dims();
         all.num_classes = num_classes;
+        all.num_features = output.features.dims()[1];
+        all.features.extend(floats(output.features));
         if let Some(distances) = model.head.distances(output.scores.clone()) {
             all.distances.get_or_insert_default().extend(floats(distances));
         }

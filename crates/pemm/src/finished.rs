@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use pemm_data::augment::Augment;
 use pemm_data::loader::Loader;
 use pemm_data::normalize::Normalization;
-use pemm_data::prepare::prepare;
+use pemm_data::prepare::{Prepared, prepare};
 use pemm_data::{Part, Shape, Streams};
 use pemm_runs::{Record, RunFolder};
 use serde::{Deserialize, Serialize};
@@ -132,13 +132,15 @@ pub struct Evaluation {
     pub fits: Option<pemm_data::dataset::Fits>,
 }
 
-/// Opens the data of a run again and evaluates its model on every part.
-pub fn evaluate_run(
+/// The record, model and data of the run in `path`.
+///
+/// # Errors
+/// The data or its given labels are no longer those that the run was trained on.
+pub(crate) fn reopen(
     path: &Path,
     best: bool,
     device: &Device,
-    on_samples: &mut dyn FnMut(usize),
-) -> Result<(Record, Evaluation)> {
+) -> Result<(Record, Trained, Prepared)> {
     let folder = RunFolder::open(path)?;
     let record = folder.read_record()?;
     let trained = Trained::open(&folder, best, device)?;
@@ -156,6 +158,17 @@ pub fn evaluate_run(
                       labels file back";
         return Err(Error::setting("data", reason));
     }
+    Ok((record, trained, prepared))
+}
+
+/// Opens the data of a run again and evaluates its model on every part.
+pub fn evaluate_run(
+    path: &Path,
+    best: bool,
+    device: &Device,
+    on_samples: &mut dyn FnMut(usize),
+) -> Result<(Record, Evaluation)> {
+    let (record, trained, prepared) = reopen(path, best, device)?;
     let given = prepared.train.given.clone();
     let predicted = trained.predict(prepared.train, on_samples)?.classes();
     let val_accuracy_given = match prepared.val {

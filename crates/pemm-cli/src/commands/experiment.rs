@@ -37,6 +37,21 @@ pub(crate) struct ExperimentArguments {
 }
 
 impl ExperimentArguments {
+    /// The experiment file, data or run folder, as it was written.
+    pub(crate) fn input(&self) -> Option<&str> {
+        self.input.as_deref()
+    }
+
+    /// The labels CSV.
+    pub(crate) fn labels(&self) -> Option<&Path> {
+        self.labels.as_deref()
+    }
+
+    /// Column of the labels CSV that holds the label.
+    pub(crate) fn label_column(&self) -> &str {
+        self.label_column.as_deref().unwrap_or("label")
+    }
+
     /// The experiment: preset, file, arguments and `--set`, each over the one before.
     pub(crate) fn experiment(&self) -> Result<Experiment, Failure> {
         let mut layers = Vec::new();
