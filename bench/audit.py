@@ -19,7 +19,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import time
 from pathlib import Path
@@ -82,13 +81,11 @@ def difference(wrong, ours, theirs, seed=1):
 def run(command):
     """Runs a command; seconds, processor seconds and peak memory of it in MiB."""
     started = time.time()
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
         raise SystemExit(f"{' '.join(map(str, command))} ended with {status}")
-    del before
     return output, {
         "secs": time.time() - started,
         "processor_secs": usage.ru_utime + usage.ru_stime,
@@ -103,6 +100,7 @@ class Audit:
         self.cost = cost
         self.json = json.loads((folder / "audit.json").read_text())
         lines = [line.split(",") for line in (folder / "label_issues.csv").read_text().splitlines()]
+        # The arrays are in the order of the source, which lists an image folder by name.
         header, rows = lines[0], sorted(lines[1:])
         column = lambda name: [row[header.index(name)] for row in rows]
         self.names = column("path")
@@ -174,3 +172,92 @@ def by_ours(audit, wrong, truth):
     }
     result["cost"] = audit.cost
     return result
+
+
+def compare(label_set, arguments):
+    """Both sides on one label set."""
+    folder = Path(arguments.work) / label_set.replace(" ", "-")
+
+    def audited(arm, out, extra):
+        command = [arguments.pemm, "audit", arguments.experiment, *SETS[label_set]]
+        command += ["--set", f"data.path={arguments.data}", "--preset", arm]
+        command += ["--seed", str(arguments.seed), "--out", out, "--force", "--quiet"]
+        if label_set.startswith("human"):
+            command += ["--labels", arguments.human]
+        _, cost = run([*map(str, command), *map(str, extra)])
+        return Audit(Path(out), cost)
+
+    def cross_validated(arm):
+        return audited(arm, folder / arm, ["--folds", arguments.folds, "--keep-outputs"])
+
+    def on_probabilities(arm, keys):
+        extra = []
+        for key, name in keys.items():
+            extra += [key, folder / arm / name]
+        return audited(arm, folder / f"{arm}-same-probabilities", extra)
+
+    theirs, ours = cross_validated("ce"), cross_validated(arguments.preset)
+    true = np.array([CLASSES.index(name.split("/")[1]) for name in ours.names])
+    assert ours.names == theirs.names and (ours.given == theirs.given).all()
+    wrong = ours.given != true
+    truth = np.zeros((len(CLASSES), len(CLASSES)))
+    np.add.at(truth, (true, ours.given), 1)
+    truth /= truth.sum(1, keepdims=True)
+
+    result = {
+        "num_samples": len(wrong),
+        "true_rate": float(wrong.mean()),
+        "same_probabilities": {},
+    }
+    for arm, audit in (("ce", theirs), (arguments.preset, ours)):
+        probabilities = audit.probabilities
+        score, cleanlab_result = by_cleanlab(audit.given, probabilities, wrong, truth)
+        alone = on_probabilities(arm, {"--probs": "probabilities.npy"})
+        result["same_probabilities"][arm] = {
+            "accuracy_on_true": float((probabilities.argmax(1) == true).mean()),
+            "cleanlab": cleanlab_result,
+            "pemm": by_ours(alone, wrong, truth),
+            "average_precision": difference(wrong, alone.score, score),
+        }
+        if arm == "ce":
+            features = np.load(folder / arm / "features.npy")
+            datalab = by_datalab(audit.given, probabilities, features, wrong)
+            result["cleanlab_pipeline"] = {**cleanlab_result, "training": audit.cost}
+            if datalab is not None:
+                result["cleanlab_pipeline"]["datalab"] = datalab[1]
+            cleanlab_score = score
+    result["pemm_pipeline"] = by_ours(ours, wrong, truth)
+    result["whole_pipeline"] = difference(wrong, ours.score, cleanlab_score)
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pemm", type=Path, required=True)
+    parser.add_argument("--experiment", type=Path, required=True, help="network and schedule")
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--human", required=True)
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sets", nargs="*", default=list(SETS))
+    parser.add_argument("--preset", default="pemm")
+    parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    results = json.loads(arguments.out.read_text()) if arguments.out.exists() else {"sets": {}}
+    results["about"] = {
+        "cleanlab": cleanlab.__version__,
+        "folds": arguments.folds,
+        "seed": arguments.seed,
+        "experiment": arguments.experiment.read_text(),
+        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors",
+        "resamples": RESAMPLES,
+    }
+    for label_set in arguments.sets:
+        results["sets"][label_set] = compare(label_set, arguments)
+        arguments.out.write_text(json.dumps(results, indent=1) + "\n")
+        print(label_set, json.dumps(results["sets"][label_set], indent=1))
+
+
+if __name__ == "__main__":
+    main()

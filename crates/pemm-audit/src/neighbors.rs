@@ -8,10 +8,11 @@
 
 mod projection;
 
-use nalgebra::DMatrixView;
+use ndarray::{Array2, ArrayView2, s};
 use rayon::prelude::*;
 
 use crate::samples::Samples;
+use projection::project;
 
 /// Rows up to which all features are used.
 pub const MAX_EXACT_ROWS: usize = 150_000;
@@ -49,16 +50,14 @@ impl Neighbors {
             projected: false,
         };
         for members in members(samples.len(), arrays.models) {
-            let (unit, size) = unit_rows(features, arrays.num_features, &members);
-            let is_large = members.len() > MAX_EXACT_ROWS && size > PROJECTED_FEATURES;
-            let (unit, size) = match is_large {
-                false => (unit, size),
-                true => (projection::project(&unit, size, PROJECTED_FEATURES), PROJECTED_FEATURES),
-            };
+            let unit = unit_rows(features, arrays.num_features, &members);
+            let is_large =
+                members.len() > MAX_EXACT_ROWS && arrays.num_features > PROJECTED_FEATURES;
             found.projected |= is_large;
+            let unit = if is_large { project(unit.view(), PROJECTED_FEATURES) } else { unit };
             let blocks: Vec<Vec<u32>> = (0..members.len().div_ceil(QUERIES))
                 .into_par_iter()
-                .map(|block| search(&unit, size, block * QUERIES, num_neighbors))
+                .map(|block| search(unit.view(), block * QUERIES, num_neighbors))
                 .collect();
             let nearest = blocks.iter().flat_map(|block| block.chunks_exact(num_neighbors));
             for (&sample, nearest) in members.iter().zip(nearest) {
@@ -88,7 +87,7 @@ fn members(num_samples: usize, models: Option<&[u32]>) -> Vec<Vec<u32>> {
 }
 
 /// The features of `members`, each divided by its norm; rows of zeros stay.
-fn unit_rows(features: &[f32], size: usize, members: &[u32]) -> (Vec<f32>, usize) {
+fn unit_rows(features: &[f32], size: usize, members: &[u32]) -> Array2<f32> {
     let mut unit = Vec::with_capacity(members.len() * size);
     for &member in members {
         let row = &features[member as usize * size..][..size];
@@ -99,33 +98,26 @@ fn unit_rows(features: &[f32], size: usize, members: &[u32]) -> (Vec<f32>, usize
         let norm = if norm == 0.0 { 1.0 } else { norm };
         unit.extend(row.iter().map(|&x| (f64::from(x / scale) / norm) as f32));
     }
-    (unit, size)
+    Array2::from_shape_vec((members.len(), size), unit).expect("a row for each member")
 }
 
 /// The nearest rows of each of up to [`QUERIES`] rows from `first` on, `[queries, num_neighbors]`.
-fn search(unit: &[f32], size: usize, first: usize, num_neighbors: usize) -> Vec<u32> {
-    let num_rows = unit.len() / size;
-    let num_queries = QUERIES.min(num_rows - first);
-    let queries = columns(unit, size, first, num_queries).transpose(); // [queries, D]
-    let mut best: Vec<Nearest> = vec![Nearest::new(num_neighbors); num_queries];
+fn search(unit: ArrayView2<'_, f32>, first: usize, num_neighbors: usize) -> Vec<u32> {
+    let num_rows = unit.nrows();
+    let queries = unit.slice(s![first..num_rows.min(first + QUERIES), ..]); // [queries, D]
+    let mut best: Vec<Nearest> = vec![Nearest::new(num_neighbors); queries.nrows()];
     for start in (0..num_rows).step_by(SEARCHED) {
-        let searched = columns(unit, size, start, SEARCHED.min(num_rows - start)); // [D, searched]
-        let products = &queries * searched; // [queries, searched]
-        for (offset, products) in products.column_iter().enumerate() {
-            let row = start + offset;
-            for (query, (best, &product)) in best.iter_mut().zip(&products).enumerate() {
-                if product > best.worst && row != first + query {
-                    best.insert(product, row as u32);
+        let searched = unit.slice(s![start..num_rows.min(start + SEARCHED), ..]);
+        let products = queries.dot(&searched.t()); // [queries, searched]
+        for (query, (best, products)) in best.iter_mut().zip(products.rows()).enumerate() {
+            for (offset, &product) in products.iter().enumerate() {
+                if product > best.worst && start + offset != first + query {
+                    best.insert(product, (start + offset) as u32);
                 }
             }
         }
     }
     best.into_iter().flat_map(|nearest| nearest.rows).collect()
-}
-
-/// Rows of a row-major array as the columns of a matrix, `[D, count]`.
-fn columns(unit: &[f32], size: usize, start: usize, count: usize) -> DMatrixView<'_, f32> {
-    DMatrixView::from_slice(&unit[start * size..(start + count) * size], size, count)
 }
 
 /// The largest products so far with their rows, largest first.

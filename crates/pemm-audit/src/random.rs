@@ -23,7 +23,6 @@ impl Random {
     }
 
     /// Uniform in `[0, 1)`.
-    #[cfg(test)]
     pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }

@@ -78,3 +78,9 @@ impl From<pemm_runs::RunError> for Failure {
         }
     }
 }
+
+impl From<pemm_audit::AuditError> for Failure {
+    fn from(error: pemm_audit::AuditError) -> Self {
+        Self::usage(chain(&error))
+    }
+}

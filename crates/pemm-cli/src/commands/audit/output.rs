@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pemm::folds::SamplePredictions;
 use pemm_audit::{Audit, Summary};
 use pemm_data::source::npy_header;
-use pemm_runs::{number::Number, write};
+use pemm_runs::write;
 use serde::Serialize;
 
 use super::{Arguments, How};
