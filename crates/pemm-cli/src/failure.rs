@@ -70,10 +70,12 @@ impl From<pemm_data::DataError> for Failure {
 
 impl From<pemm_runs::RunError> for Failure {
     fn from(error: pemm_runs::RunError) -> Self {
-        use pemm_runs::RunError::{Foreign, NoRun, OtherExperiment};
+        use pemm_runs::RunError::{Foreign, Grid, NoRun, OtherExperiment};
         let message = chain(&error);
         match error {
-            NoRun { .. } | Foreign { .. } | OtherExperiment { .. } => Self::usage(message),
+            NoRun { .. } | Foreign { .. } | Grid { .. } | OtherExperiment { .. } => {
+                Self::usage(message)
+            }
             _ => Self::new(message),
         }
     }

@@ -12,6 +12,10 @@
 //! | [`number`] | numbers in JSON that survive when they are not finite |
 //! | [`folder`] | a run folder: its layout, and how it is read |
 //! | [`claim`] | who may write to a run folder |
+//! | [`grid`] | a grid file, unfolded into cells |
+//! | [`grid_lock`] | one grid at a time in a folder |
+//! | [`grid_pace`] | how long a grid still takes, and whether another run may start |
+//! | [`process`] | processor time and memory, as the system tells them |
 //! | [`log`] | `log.jsonl`: one line per epoch, repaired and cut back on continuing |
 //! | [`mod@column`] | what a column of a table stands for |
 //! | [`comparable`] | which runs may be averaged and compared |
@@ -32,9 +36,13 @@ pub mod environment;
 pub mod epoch;
 pub mod error;
 pub mod folder;
+pub mod grid;
+pub mod grid_lock;
+pub mod grid_pace;
 pub mod identity;
 pub mod log;
 pub mod number;
+pub mod process;
 pub mod record;
 pub mod table;
 pub mod table_text;
@@ -48,6 +56,7 @@ pub use environment::Environment;
 pub use epoch::{CenterStats, EpochRecord, Scored};
 pub use error::{Result, RunError};
 pub use folder::RunFolder;
+pub use grid::Grid;
 pub use log::Log;
 pub use record::{DataRecord, ModelRecord, NoiseRecord, Record, Status};
 pub use table::{Judge, Table};

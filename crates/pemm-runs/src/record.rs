@@ -47,6 +47,9 @@ pub struct Record {
     /// Seconds of all epochs together, over all starts of the run.
     #[serde(with = "number")]
     pub total_seconds: f64,
+    /// Processor time of all epochs together, if known of each.
+    #[serde(default, with = "number::optional", skip_serializing_if = "Option::is_none")]
+    pub total_cpu_seconds: Option<f64>,
 }
 
 /// How far a run is.
@@ -147,6 +150,7 @@ impl Record {
             status: Status::Running,
             choice: Choice::default(),
             total_seconds: 0.0,
+            total_cpu_seconds: None,
         };
         record.check(Path::new("record.json"))?;
         Ok(record)
@@ -156,6 +160,7 @@ impl Record {
     pub fn set_epochs(&mut self, epochs: Vec<EpochRecord>) {
         self.choice = Choice::of(&epochs);
         self.total_seconds = epochs.iter().map(|epoch| epoch.seconds).sum();
+        self.total_cpu_seconds = epochs.iter().map(|epoch| epoch.cpu_seconds).sum();
         self.epochs = epochs;
     }
 
@@ -304,6 +309,7 @@ pub(crate) mod tests {
             assert_eq!(Record::read(&path).unwrap(), record);
         }
         assert_eq!((record.seed(), record.total_seconds), (1, 2.5));
+        assert_eq!(record.total_cpu_seconds, Some(4.0));
     }
 
     #[test]

@@ -237,7 +237,12 @@ impl Layer {
 
     /// A layer from values, for the arguments of a command line.
     pub fn from_experiment_keys(table: Table) -> Result<Self> {
-        check_keys("arguments", &table)?;
+        Self::from_table("arguments", table)
+    }
+
+    /// A layer from values that come from `origin`.
+    pub fn from_table(origin: &str, table: Table) -> Result<Self> {
+        check_keys(origin, &table)?;
         Ok(Self { table })
     }
 

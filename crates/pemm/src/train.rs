@@ -15,7 +15,7 @@ use pemm_data::prepare::{Prepared, prepare};
 use pemm_data::{Part, Stream, Streams};
 use pemm_runs::{
     Claim, Environment, EpochRecord, LockedFolder, Log, ModelRecord, Record, RunFolder, Status,
-    identity,
+    identity, process,
 };
 
 use crate::centers::{center_stats, separate};
@@ -254,6 +254,7 @@ impl Session {
         let schedule = &plan.experiment.schedule;
         let epoch = self.saved.epochs.len();
         let started = Instant::now();
+        let cpu_before = process::cpu_seconds();
         let num_steps = self.train.num_batches();
         let mut rng = self.streams.open_at(Stream::Step, epoch as u64);
         let mut statistics = EpochStatistics::new(self.train.part().given.clone());
@@ -313,6 +314,7 @@ impl Session {
             centers,
             images_per_sec: num_seen / training_secs.max(1e-9),
             seconds: started.elapsed().as_secs_f64(),
+            cpu_seconds: cpu_before.and_then(|before| Some(process::cpu_seconds()? - before)),
             scored,
         }))
     }

@@ -84,7 +84,8 @@ fn remove_if_empty(folder: &Path) {
     let _ = std::fs::remove_dir(folder).and_then(|()| std::fs::remove_dir(RUNS));
 }
 
-fn git() -> Option<(String, bool)> {
+/// The commit that this binary was built from, and whether its tree was dirty.
+pub(super) fn git() -> Option<(String, bool)> {
     let commit = option_env!("PEMM_GIT_COMMIT")?;
     Some((commit.to_owned(), option_env!("PEMM_GIT_DIRTY") == Some("true")))
 }

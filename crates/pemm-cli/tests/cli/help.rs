@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::place::Place;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "",
     "train",
     "evaluate",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 12] = [
     "data fetch",
     "data list",
     "noise",
+    "grid",
     "table",
     "completions",
 ];
