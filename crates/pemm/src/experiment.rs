@@ -13,6 +13,7 @@ use crate::energy::Pairs;
 use crate::error::{Error, Result};
 use crate::head::HeadKind;
 use crate::loss::LossKind;
+use crate::objective::ObjectiveConfig;
 use crate::optim::OptimConfig;
 use crate::schedule::Schedule;
 
@@ -47,6 +48,9 @@ pub struct Experiment {
     pub model: ModelConfig,
     /// What is minimised.
     pub loss: LossConfig,
+    /// How the losses of the samples are put together.
+    #[serde(skip_serializing_if = "ObjectiveConfig::is_plain")]
+    pub objective: ObjectiveConfig,
     /// Stochastic gradient descent.
     pub optim: OptimConfig,
     /// Epochs, batches and learning rates.
@@ -64,6 +68,7 @@ impl Default for Experiment {
             augment: AugmentConfig::default(),
             model: ModelConfig::default(),
             loss: LossConfig::default(),
+            objective: ObjectiveConfig::default(),
             optim: OptimConfig::default(),
             schedule: Schedule::default(),
         }
@@ -329,8 +334,9 @@ impl Experiment {
 /// Parameters of one loss or schedule mean nothing to another: where a layer names another kind,
 /// those of the layers below go.
 fn drop_other_kinds(below: &mut Table, above: &Table) {
-    let parameters: [(&str, &[&str]); 3] = [
+    let parameters: [(&str, &[&str]); 4] = [
         ("loss", &["alpha", "beta_rce", "log_zero"]),
+        ("objective", &ObjectiveConfig::PARAMETERS),
         ("schedule", &["milestones", "factor", "half_period"]),
         ("noise", &["rate", "groups", "matrix"]),
     ];
