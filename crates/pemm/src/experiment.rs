@@ -18,7 +18,7 @@ use crate::optim::OptimConfig;
 use crate::schedule::Schedule;
 
 /// The presets by name, each with its text.
-pub const PRESETS: [(&str, &str); 7] = [
+pub const PRESETS: [(&str, &str); 14] = [
     ("pemm", include_str!("../presets/pemm.toml")),
     ("paper", include_str!("../presets/paper.toml")),
     ("paper-tables", include_str!("../presets/paper-tables.toml")),
@@ -26,6 +26,13 @@ pub const PRESETS: [(&str, &str); 7] = [
     ("authors", include_str!("../presets/authors.toml")),
     ("sce", include_str!("../presets/sce.toml")),
     ("ce", include_str!("../presets/ce.toml")),
+    ("ce-early", include_str!("../presets/ce-early.toml")),
+    ("elr", include_str!("../presets/elr.toml")),
+    ("mixup", include_str!("../presets/mixup.toml")),
+    ("pemm-reweight", include_str!("../presets/pemm-reweight.toml")),
+    ("co-teaching", include_str!("../presets/co-teaching.toml")),
+    ("decoupling", include_str!("../presets/decoupling.toml")),
+    ("divide-mix", include_str!("../presets/divide-mix.toml")),
 ];
 
 /// An experiment as it is written. Values left out are chosen by [`resolve`](Self::resolve).
