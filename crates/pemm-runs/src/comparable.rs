@@ -22,7 +22,7 @@ const WITHOUT_EFFECT: [&str; 3] = ["data.path", "data.labels", "data.memory_mib"
 /// Keys that the column itself stands for.
 const IN_COLUMN: [&str; 2] = ["noise.kind", "noise.rate"];
 /// Keys that are part of the method that an arm stands for, not of the network that all share.
-const IN_METHOD: [&str; 3] = ["model.head", "model.sigma", "model.unit_norm"];
+const IN_METHOD: [&str; 4] = ["model.head", "model.sigma", "model.unit_norm", "schedule.patience"];
 
 /// Values of an experiment by dotted key.
 pub type Values = BTreeMap<String, Value>;

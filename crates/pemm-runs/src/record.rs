@@ -158,10 +158,15 @@ impl Record {
 
     /// Sets the epochs, and all that follows from them: choice and seconds.
     pub fn set_epochs(&mut self, epochs: Vec<EpochRecord>) {
-        self.choice = Choice::of(&epochs);
+        self.choice = Choice::of(&epochs, self.stops_early());
         self.total_seconds = epochs.iter().map(|epoch| epoch.seconds).sum();
         self.total_cpu_seconds = epochs.iter().map(|epoch| epoch.cpu_seconds).sum();
         self.epochs = epochs;
+    }
+
+    /// Whether the run returns its best epoch by noisy validation instead of its last.
+    pub fn stops_early(&self) -> bool {
+        self.experiment.pointer("/schedule/patience").is_some_and(|patience| !patience.is_null())
     }
 
     /// The experiment's seed.

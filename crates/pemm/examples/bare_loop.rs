@@ -76,7 +76,7 @@ pub(crate) fn run() -> Result<(Vec<f64>, f64)> {
             let centers = model.head.centers().expect("a distance head has centers");
             let total = loss.forward(output.scores, given).mean() + energy.forward(centers);
             sum += f64::from(total.clone().into_scalar::<f32>()) * batch.len() as f64;
-            model = sgd.step(model, total.backward(), 0.01);
+            model = sgd.step(model, &mut total.backward(), 0.01);
         }
         losses.push(sum / num_train);
     }

@@ -54,28 +54,38 @@ impl Predictions {
     }
 }
 
-/// Runs `model` in evaluation over all samples of `loader`, in order. `on_samples` hears how many
-/// samples each batch had.
+/// Runs `networks` in evaluation over all samples of `loader`, in order: probabilities are the mean
+/// over them, distances those of the first. `on_samples` hears how many samples each batch had.
 pub fn predict(
-    model: &Classifier,
+    networks: &[Classifier],
     loader: &Loader,
     device: &Device,
     on_samples: &mut dyn FnMut(usize),
 ) -> Result<Predictions> {
-    let model = model.valid();
+    let networks: Vec<Classifier> = networks.iter().map(Classifier::valid).collect();
     let device = device.clone().without_autodiff();
     // Nothing is drawn in evaluation.
     let mut rng = Streams::new(0).open(Stream::Step);
     let mut all = Predictions::default();
     for batch in loader.in_order() {
         let batch = to_device(batch?, &device);
-        let output = model.forward(batch.images, &mut rng);
-        let [n, num_classes] = output.scores.dims();
+        let mut outputs = networks.iter().map(|network| {
+            let scores = network.forward(batch.images.clone(), &mut rng).scores;
+            (network.head.distances(scores.clone()), activation::softmax(scores, 1))
+        });
+        let (distances, mut probabilities) = outputs.next().expect("a run has a network");
+        for (_, peer) in outputs {
+            probabilities = probabilities + peer;
+        }
+        if networks.len() > 1 {
+            probabilities = probabilities / networks.len() as f64;
+        }
+        let [n, num_classes] = probabilities.dims();
         all.num_classes = num_classes;
-        if let Some(distances) = model.head.distances(output.scores.clone()) {
+        if let Some(distances) = distances {
             all.distances.get_or_insert_default().extend(floats(distances));
         }
-        all.probabilities.extend(floats(activation::softmax(output.scores, 1)));
+        all.probabilities.extend(floats(probabilities));
         on_samples(n);
     }
     Ok(all)
@@ -104,9 +114,9 @@ impl Scorer {
     }
 
     /// Scores the test set, if there is one.
-    pub fn test(&self, model: &Classifier, device: &Device) -> Result<Option<Score>> {
+    pub fn test(&self, networks: &[Classifier], device: &Device) -> Result<Option<Score>> {
         let Some(loader) = &self.test else { return Ok(None) };
-        let predicted = predict(model, loader, device, &mut |_| {})?.classes();
+        let predicted = predict(networks, loader, device, &mut |_| {})?.classes();
         Ok(self.sealed.score_test(&predicted))
     }
 
@@ -114,11 +124,11 @@ impl Scorer {
     /// `predicted` are predictions of the whole training part.
     pub fn score(
         &self,
-        model: &Classifier,
+        networks: &[Classifier],
         device: &Device,
         predicted: &[u32],
     ) -> Result<Option<Scored>> {
-        let test = self.test(model, device)?;
+        let test = self.test(networks, device)?;
         let fits = self.sealed.fits(&self.given, predicted);
         if test.is_none() && fits.is_none() {
             return Ok(None);

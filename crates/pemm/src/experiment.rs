@@ -13,11 +13,12 @@ use crate::energy::Pairs;
 use crate::error::{Error, Result};
 use crate::head::HeadKind;
 use crate::loss::LossKind;
+use crate::objective::ObjectiveConfig;
 use crate::optim::OptimConfig;
 use crate::schedule::Schedule;
 
 /// The presets by name, each with its text.
-pub const PRESETS: [(&str, &str); 7] = [
+pub const PRESETS: [(&str, &str); 14] = [
     ("pemm", include_str!("../presets/pemm.toml")),
     ("paper", include_str!("../presets/paper.toml")),
     ("paper-tables", include_str!("../presets/paper-tables.toml")),
@@ -25,6 +26,13 @@ pub const PRESETS: [(&str, &str); 7] = [
     ("authors", include_str!("../presets/authors.toml")),
     ("sce", include_str!("../presets/sce.toml")),
     ("ce", include_str!("../presets/ce.toml")),
+    ("ce-early", include_str!("../presets/ce-early.toml")),
+    ("elr", include_str!("../presets/elr.toml")),
+    ("mixup", include_str!("../presets/mixup.toml")),
+    ("pemm-reweight", include_str!("../presets/pemm-reweight.toml")),
+    ("co-teaching", include_str!("../presets/co-teaching.toml")),
+    ("decoupling", include_str!("../presets/decoupling.toml")),
+    ("divide-mix", include_str!("../presets/divide-mix.toml")),
 ];
 
 /// An experiment as it is written. Values left out are chosen by [`resolve`](Self::resolve).
@@ -47,6 +55,9 @@ pub struct Experiment {
     pub model: ModelConfig,
     /// What is minimised.
     pub loss: LossConfig,
+    /// How the losses of the samples are put together.
+    #[serde(skip_serializing_if = "ObjectiveConfig::is_plain")]
+    pub objective: ObjectiveConfig,
     /// Stochastic gradient descent.
     pub optim: OptimConfig,
     /// Epochs, batches and learning rates.
@@ -64,6 +75,7 @@ impl Default for Experiment {
             augment: AugmentConfig::default(),
             model: ModelConfig::default(),
             loss: LossConfig::default(),
+            objective: ObjectiveConfig::default(),
             optim: OptimConfig::default(),
             schedule: Schedule::default(),
         }
@@ -334,8 +346,9 @@ impl Experiment {
 /// Parameters of one loss or schedule mean nothing to another: where a layer names another kind,
 /// those of the layers below go.
 fn drop_other_kinds(below: &mut Table, above: &Table) {
-    let parameters: [(&str, &[&str]); 3] = [
+    let parameters: [(&str, &[&str]); 4] = [
         ("loss", &["alpha", "beta_rce", "log_zero"]),
+        ("objective", &ObjectiveConfig::PARAMETERS),
         ("schedule", &["milestones", "factor", "half_period"]),
         ("noise", &["rate", "groups", "matrix"]),
     ];

@@ -58,7 +58,19 @@ impl Classifier {
         streams: Streams,
         device: &Device,
     ) -> Self {
-        let mut rng = streams.open(Stream::Init);
+        Self::numbered(0, plan, shape, num_classes, streams, device)
+    }
+
+    /// Network `number` of a run that trains several: the same but for its initial weights.
+    pub fn numbered(
+        number: u64,
+        plan: &ModelPlan,
+        shape: Shape,
+        num_classes: usize,
+        streams: Streams,
+        device: &Device,
+    ) -> Self {
+        let mut rng = streams.open_at(Stream::Init, number);
         let backbone = Backbone::new(plan.backbone, plan.width, shape, &mut rng, device);
         let sizes = [backbone.num_features(), num_classes];
         let head = Head::new(plan.head, sizes, plan.sigma, &mut rng, device);

@@ -72,6 +72,8 @@ impl Experiment {
         warnings.extend(self.unstable_energy(facts.num_classes));
         self.check_optim()?;
         self.check_schedule(&mut warnings)?;
+        let has_centers = model.head == HeadKind::Distance;
+        self.objective.resolve(has_centers, self.schedule.num_epochs)?;
         Ok(Plan { experiment: self, model, augment, warnings })
     }
 
@@ -200,6 +202,9 @@ impl Experiment {
         if !(schedule.factor > 0.0 && schedule.factor <= 1.0) {
             let reason = format!("must be above 0 and at most 1, is {}", schedule.factor);
             return Err(Error::setting("schedule.factor", reason));
+        }
+        if schedule.patience == Some(0) {
+            return Err(Error::setting("schedule.patience", "must be at least 1, is 0"));
         }
         if !schedule.milestones.is_sorted_by(|a, b| a < b) {
             let reason = format!("must increase, are {:?}", schedule.milestones);

@@ -5,6 +5,7 @@ mod bare_loop;
 mod energy;
 mod experiment;
 mod model;
+mod objectives;
 mod reference;
 mod trace;
 mod training;
