@@ -23,7 +23,7 @@ use crate::checkpoint::{Progress as Saved, State, write_weights};
 use crate::continuing::{finished, refuse_other_data};
 use crate::error::{Error, Result};
 use crate::evaluate::{Scorer, agreement, predict, to_device};
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, LossContext};
 use crate::finished::ModelCard;
 use crate::model::Classifier;
 use crate::objective::{Objective, Progress, Terms};
@@ -100,6 +100,8 @@ pub fn train(
     // Whatever refuses to start does so before there is a folder.
     let device = device::open(options.device)?;
     let normalization = Normalization::of(&prepared.train)?;
+    let context = LossContext::of(prepared.classes.len(), &prepared.manifest);
+    let objective = plan.experiment.loss.objective(&context)?;
     let folder = match RunFolder::claim(options.out, &identity::identity(&value), &text)? {
         Claim::Finished(folder) => {
             let record = folder.read_record()?;
@@ -122,12 +124,13 @@ pub fn train(
     refuse_other_data(&folder, &data, &noise)?;
     folder.write_environment(&environment)?;
     folder.write_noise(&prepared.manifest)?;
-    let mut session = Session::new(&plan, prepared, normalization, streams, device)?;
+    let mut session = Session::new(&plan, objective, prepared, normalization, streams, device)?;
     let model = ModelRecord {
         num_parameters: crate::model::num_parameters(&session.model),
         num_features: session.model.backbone.num_features(),
     };
     let mut record = Record::new(value, environment, noise, data, model)?;
+    record.tags = plan.experiment.loss.tags();
     let mut log = session.restore(&folder, &mut record)?;
     folder.write_record(&record)?;
     let num_steps = session.train.num_batches();
@@ -190,6 +193,7 @@ struct Session {
 impl Session {
     fn new(
         plan: &Plan,
+        objective: Box<dyn Objective>,
         prepared: Prepared,
         normalization: Normalization,
         streams: Streams,
@@ -220,7 +224,7 @@ impl Session {
             },
             model: Classifier::new(&plan.model, shape, num_classes, streams, &training_device),
             sgd: Sgd::new(plan.experiment.optim.clone()),
-            objective: Box::new(plan.experiment.loss.objective()),
+            objective,
             val: val.map(|part| loader(part, Augment::default())).transpose()?,
             train: loader(train, plan.augment)?,
             scorer: Scorer::new(sealed, given, test),
