@@ -28,6 +28,10 @@ pub struct Record {
     pub identity: String,
     /// Name of the method in tables, the experiment's `arm`.
     pub arm: String,
+    /// What tables must say of the arm, for example `oracle`: it used what nobody knows of real
+    /// data. Records from before there were tags have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// The resolved experiment: every key, defaults included.
     pub experiment: Value,
     /// Program, machine and time.
@@ -90,6 +94,10 @@ pub struct NoiseRecord {
     pub num_flipped: Option<usize>,
     /// SHA-256 of the given labels after the draw; equal for all arms of one seed.
     pub labels_sha256: String,
+    /// SHA-256 of the matrix that the noise was drawn from, where there is one; unknown in records
+    /// of versions before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matrix_sha256: Option<String>,
 }
 
 /// The data of a run.
@@ -141,6 +149,7 @@ impl Record {
             schema: SCHEMA,
             identity: identity(&experiment),
             arm,
+            tags: Vec::new(),
             experiment,
             environment,
             noise,
@@ -278,6 +287,7 @@ pub(crate) mod tests {
             num_samples: 45_000,
             num_flipped: Some(18_000),
             labels_sha256: format!("{:064}", experiment["seed"].as_u64().unwrap_or(0)),
+            matrix_sha256: None,
         };
         let data = DataRecord {
             name: "cifar10".into(),
@@ -315,6 +325,19 @@ pub(crate) mod tests {
         }
         assert_eq!((record.seed(), record.total_seconds), (1, 2.5));
         assert_eq!(record.total_cpu_seconds, Some(4.0));
+    }
+
+    #[test]
+    fn tags_survive_and_none_leave_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record.json");
+        let mut record = record("forward", 1, 0.5);
+        record.write(&path).unwrap();
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("tags"));
+        assert_eq!(Record::read(&path).unwrap().tags, Vec::<String>::new());
+        record.tags = vec!["oracle".into()];
+        record.write(&path).unwrap();
+        assert_eq!(Record::read(&path).unwrap(), record);
     }
 
     #[test]
