@@ -17,6 +17,13 @@ pub enum HeadKind {
     Distance,
 }
 
+impl HeadKind {
+    /// Whether the head has class centers, which an energy can hold apart.
+    pub fn has_centers(self) -> bool {
+        self != Self::Linear
+    }
+}
+
 /// A classifier by distance to learned class centers.
 ///
 /// `s[n,k] = -‖z_n - c_k‖² / σ²`, computed as `(2 z·c - ‖z‖² - ‖c‖²) / σ²` by one matrix product,

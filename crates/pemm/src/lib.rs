@@ -23,6 +23,7 @@ pub mod grid;
 pub mod head;
 pub mod layers;
 pub mod loss;
+pub mod method;
 pub mod mixture;
 pub mod model;
 pub mod networks;

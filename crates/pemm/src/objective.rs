@@ -10,6 +10,7 @@ pub mod decoupling;
 pub mod divide_mix;
 pub mod early_learning;
 mod epoch_memory;
+pub mod estimated_forward;
 pub mod kind;
 pub mod mixup;
 pub mod reweighting;
@@ -18,6 +19,7 @@ use burn::tensor::{Int, Tensor};
 use pemm_data::Rng;
 
 pub use center::CenterObjective;
+pub use estimated_forward::EstimatedForward;
 pub use kind::{ObjectiveConfig, ObjectiveKind};
 
 use crate::error::Result;

@@ -23,7 +23,7 @@ use crate::checkpoint::{Progress as Saved, State, take_best, write_weights};
 use crate::continuing::{finished, refuse_other_data};
 use crate::error::{Error, Result};
 use crate::evaluate::{Scorer, agreement, predict, to_device};
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, LossContext};
 use crate::finished::ModelCard;
 use crate::model::Classifier;
 use crate::networks::{apply_all, collect_all, join, networks, split};
@@ -102,6 +102,8 @@ pub fn train(
     // Whatever refuses to start does so before there is a folder.
     let device = device::open(options.device)?;
     let normalization = Normalization::of(&prepared.train)?;
+    let context = LossContext::of(prepared.classes.len(), &prepared.manifest);
+    let objective = plan.experiment.build_objective(&context, prepared.train.len())?;
     let folder = match RunFolder::claim(options.out, &identity::identity(&value), &text)? {
         Claim::Finished(folder) => {
             let record = folder.read_record()?;
@@ -124,12 +126,13 @@ pub fn train(
     refuse_other_data(&folder, &data, &noise)?;
     folder.write_environment(&environment)?;
     folder.write_noise(&prepared.manifest)?;
-    let mut session = Session::new(&plan, prepared, normalization, streams, device)?;
+    let mut session = Session::new(&plan, objective, prepared, normalization, streams, device)?;
     let model = ModelRecord {
         num_parameters: session.networks.iter().map(crate::model::num_parameters).sum(),
         num_features: session.networks[0].backbone.num_features(),
     };
     let mut record = Record::new(value, environment, noise, data, model)?;
+    record.tags = plan.experiment.loss.tags();
     let mut log = session.restore(&folder, &mut record)?;
     folder.write_record(&record)?;
     let num_steps = session.train.num_batches();
@@ -196,6 +199,7 @@ struct Session {
 impl Session {
     fn new(
         plan: &Plan,
+        objective: Box<dyn Objective>,
         prepared: Prepared,
         normalization: Normalization,
         streams: Streams,
@@ -220,8 +224,6 @@ impl Session {
         };
         let test = sealed.test_images().map(|part| loader(part, Augment::default())).transpose()?;
         let training_device = device.autodiff();
-        let base = plan.experiment.loss.objective();
-        let objective = plan.experiment.objective.build(base, train.len(), num_classes);
         let num_networks = objective.num_networks();
         Ok(Self {
             card: ModelCard {

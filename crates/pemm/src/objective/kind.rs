@@ -10,6 +10,7 @@ use super::mixup::Mixup;
 use super::reweighting::{DoubtedBy, Reweighting};
 use super::{CenterObjective, Objective};
 use crate::error::{Error, Result};
+use crate::method::{Method, Parameter, Range};
 
 /// The objectives that an experiment can name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,116 +69,133 @@ pub struct ObjectiveConfig {
     pub temperature: Option<f64>,
 }
 
-/// A number in `[objective]`: its key, and where it may lie.
-struct Range {
-    key: &'static str,
-    low: f64,
-    high: f64,
-}
-
-/// An objective in the list of `pemm methods`.
+/// An objective of the catalogue.
 pub struct ObjectiveEntry {
-    /// What it is called in `objective.kind`.
+    /// What `objective.kind` names.
     pub kind: ObjectiveKind,
-    /// One line.
-    pub summary: &'static str,
-    /// Keys and defaults.
-    pub parameters: &'static [(&'static str, f64)],
-    /// Where it is from.
-    pub reference: &'static str,
+    /// What it says of itself.
+    pub method: Method,
 }
 
-/// Every key with its range. Whole numbers are checked by their type.
-const RANGES: [Range; 8] = [
-    Range { key: "alpha", low: 0.05, high: 16.0 },
-    Range { key: "memory_rate", low: 0.0, high: 0.999_999 },
-    Range { key: "weight", low: 0.0, high: 1e6 },
-    Range { key: "warmup_epochs", low: 0.0, high: 1e6 },
-    Range { key: "forget_rate", low: 0.0, high: 0.95 },
-    Range { key: "ramp_epochs", low: 1.0, high: 1e6 },
-    Range { key: "threshold", low: 0.0, high: 1.0 },
-    Range { key: "temperature", low: 0.01, high: 1.0 },
-];
+const fn warmup(default: f64) -> Parameter {
+    let range = Range::NOT_NEGATIVE;
+    Parameter::number("warmup_epochs", default, range, "epochs of plain training first")
+}
+
+const fn alpha(default: f64) -> Parameter {
+    let range = Range::within(0.05, 16.0);
+    Parameter::number("alpha", default, range, "of Beta(alpha, alpha); 1 is uniform, near 0 none")
+}
 
 /// Every objective: the one list that defaults, checks and documentation are made from.
 pub const OBJECTIVES: [ObjectiveEntry; 7] = [
     ObjectiveEntry {
         kind: ObjectiveKind::Plain,
-        summary: "mean loss and the terms of the centers",
-        parameters: &[],
-        reference: "the paper, eq. 13",
+        method: Method {
+            name: "plain",
+            summary: "mean loss and the terms of the centers",
+            parameters: &[],
+            reference: "the paper, eq. 13",
+        },
     },
     ObjectiveEntry {
         kind: ObjectiveKind::Mixup,
-        summary: "straight lines between pairs of samples",
-        parameters: &[("alpha", 1.0)],
-        reference: "Zhang et al. 2018",
+        method: Method {
+            name: "mixup",
+            summary: "straight lines between pairs of samples",
+            parameters: &[alpha(1.0)],
+            reference: "Zhang et al. 2018",
+        },
     },
     ObjectiveEntry {
         kind: ObjectiveKind::Elr,
-        summary: "early-learning regularisation: a memory of early predictions holds against labels",
-        parameters: &[("memory_rate", 0.7), ("weight", 3.0)],
-        reference: "Liu et al. 2020",
+        method: Method {
+            name: "elr",
+            summary: "early-learning regularisation: a memory of early predictions against labels",
+            parameters: &[
+                Parameter::number(
+                    "memory_rate",
+                    0.7,
+                    Range::up_to(0.0, 1.0),
+                    "share of the memory that an epoch keeps",
+                ),
+                Parameter::number("weight", 3.0, Range::NOT_NEGATIVE, "of the second term"),
+            ],
+            reference: "Liu et al. 2020",
+        },
     },
     ObjectiveEntry {
         kind: ObjectiveKind::Reweight,
-        summary: "samples weighted by a two-component mixture over losses or distances (objective.by)",
-        parameters: &[("warmup_epochs", 5.0)],
-        reference: "the paper, section 4.4; Arazo et al. 2019",
+        method: Method {
+            name: "reweight",
+            summary: "samples weighted by a mixture of two normals over losses or distances",
+            parameters: &[
+                Parameter::words("by", "loss", "loss or distance", "what a label is doubted by"),
+                warmup(5.0),
+            ],
+            reference: "the paper, section 4.4; Arazo et al. 2019",
+        },
     },
     ObjectiveEntry {
         kind: ObjectiveKind::CoTeaching,
-        summary: "two networks, each learns from what the other finds easy",
-        parameters: &[("forget_rate", 0.2), ("ramp_epochs", 10.0)],
-        reference: "Han et al. 2018",
+        method: Method {
+            name: "co-teaching",
+            summary: "two networks, each learns from what the other finds easy",
+            parameters: &[
+                Parameter::number(
+                    "forget_rate",
+                    0.2,
+                    Range::within(0.0, 0.95),
+                    "share of a batch that is left out in the end",
+                ),
+                Parameter::number("ramp_epochs", 10.0, Range::from(1.0), "epochs until it is"),
+            ],
+            reference: "Han et al. 2018",
+        },
     },
     ObjectiveEntry {
         kind: ObjectiveKind::Decoupling,
-        summary: "two networks that learn only where they disagree",
-        parameters: &[("warmup_epochs", 0.0)],
-        reference: "Malach and Shalev-Shwartz 2017",
+        method: Method {
+            name: "decoupling",
+            summary: "two networks that learn only where they disagree",
+            parameters: &[warmup(0.0)],
+            reference: "Malach and Shalev-Shwartz 2017",
+        },
     },
     ObjectiveEntry {
         kind: ObjectiveKind::DivideMix,
-        summary: "two networks; doubted labels are replaced by guesses, with mixup",
-        parameters: &[
-            ("warmup_epochs", 10.0),
-            ("threshold", 0.5),
-            ("temperature", 0.5),
-            ("alpha", 4.0),
-            ("weight", 25.0),
-        ],
-        reference: "Li et al. 2020",
+        method: Method {
+            name: "divide-mix",
+            summary: "two networks; doubted labels are replaced by guesses, with mixup",
+            parameters: &[
+                warmup(10.0),
+                Parameter::number("threshold", 0.5, Range::SHARE, "trust above which labels stay"),
+                Parameter::number(
+                    "temperature",
+                    0.5,
+                    Range::above(0.0, 1.0),
+                    "of the targets; smaller is sharper",
+                ),
+                alpha(4.0),
+                Parameter::number("weight", 25.0, Range::NOT_NEGATIVE, "of unlabeled samples"),
+            ],
+            reference: "Li et al. 2020, simplified",
+        },
     },
 ];
 
 impl ObjectiveKind {
-    /// The name in experiment files.
-    pub fn name(self) -> String {
-        match serde_json::to_value(self) {
-            Ok(serde_json::Value::String(name)) => name,
-            other => unreachable!("a kind is written as a word, not {other:?}"),
-        }
-    }
-
-    fn entry(self) -> &'static ObjectiveEntry {
+    /// Its entry in the catalogue.
+    pub fn entry(self) -> &'static ObjectiveEntry {
         OBJECTIVES.iter().find(|entry| entry.kind == self).expect("every kind is listed")
     }
 }
 
 impl ObjectiveConfig {
     /// Keys that belong to some kinds only.
-    pub(crate) const PARAMETERS: [&str; 9] = [
-        "alpha",
-        "memory_rate",
-        "weight",
-        "warmup_epochs",
-        "by",
-        "forget_rate",
-        "ramp_epochs",
-        "threshold",
-        "temperature",
-    ];
+    pub(crate) fn parameters() -> impl Iterator<Item = &'static str> {
+        OBJECTIVES.iter().flat_map(|entry| entry.method.parameters).map(|parameter| parameter.key)
+    }
 
     /// Whether it says nothing, for experiments from before there were objectives.
     pub(crate) fn is_plain(&self) -> bool {
@@ -186,38 +204,19 @@ impl ObjectiveConfig {
 
     /// Fills in defaults, and refuses what does not belong to the kind or is out of range.
     pub(crate) fn resolve(&mut self, has_centers: bool, num_epochs: usize) -> Result<()> {
-        let kind = self.kind;
-        for Range { key, low, high } in RANGES {
-            let default = kind
-                .entry()
-                .parameters
-                .iter()
-                .find(|(name, _)| *name == key)
-                .map(|(_, value)| *value);
-            let key_path = format!("objective.{key}");
-            let Some(value) = self.fill(key, default) else { continue };
-            if default.is_none() {
-                let reason = format!("objective.kind = \"{}\" has no such parameter", kind.name());
-                return Err(Error::setting(&key_path, reason));
-            }
-            if !(low..=high).contains(&value) {
-                let reason = format!("must be from {low} to {high}, is {value}");
-                return Err(Error::setting(&key_path, reason));
-            }
+        let method = &self.kind.entry().method;
+        for (key, value) in self.reals() {
+            method.fill("objective", "objective.kind", key, value)?;
         }
-        if kind == ObjectiveKind::Reweight {
-            let by = *self.by.get_or_insert(DoubtedBy::Loss);
-            if by == DoubtedBy::Distance && !has_centers {
-                let reason = "\"distance\" needs centers: set model.head = \"distance\"";
-                return Err(Error::setting("objective.by", reason));
-            }
-        } else if self.by.is_some() {
-            let reason = format!("objective.kind = \"{}\" has no such parameter", kind.name());
-            return Err(Error::setting("objective.by", reason));
+        for (key, value) in self.counts() {
+            let mut number = value.map(|count| count as f64);
+            method.fill("objective", "objective.kind", key, &mut number)?;
+            *value = number.map(|number| number as usize);
         }
-        let fits_to_losses = matches!(kind, ObjectiveKind::Reweight | ObjectiveKind::DivideMix);
+        self.resolve_by(has_centers)?;
+        let looks_back = matches!(self.kind, ObjectiveKind::Reweight | ObjectiveKind::DivideMix);
         match self.warmup_epochs {
-            Some(0) if fits_to_losses => Err(Error::setting(
+            Some(0) if looks_back => Err(Error::setting(
                 "objective.warmup_epochs",
                 "must be at least 1: the weights are fitted to the losses of the epoch before",
             )),
@@ -229,27 +228,36 @@ impl ObjectiveConfig {
         }
     }
 
-    /// The value of a number, set to `default` where it is left out.
-    fn fill(&mut self, key: &str, default: Option<f64>) -> Option<f64> {
-        let real = |value: &mut Option<f64>| {
-            *value = value.or(default);
-            *value
-        };
-        let whole = |value: &mut Option<usize>| {
-            *value = value.or(default.map(|default| default as usize));
-            value.map(|value| value as f64)
-        };
-        match key {
-            "alpha" => real(&mut self.alpha),
-            "memory_rate" => real(&mut self.memory_rate),
-            "weight" => real(&mut self.weight),
-            "warmup_epochs" => whole(&mut self.warmup_epochs),
-            "forget_rate" => real(&mut self.forget_rate),
-            "ramp_epochs" => whole(&mut self.ramp_epochs),
-            "threshold" => real(&mut self.threshold),
-            "temperature" => real(&mut self.temperature),
-            _ => unreachable!("{key} is no number of [objective]"),
+    fn resolve_by(&mut self, has_centers: bool) -> Result<()> {
+        let method = &self.kind.entry().method;
+        if method.parameter("by").is_none() {
+            return match self.by {
+                Some(_) => Err(method.lacks("objective.by".into(), "objective.kind")),
+                None => Ok(()),
+            };
         }
+        if *self.by.get_or_insert(DoubtedBy::Loss) == DoubtedBy::Distance && !has_centers {
+            let reason = "\"distance\" needs centers: set model.head = \"distance\"";
+            return Err(Error::setting("objective.by", reason));
+        }
+        Ok(())
+    }
+
+    /// The parameters that are real numbers, by key.
+    fn reals(&mut self) -> [(&'static str, &mut Option<f64>); 6] {
+        [
+            ("alpha", &mut self.alpha),
+            ("memory_rate", &mut self.memory_rate),
+            ("weight", &mut self.weight),
+            ("forget_rate", &mut self.forget_rate),
+            ("threshold", &mut self.threshold),
+            ("temperature", &mut self.temperature),
+        ]
+    }
+
+    /// The parameters that count epochs, by key.
+    fn counts(&mut self) -> [(&'static str, &mut Option<usize>); 2] {
+        [("warmup_epochs", &mut self.warmup_epochs), ("ramp_epochs", &mut self.ramp_epochs)]
     }
 
     /// The objective of a checked experiment over `base`, for a training part of `num_samples`.
@@ -303,19 +311,34 @@ mod tests {
     }
 
     #[test]
+    fn names_are_those_of_experiment_files() {
+        for entry in &OBJECTIVES {
+            let word = serde_json::to_value(entry.kind).unwrap();
+            assert_eq!(word, entry.method.name);
+        }
+    }
+
+    #[test]
     fn every_kind_is_filled_from_the_list_and_refuses_what_is_not_its_own() {
+        let has = |entry: &ObjectiveEntry, key| entry.method.parameter(key).is_some();
         for entry in &OBJECTIVES {
             let mut filled = config(entry.kind);
             filled.resolve(true, 60).unwrap();
-            for Range { key, .. } in RANGES {
-                let default = entry.parameters.iter().find(|(name, _)| *name == key);
-                assert_eq!(filled.fill(key, None), default.map(|(_, value)| *value), "{key}");
-                if default.is_none() {
-                    let mut wrong = config(entry.kind);
-                    wrong.fill(key, Some(1.0));
-                    let error = wrong.resolve(true, 60).unwrap_err().to_string();
-                    assert!(error.contains(key) && error.contains(&entry.kind.name()), "{error}");
+            for (key, value) in filled.reals() {
+                assert_eq!(value.is_some(), has(entry, key), "{}, {key}", entry.method.name);
+            }
+            for (key, value) in filled.counts() {
+                assert_eq!(value.is_some(), has(entry, key), "{}, {key}", entry.method.name);
+            }
+            for index in 0..6 {
+                let mut wrong = config(entry.kind);
+                let key = wrong.reals()[index].0;
+                if has(entry, key) {
+                    continue;
                 }
+                *wrong.reals()[index].1 = Some(0.5);
+                let error = wrong.resolve(true, 60).unwrap_err().to_string();
+                assert!(error.contains(key) && error.contains(entry.method.name), "{error}");
             }
         }
     }

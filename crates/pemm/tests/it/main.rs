@@ -2,6 +2,7 @@
 
 #[path = "../../examples/bare_loop.rs"]
 mod bare_loop;
+mod contract;
 mod energy;
 mod experiment;
 mod model;

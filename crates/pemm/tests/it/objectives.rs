@@ -25,9 +25,9 @@ fn every_objective() -> Vec<Vec<String>> {
     OBJECTIVES
         .iter()
         .map(|entry| {
-            let mut set = vec![format!("objective.kind={}", entry.kind.name())];
+            let mut set = vec![format!("objective.kind={}", entry.method.name)];
             for (key, value) in [("warmup_epochs", 2), ("ramp_epochs", 3)] {
-                if entry.parameters.iter().any(|(name, _)| *name == key) {
+                if entry.method.parameter(key).is_some() {
                     set.push(format!("objective.{key}={value}"));
                 }
             }
