@@ -71,6 +71,8 @@ pub struct Expects {
 pub struct TableConfig {
     /// Keys or sections in which the protocols of one column may differ.
     pub allow: Vec<String>,
+    /// Whether an arm with other parameters is a row of its own.
+    pub settings: bool,
     /// Number of settings that were tried on noisy validation for each arm.
     pub trials: BTreeMap<String, usize>,
 }

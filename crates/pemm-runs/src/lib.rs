@@ -20,7 +20,10 @@
 //! | [`mod@column`] | what a column of a table stands for |
 //! | [`comparable`] | which runs may be averaged and compared |
 //! | [`table`] | many records into one table |
-//! | [`table_text`] | the table as Markdown and CSV |
+//! | [`table_text`], [`table_csv`], [`table_latex`] | the table as Markdown, CSV and LaTeX |
+//! | [`literature`] | what papers print for the same columns |
+//! | [`settings`] | settings of an arm, ranked by noisy validation |
+//! | [`statistics`] | mean, deviation, paired comparison |
 //! | [`time`] | seconds since 1970 as a UTC date |
 //! | [`error`] | the one error type |
 //!
@@ -40,11 +43,17 @@ pub mod grid;
 pub mod grid_lock;
 pub mod grid_pace;
 pub mod identity;
+pub mod literature;
 pub mod log;
 pub mod number;
 pub mod process;
 pub mod record;
+pub mod settings;
+pub mod settings_text;
+pub mod statistics;
 pub mod table;
+pub mod table_csv;
+pub mod table_latex;
 pub mod table_text;
 pub mod time;
 pub mod write;

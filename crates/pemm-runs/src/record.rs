@@ -94,6 +94,10 @@ pub struct NoiseRecord {
     pub num_flipped: Option<usize>,
     /// SHA-256 of the given labels after the draw; equal for all arms of one seed.
     pub labels_sha256: String,
+    /// SHA-256 of the matrix that the noise was drawn from, where there is one; unknown in records
+    /// of versions before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matrix_sha256: Option<String>,
 }
 
 /// The data of a run.
@@ -283,6 +287,7 @@ pub(crate) mod tests {
             num_samples: 45_000,
             num_flipped: Some(18_000),
             labels_sha256: format!("{:064}", experiment["seed"].as_u64().unwrap_or(0)),
+            matrix_sha256: None,
         };
         let data = DataRecord {
             name: "cifar10".into(),

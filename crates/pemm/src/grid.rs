@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use pemm_data::config::{DataConfig, NoiseConfig};
-use pemm_data::prepare::prepare_set;
+use pemm_data::prepare::{prepare, prepare_set};
 use pemm_data::{DataSet, Shape, labels, source};
 use pemm_runs::folder::RECORD;
 use pemm_runs::grid::{Expects, Grid};
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Layer};
-use crate::plan::DataFacts;
+use crate::plan::{DataFacts, Plan};
 
 /// One run of a grid.
 #[derive(Debug, Clone)]
@@ -66,6 +66,27 @@ pub fn expected_facts(expects: &Expects) -> DataFacts {
         vectors: expects.vectors,
         num_classes: expects.num_classes,
     }
+}
+
+/// Opens the data of an experiment to see what they are.
+///
+/// # Errors
+/// Those of [`prepare`].
+pub fn facts(experiment: &Experiment) -> Result<DataFacts> {
+    let prepared = prepare(&experiment.data, &experiment.noise, experiment.seed)?;
+    Ok(DataFacts::of(&prepared))
+}
+
+/// Checks all `cells` against what the data are known to be, without the data.
+///
+/// # Errors
+/// The first cell with a value that is out of range or does not go with another.
+pub fn resolve(cells: &[Cell], facts: DataFacts) -> Result<Vec<Plan>> {
+    let resolve = |cell: &Cell| {
+        let plan = cell.experiment.clone().resolve(facts);
+        plan.map_err(|error| named(&format!("run {}", cell.name), &error))
+    };
+    cells.iter().map(resolve).collect()
 }
 
 /// Checks all `cells` against their data, reading each data set once, and gives the warnings, each
@@ -185,9 +206,22 @@ pub fn look_at_record(experiment: &Experiment, path: &Path) -> Result<Option<Box
     Ok((record.status == Status::Finished).then(|| Box::new(record)))
 }
 
-/// Whether `record` is a run of `experiment`. A record of an earlier version lacks the keys that
-/// have come since; it is the same experiment if those have the values that change nothing.
-fn check_same(experiment: &Experiment, record: &Record, path: &Path) -> Result<()> {
+/// A resolved experiment as a record holds it, with the keys that came after the record was written:
+/// each has the value that changes nothing. What this version cannot read stays as it is.
+pub fn with_new_keys(experiment: &serde_json::Value) -> serde_json::Value {
+    let read = Experiment::deserialize(experiment).ok();
+    let filled = read.and_then(|experiment| serde_json::to_value(experiment).ok());
+    filled.unwrap_or_else(|| experiment.clone())
+}
+
+/// Whether `record`, which lies at `path`, is a run of `experiment`. A record of an earlier version
+/// lacks the keys that have come since; it is the same experiment if those have the values that
+/// change nothing.
+///
+/// # Errors
+/// [`RunError::OtherExperiment`] with the keys that differ, and values of `experiment` that do not go
+/// with the data of the record.
+pub fn check_same(experiment: &Experiment, record: &Record, path: &Path) -> Result<()> {
     let [channels, height, width] = record.data.shape;
     let facts = DataFacts {
         shape: Shape { channels, height, width },

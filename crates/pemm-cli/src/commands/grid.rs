@@ -2,6 +2,7 @@
 
 mod cell;
 mod display;
+mod explain;
 mod file;
 mod message;
 mod runner;
@@ -21,7 +22,8 @@ use display::{Display, duration};
 use runner::{Ending, Job, Settings};
 
 pub(crate) use cell::run as run_cell;
-pub(crate) use file::GridArguments;
+pub(crate) use explain::explain_grid;
+pub(crate) use file::{GridArguments, default_folder, open};
 
 /// Run all experiments of a grid: what is not finished yet, and what was interrupted
 ///
