@@ -12,7 +12,7 @@ use toml::{Table, Value};
 
 use crate::backbone::BackboneKind;
 use crate::error::{Error, Result};
-use crate::head::HeadKind;
+use crate::head::{HEADS, HeadKind};
 use crate::loss::LOSSES;
 use crate::optim::OptimConfig;
 use crate::schedule::Schedule;
@@ -20,7 +20,7 @@ use crate::schedule::Schedule;
 pub use loss::{ClassWeights, EnergyConfig, EnergyKind, LossConfig, LossContext, ORACLE};
 
 /// The presets by name, each with its text.
-pub const PRESETS: [(&str, &str); 16] = [
+pub const PRESETS: [(&str, &str); 18] = [
     ("pemm", include_str!("../presets/pemm.toml")),
     ("paper", include_str!("../presets/paper.toml")),
     ("paper-tables", include_str!("../presets/paper-tables.toml")),
@@ -36,6 +36,8 @@ pub const PRESETS: [(&str, &str); 16] = [
     ("forward", include_str!("../presets/forward.toml")),
     ("forward-estimated", include_str!("../presets/forward-estimated.toml")),
     ("phuber", include_str!("../presets/phuber.toml")),
+    ("cosface", include_str!("../presets/cosface.toml")),
+    ("arcface", include_str!("../presets/arcface.toml")),
     ("label-smoothing", include_str!("../presets/label-smoothing.toml")),
 ];
 
@@ -99,6 +101,12 @@ pub struct ModelConfig {
     pub head: HeadKind,
     /// σ of the distance head, > 0.
     pub sigma: f64,
+    /// s of `cosface` and `arcface`; left out, [`HEADS`] says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f64>,
+    /// m of `cosface` and `arcface`; left out, [`HEADS`] says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
 }
 
 impl Default for ModelConfig {
@@ -110,6 +118,8 @@ impl Default for ModelConfig {
             dropout: 0.0,
             head: HeadKind::Distance,
             sigma: 1.0,
+            scale: None,
+            margin: None,
         }
     }
 }
@@ -244,17 +254,21 @@ impl Experiment {
     }
 }
 
-/// Parameters of one loss or schedule mean nothing to another: where a layer names another kind,
-/// those of the layers below go.
+/// Parameters of one loss, head, schedule or noise mean nothing to another: where a layer names
+/// another kind, those of the layers below go.
 fn drop_other_kinds(below: &mut Table, above: &Table) {
     let of_losses = LOSSES.iter().flat_map(|loss| loss.method.parameters).map(|p| p.key).collect();
-    let parameters: [(&str, Vec<&str>); 3] = [
-        ("loss", of_losses),
-        ("schedule", vec!["milestones", "factor", "half_period"]),
-        ("noise", vec!["rate", "groups", "matrix"]),
+    let of_heads = HEADS.iter().flat_map(|(_, head)| head.parameters).map(|p| p.key);
+    // σ has a place in every record, whatever the head.
+    let of_heads = of_heads.filter(|&key| key != "sigma").collect();
+    let parameters: [(&str, &str, Vec<&str>); 4] = [
+        ("loss", "kind", of_losses),
+        ("model", "head", of_heads),
+        ("schedule", "kind", vec!["milestones", "factor", "half_period"]),
+        ("noise", "kind", vec!["rate", "groups", "matrix"]),
     ];
-    for (section, parameters) in parameters {
-        let kind = |table: &Table| table.get(section)?.get("kind").cloned();
+    for (section, kind, parameters) in parameters {
+        let kind = |table: &Table| table.get(section)?.get(kind).cloned();
         if kind(above).is_some_and(|kind_above| kind(below) != Some(kind_above))
             && let Some(Value::Table(section)) = below.get_mut(section)
         {

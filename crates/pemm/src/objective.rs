@@ -79,7 +79,8 @@ pub struct CenterObjective {
 impl Objective for CenterObjective {
     fn forward(&mut self, model: &Classifier, batch: &Batch, progress: &mut Progress<'_>) -> Terms {
         let output = model.forward(batch.images.clone(), progress.rng);
-        let mut losses = self.loss.forward(output.scores.clone(), batch.given.clone()); // [N]
+        let scores = model.head.margin(output.scores.clone(), batch.given.clone()); // [N, K]
+        let mut losses = self.loss.forward(scores, batch.given.clone()); // [N]
         if let Some(weights) = &batch.weights {
             losses = losses * weights.clone();
         }

@@ -102,6 +102,9 @@ impl Experiment {
         within("model.width", width as f64, 1.0, 4096.0)?;
         within("model.dropout", config.dropout, 0.0, 0.95)?;
         positive("model.sigma", config.sigma)?;
+        let head = config.head.method();
+        head.fill("model", "model.head", "scale", &mut config.scale)?;
+        head.fill("model", "model.head", "margin", &mut config.margin)?;
         Ok(ModelPlan {
             backbone,
             width,
@@ -109,6 +112,8 @@ impl Experiment {
             dropout: config.dropout,
             head: config.head,
             sigma: config.sigma,
+            scale: config.scale,
+            margin: config.margin,
         })
     }
 
