@@ -4,6 +4,7 @@ pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
+pub(crate) mod methods;
 pub(crate) mod noise;
 pub(crate) mod predict;
 pub(crate) mod table;

@@ -7,7 +7,7 @@ mod interrupt;
 
 use clap::{Parser, Subcommand};
 
-use commands::{completions, data, evaluate, explain, noise, predict, table, train};
+use commands::{completions, data, evaluate, explain, methods, noise, predict, table, train};
 use console::Console;
 use failure::Failure;
 
@@ -42,6 +42,7 @@ enum Command {
     Data(data::Arguments),
     Noise(noise::Arguments),
     Table(table::Arguments),
+    Methods(methods::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -56,6 +57,7 @@ fn main() -> std::process::ExitCode {
         Command::Data(arguments) => data::run(arguments, &console),
         Command::Noise(arguments) => noise::run(arguments, &console),
         Command::Table(arguments) => table::run(arguments, &console),
+        Command::Methods(arguments) => methods::run(arguments, &console),
         Command::Completions(arguments) => completions::run::<Arguments>(arguments, &console),
     });
     match result {

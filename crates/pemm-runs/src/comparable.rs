@@ -22,7 +22,8 @@ const WITHOUT_EFFECT: [&str; 3] = ["data.path", "data.labels", "data.memory_mib"
 /// Keys that the column itself stands for.
 const IN_COLUMN: [&str; 2] = ["noise.kind", "noise.rate"];
 /// Keys that are part of the method that an arm stands for, not of the network that all share.
-const IN_METHOD: [&str; 3] = ["model.head", "model.sigma", "model.unit_norm"];
+const IN_METHOD: [&str; 5] =
+    ["model.head", "model.sigma", "model.scale", "model.margin", "model.unit_norm"];
 
 /// Values of an experiment by dotted key.
 pub type Values = BTreeMap<String, Value>;

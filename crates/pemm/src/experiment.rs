@@ -3,6 +3,7 @@
 //!
 //! Layers, each over the one before: built-in defaults, a preset, a file, and `--set key=value`.
 
+mod energy;
 mod loss;
 
 use pemm_data::config::{AugmentConfig, DataConfig, NoiseConfig};
@@ -17,7 +18,8 @@ use crate::loss::LOSSES;
 use crate::optim::OptimConfig;
 use crate::schedule::Schedule;
 
-pub use loss::{ClassWeights, EnergyConfig, EnergyKind, LossConfig, LossContext, ORACLE};
+pub use energy::{EnergyConfig, EnergyKind, REGULARISERS};
+pub use loss::{ClassWeights, LossConfig, LossContext, ORACLE};
 
 /// The presets by name, each with its text.
 pub const PRESETS: [(&str, &str); 18] = [
