@@ -5,6 +5,7 @@ pub(crate) mod data;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
 pub(crate) mod grid;
+pub(crate) mod methods;
 pub(crate) mod noise;
 pub(crate) mod predict;
 pub(crate) mod table;

@@ -7,7 +7,7 @@ mod interrupt;
 
 use clap::{Parser, Subcommand};
 
-use commands::{completions, data, evaluate, explain, grid, noise, predict, table, train};
+use commands::{completions, data, evaluate, explain, grid, methods, noise, predict, table, train};
 use console::Console;
 use failure::Failure;
 
@@ -43,6 +43,7 @@ enum Command {
     Noise(noise::Arguments),
     Grid(grid::Arguments),
     Table(table::Arguments),
+    Methods(methods::Arguments),
     Completions(completions::Arguments),
     /// One run of a grid; `pemm grid` starts it
     #[command(hide = true)]
@@ -62,6 +63,7 @@ fn main() -> std::process::ExitCode {
         Command::Grid(arguments) => grid::run(arguments, &console),
         Command::GridCell => grid::run_cell(),
         Command::Table(arguments) => table::run(arguments, &console),
+        Command::Methods(arguments) => methods::run(arguments, &console),
         Command::Completions(arguments) => completions::run::<Arguments>(arguments, &console),
     });
     match result {

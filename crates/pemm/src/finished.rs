@@ -76,15 +76,18 @@ impl ModelCard {
             size.is_some_and(|size| size > 0 && found == Some(&size))
         };
         let head = match self.model.head {
-            HeadKind::Linear => "head.weight",
+            HeadKind::Linear | HeadKind::Cosface | HeadKind::Arcface => "head.weight",
             HeadKind::Distance => "head.centers",
         };
         let fits = (1..=MAX_NETWORKS).contains(&self.num_networks)
             && has(largest, 1, inputs)
             && has(head, 0, Some(self.classes.len()))
             && has(head, 1, features)
-            && self.model.sigma.is_finite()
-            && self.model.sigma > 0.0
+            && [Some(self.model.sigma), self.model.scale]
+                .into_iter()
+                .flatten()
+                .all(|radius| radius.is_finite() && radius > 0.0)
+            && self.model.margin.is_none_or(f64::is_finite)
             && [&self.normalization.mean, &self.normalization.deviation]
                 .iter()
                 .all(|values| values.len() == channels);

@@ -24,6 +24,7 @@ pub mod head;
 pub mod layers;
 pub mod loss;
 pub mod method;
+pub mod methods;
 pub mod mixture;
 pub mod model;
 pub mod networks;

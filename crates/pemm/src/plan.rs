@@ -86,7 +86,7 @@ impl Experiment {
     ///
     /// # Errors
     /// Those of [`LossConfig::loss`](crate::experiment::LossConfig::loss).
-    pub(crate) fn build_objective(
+    pub fn build_objective(
         &self,
         context: &LossContext,
         num_samples: usize,
@@ -128,6 +128,9 @@ impl Experiment {
         within("model.width", width as f64, 1.0, 4096.0)?;
         within("model.dropout", config.dropout, 0.0, 0.95)?;
         positive("model.sigma", config.sigma)?;
+        let head = config.head.method();
+        head.fill("model", "model.head", "scale", &mut config.scale)?;
+        head.fill("model", "model.head", "margin", &mut config.margin)?;
         Ok(ModelPlan {
             backbone,
             width,
@@ -135,6 +138,8 @@ impl Experiment {
             dropout: config.dropout,
             head: config.head,
             sigma: config.sigma,
+            scale: config.scale,
+            margin: config.margin,
         })
     }
 

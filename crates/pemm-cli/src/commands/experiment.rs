@@ -26,7 +26,8 @@ pub(crate) struct ExperimentArguments {
     /// Label noise to draw, for example symmetric:0.4
     #[arg(long, value_name = "KIND:RATE")]
     noise: Option<String>,
-    /// pemm, paper, paper-tables, paper-unit, authors, sce or ce
+    /// A method with its constants and recipe, for example pemm, paper, sce or ce; `pemm methods`
+    /// lists all
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// Opens every random stream

@@ -17,6 +17,7 @@ const COMMANDS: [&str; 13] = [
     "noise",
     "grid",
     "table",
+    "methods",
     "completions",
 ];
 

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
-use super::co_teaching::forward_both;
+use super::co_teaching::{forward_both, losses_of_both};
 use super::epoch_memory::EpochMemory;
 use super::mixup::Mixing;
 use super::{Batch, CenterObjective, Objective, Progress, Terms};
@@ -171,9 +171,8 @@ impl Objective for DivideMix {
     ) -> Terms {
         if progress.epoch < self.parameters.warmup_epochs {
             let outputs = forward_both(networks, batch, progress);
-            let [own, peer] = outputs
-                .each_ref()
-                .map(|output| self.base.losses(output, batch.given.clone()).mean());
+            let [own, peer] =
+                losses_of_both(&self.base, networks, &outputs, batch).map(|losses| losses.mean());
             self.remember(batch, outputs.each_ref().map(|output| output.scores.clone().detach()));
             return self.base.with_loss_of_two(own + peer, networks, outputs);
         }

@@ -84,7 +84,8 @@ impl Objective for Reweighting {
         progress: &mut Progress<'_>,
     ) -> Terms {
         let output = networks[0].forward(batch.images.clone(), progress.rng);
-        let mut losses = weighted(self.base.losses(&output, batch.given.clone()), batch);
+        let mut losses =
+            weighted(self.base.losses(&networks[0], &output, batch.given.clone()), batch);
         if progress.epoch >= self.warmup_epochs {
             let all = self.weights(progress.epoch);
             let weights: Vec<f32> = batch.indices.iter().map(|&i| all[i as usize]).collect();
