@@ -8,6 +8,7 @@ pub(crate) mod grid;
 pub(crate) mod methods;
 pub(crate) mod noise;
 pub(crate) mod predict;
+pub(crate) mod report;
 pub(crate) mod table;
 pub(crate) mod train;
 

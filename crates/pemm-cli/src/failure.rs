@@ -22,6 +22,10 @@ impl Failure {
     pub(crate) fn interrupted(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: 130 }
     }
+    /// What went wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
     /// Prints the message and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         if !self.message.is_empty() {
@@ -77,6 +81,16 @@ impl From<pemm_runs::RunError> for Failure {
                 Self::usage(message)
             }
             _ => Self::new(message),
+        }
+    }
+}
+
+impl From<pemm_report::ReportError> for Failure {
+    fn from(error: pemm_report::ReportError) -> Self {
+        match error {
+            pemm_report::ReportError::Run(error) => error.into(),
+            error @ pemm_report::ReportError::NoRuns { .. } => Self::usage(chain(&error)),
+            error => Self::new(chain(&error)),
         }
     }
 }

@@ -7,7 +7,9 @@ mod interrupt;
 
 use clap::{Parser, Subcommand};
 
-use commands::{completions, data, evaluate, explain, grid, methods, noise, predict, table, train};
+use commands::{
+    completions, data, evaluate, explain, grid, methods, noise, predict, report, table, train,
+};
 use console::Console;
 use failure::Failure;
 
@@ -44,6 +46,7 @@ enum Command {
     Grid(grid::Arguments),
     Table(table::Arguments),
     Methods(methods::Arguments),
+    Report(report::Arguments),
     Completions(completions::Arguments),
     /// One run of a grid; `pemm grid` starts it
     #[command(hide = true)]
@@ -64,6 +67,7 @@ fn main() -> std::process::ExitCode {
         Command::GridCell => grid::run_cell(),
         Command::Table(arguments) => table::run(arguments, &console),
         Command::Methods(arguments) => methods::run(arguments, &console),
+        Command::Report(arguments) => report::run(arguments, &console),
         Command::Completions(arguments) => completions::run::<Arguments>(arguments, &console),
     });
     match result {

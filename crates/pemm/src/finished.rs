@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use pemm_data::augment::Augment;
 use pemm_data::loader::Loader;
 use pemm_data::normalize::Normalization;
-use pemm_data::prepare::prepare;
+use pemm_data::prepare::{Prepared, prepare};
 use pemm_data::{Part, Shape, Streams};
 use pemm_runs::{Record, RunFolder};
 use serde::{Deserialize, Serialize};
@@ -122,9 +122,9 @@ impl Trained {
         Ok(Self { networks: apply_all(blank, tensors, &file)?, card, device })
     }
 
-    /// Probabilities, and distances to the centers, of all samples of `part`.
+    /// Probabilities, features, and distances to the centers, of all samples of `part`.
     pub fn predict(&self, part: Part, on_samples: &mut dyn FnMut(usize)) -> Result<Predictions> {
-        predict(&self.networks, &self.loader(part)?, &self.device, on_samples)
+        predict(&self.networks, &self.loader(part)?, &self.device, true, on_samples)
     }
 
     fn loader(&self, part: Part) -> Result<Loader> {
@@ -149,13 +149,15 @@ pub struct Evaluation {
     pub fits: Option<pemm_data::dataset::Fits>,
 }
 
-/// Opens the data of a run again and evaluates its model on every part.
-pub fn evaluate_run(
+/// The record, model and data of the run in `path`.
+///
+/// # Errors
+/// The data or its given labels are no longer those that the run was trained on.
+pub(crate) fn reopen(
     path: &Path,
     best: bool,
     device: &Device,
-    on_samples: &mut dyn FnMut(usize),
-) -> Result<(Record, Evaluation)> {
+) -> Result<(Record, Trained, Prepared)> {
     let folder = RunFolder::open(path)?;
     let record = folder.read_record()?;
     let trained = Trained::open(&folder, best, device)?;
@@ -173,6 +175,17 @@ pub fn evaluate_run(
                       labels file back";
         return Err(Error::setting("data", reason));
     }
+    Ok((record, trained, prepared))
+}
+
+/// Opens the data of a run again and evaluates its model on every part.
+pub fn evaluate_run(
+    path: &Path,
+    best: bool,
+    device: &Device,
+    on_samples: &mut dyn FnMut(usize),
+) -> Result<(Record, Evaluation)> {
+    let (record, trained, prepared) = reopen(path, best, device)?;
     let given = prepared.train.given.clone();
     let predicted = trained.predict(prepared.train, on_samples)?.classes();
     let val_accuracy_given = match prepared.val {

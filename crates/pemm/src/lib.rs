@@ -30,6 +30,7 @@ pub mod model;
 pub mod networks;
 pub mod objective;
 pub mod optim;
+pub mod outputs;
 pub mod plan;
 pub mod reconstruction;
 mod records;

@@ -329,7 +329,7 @@ impl Session {
         let val_accuracy_given = match &self.val {
             Some(loader) => {
                 let predicted =
-                    predict(&self.networks, loader, &self.device, &mut |_| {})?.classes();
+                    predict(&self.networks, loader, &self.device, false, &mut |_| {})?.classes();
                 Some(agreement(&loader.part().given, &predicted))
             }
             None => None,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::place::Place;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 15] = [
     "",
     "train",
     "evaluate",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 13] = [
     "grid",
     "table",
     "methods",
+    "report",
     "completions",
 ];
 
