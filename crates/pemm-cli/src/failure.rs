@@ -22,6 +22,10 @@ impl Failure {
     pub(crate) fn interrupted(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: 130 }
     }
+    /// What went wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
     /// Prints the message and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         if !self.message.is_empty() {
@@ -70,10 +74,12 @@ impl From<pemm_data::DataError> for Failure {
 
 impl From<pemm_runs::RunError> for Failure {
     fn from(error: pemm_runs::RunError) -> Self {
-        use pemm_runs::RunError::{Foreign, NoRun, OtherExperiment};
+        use pemm_runs::RunError::{Foreign, Grid, NoRun, OtherExperiment};
         let message = chain(&error);
         match error {
-            NoRun { .. } | Foreign { .. } | OtherExperiment { .. } => Self::usage(message),
+            NoRun { .. } | Foreign { .. } | Grid { .. } | OtherExperiment { .. } => {
+                Self::usage(message)
+            }
             _ => Self::new(message),
         }
     }
@@ -82,5 +88,15 @@ impl From<pemm_runs::RunError> for Failure {
 impl From<pemm_audit::AuditError> for Failure {
     fn from(error: pemm_audit::AuditError) -> Self {
         Self::usage(chain(&error))
+    }
+}
+
+impl From<pemm_report::ReportError> for Failure {
+    fn from(error: pemm_report::ReportError) -> Self {
+        match error {
+            pemm_report::ReportError::Run(error) => error.into(),
+            error @ pemm_report::ReportError::NoRuns { .. } => Self::usage(chain(&error)),
+            error => Self::new(chain(&error)),
+        }
     }
 }

@@ -7,7 +7,10 @@ mod interrupt;
 
 use clap::{Parser, Subcommand};
 
-use commands::{audit, completions, data, evaluate, explain, noise, predict, table, train};
+use commands::{
+    audit, completions, data, evaluate, explain, grid, methods, noise, predict, report, table,
+    train,
+};
 use console::Console;
 use failure::Failure;
 
@@ -42,8 +45,14 @@ enum Command {
     Explain(explain::Arguments),
     Data(data::Arguments),
     Noise(noise::Arguments),
+    Grid(grid::Arguments),
     Table(table::Arguments),
+    Methods(methods::Arguments),
+    Report(report::Arguments),
     Completions(completions::Arguments),
+    /// One run of a grid; `pemm grid` starts it
+    #[command(hide = true)]
+    GridCell,
 }
 
 fn main() -> std::process::ExitCode {
@@ -57,7 +66,11 @@ fn main() -> std::process::ExitCode {
         Command::Explain(arguments) => explain::run(arguments, &console),
         Command::Data(arguments) => data::run(arguments, &console),
         Command::Noise(arguments) => noise::run(arguments, &console),
+        Command::Grid(arguments) => grid::run(arguments, &console),
+        Command::GridCell => grid::run_cell(),
         Command::Table(arguments) => table::run(arguments, &console),
+        Command::Methods(arguments) => methods::run(arguments, &console),
+        Command::Report(arguments) => report::run(arguments, &console),
         Command::Completions(arguments) => completions::run::<Arguments>(arguments, &console),
     });
     match result {
@@ -67,7 +80,7 @@ fn main() -> std::process::ExitCode {
 }
 
 /// More than any machine has cores; as many threads as somebody mistypes would bring it down.
-const MAX_THREADS: usize = 1024;
+pub(crate) const MAX_THREADS: usize = 1024;
 
 fn use_threads(num_threads: Option<usize>) -> Result<(), Failure> {
     let Some(num_threads) = num_threads else { return Ok(()) };

@@ -17,6 +17,8 @@ pub struct Column {
     pub convention: String,
     /// Nominal rate of the noise, 0–1.
     pub nominal_rate: f64,
+    /// Column of the labels file that the given labels come from, where there is one.
+    pub labels: Option<String>,
 }
 
 impl Column {
@@ -27,15 +29,34 @@ impl Column {
             data_sha256: record.data.data_sha256.clone(),
             convention: record.noise.convention.clone(),
             nominal_rate: record.noise.nominal_rate + 0.0, // -0 is 0
+            labels: label_column(record),
         }
     }
+
+    /// The noise alone: `symmetric 0.4`, ``labels `worse` ``.
+    pub fn noise_name(&self) -> String {
+        let drawn = match (self.convention.as_str(), &self.labels) {
+            ("none" | "given", Some(labels)) => return format!("labels `{labels}`"),
+            ("none", None) => return "no noise".into(),
+            ("given", None) => return "labels as given".into(),
+            (convention, _) => format!("{convention} {}", self.nominal_rate),
+        };
+        self.labels.as_ref().map_or(drawn.clone(), |labels| format!("{drawn} on labels `{labels}`"))
+    }
+}
+
+fn label_column(record: &Record) -> Option<String> {
+    let data = record.experiment.get("data")?;
+    data.get("labels").filter(|labels| !labels.is_null())?;
+    Some(data.get("label_column")?.as_str()?.to_owned())
 }
 
 impl Ord for Column {
     fn cmp(&self, other: &Self) -> Ordering {
         let data = self.data.cmp(&other.data).then(self.data_sha256.cmp(&other.data_sha256));
         let convention = self.convention.cmp(&other.convention);
-        data.then(convention).then(self.nominal_rate.total_cmp(&other.nominal_rate))
+        let rate = self.nominal_rate.total_cmp(&other.nominal_rate);
+        data.then(convention).then(rate).then(self.labels.cmp(&other.labels))
     }
 }
 impl PartialOrd for Column {
@@ -52,12 +73,7 @@ impl Eq for Column {}
 
 impl fmt::Display for Column {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        write!(formatter, "{} ({}), ", self.data, short(&self.data_sha256))?;
-        match self.convention.as_str() {
-            "none" => formatter.write_str("no noise"),
-            "given" => formatter.write_str("labels as given"),
-            convention => write!(formatter, "{convention} {}", self.nominal_rate),
-        }
+        write!(formatter, "{} ({}), {}", self.data, short(&self.data_sha256), self.noise_name())
     }
 }
 
@@ -92,6 +108,18 @@ mod tests {
                 "mnist (dddddddd), symmetric 0.4",
             ]
         );
+    }
+
+    #[test]
+    fn labels_of_people_are_named_by_their_column() {
+        let mut people = record("ce", 1, 0.5);
+        people.noise.convention = "given".into();
+        assert_eq!(Column::of(&people).noise_name(), "labels as given");
+        people.experiment["data"]["labels"] = "cifar10n.csv".into();
+        people.experiment["data"]["label_column"] = "worse".into();
+        assert_eq!(Column::of(&people).noise_name(), "labels `worse`");
+        people.noise.convention = "pair".into();
+        assert_eq!(Column::of(&people).noise_name(), "pair 0.4 on labels `worse`");
     }
 
     #[test]

@@ -56,6 +56,17 @@ pub fn write_weights(
     Ok(write::atomic(&folder.file(name), &to_safetensors(model, &card))?)
 }
 
+/// Puts the best weights by noisy validation in the place of the last, for a run that returns them.
+pub(crate) fn take_best(folder: &RunFolder) -> Result<()> {
+    let best = folder.file(BEST);
+    let refuse = |error: std::io::Error| Error::Weights {
+        file: best.display().to_string(),
+        reason: error.to_string(),
+    };
+    let bytes = std::fs::read(&best).map_err(refuse)?;
+    Ok(write::atomic(&folder.file(LAST), &bytes)?)
+}
+
 /// Reads `last.safetensors`, or `best.safetensors`: tensors, the text of the metadata, and the
 /// file's path for errors.
 pub fn read_weights(folder: &RunFolder, best: bool) -> Result<(TensorMap, String, String)> {

@@ -11,7 +11,7 @@ use pemm_data::prepare::Prepared;
 use pemm_runs::Status;
 
 use crate::device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::Predictions;
 use crate::experiment::Experiment;
 use crate::finished::{Trained, reopen};
@@ -47,13 +47,17 @@ pub struct SamplePredictions {
 /// chosen with the labels in question. `on_event` also hears the number of the fold, from 1.
 ///
 /// # Errors
-/// Those of [`train`]; a class with fewer samples than folds.
+/// Those of [`train`]; a class with fewer samples than folds; `schedule.patience`.
 pub fn out_of_sample(
     experiment: &Experiment,
     count: usize,
     options: &RunOptions<'_>,
     on_event: &mut dyn FnMut(usize, Event<'_>),
 ) -> Result<Option<SamplePredictions>> {
+    if experiment.schedule.patience.is_some() {
+        let reason = "would end a fold by its held-out labels, which are in question; leave it out";
+        return Err(Error::setting("schedule.patience", reason));
+    }
     let fold = |index: usize| {
         let mut fold = experiment.clone();
         fold.data.fold = Some([index, count]);

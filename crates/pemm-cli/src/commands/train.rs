@@ -1,19 +1,26 @@
 //! `pemm train`.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use pemm::train::{Event, Outcome, RunOptions, train};
+use pemm_runs::folder::REPORT;
 use pemm_runs::{EpochRecord, Record, RunFolder, Status};
 
 use super::experiment::ExperimentArguments;
+use super::report;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::interrupt;
 
 /// Where runs go that are given no folder.
 const RUNS: &str = "runs";
+/// While a run goes on, its report is not written more often than this.
+const REFRESH: Duration = Duration::from_secs(30);
+/// Samples in the report's map of the features; `pemm report` draws more.
+const POINTS: usize = 4_000;
 
 /// Train a classifier, or continue an interrupted run
 ///
@@ -29,6 +36,34 @@ pub(crate) struct Arguments {
     /// Run folder; by default a new one under runs/
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Store what the trained model says of every sample, for the report; auto does so where it
+    /// takes less than 64 MiB
+    #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    outputs: When,
+    /// Write no report.html into the run folder
+    #[arg(long)]
+    no_report: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum When {
+    /// Where the file is small
+    Auto,
+    /// Always
+    On,
+    /// Never
+    Off,
+}
+
+impl When {
+    fn stores(self, record: &Record) -> bool {
+        const LIMIT: usize = 64 << 20;
+        match self {
+            Self::Auto => pemm::outputs::num_bytes(record) < LIMIT,
+            Self::On => true,
+            Self::Off => false,
+        }
+    }
 }
 
 /// Runs the command.
@@ -49,7 +84,15 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         cancel: interrupt::watch()?,
     };
     let mut display = Display { console, bar: None, num_epochs: 0, num_steps: 0 };
-    let result = train(experiment, &options, &mut |event| display.show(event));
+    let mut reported = Instant::now();
+    let result = train(experiment, &options, &mut |event| {
+        let is_epoch = matches!(event, Event::Epoch(_));
+        display.show(event);
+        if is_epoch && !arguments.no_report && reported.elapsed() >= REFRESH {
+            report::refresh(&out, 0, console);
+            reported = Instant::now();
+        }
+    });
     if let Some(bar) = display.bar {
         bar.finish_and_clear();
     }
@@ -57,14 +100,29 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         if is_fresh {
             remove_if_empty(&out);
         }
+        if !arguments.no_report {
+            report::refresh(&out, 0, console);
+        }
     })?;
     if outcome.record.status == Status::Interrupted {
+        if !arguments.no_report {
+            report::refresh(&out, 0, console);
+        }
         return Err(Failure::interrupted(format!(
             "after {} of {} epochs; the same command with --out {} continues",
             outcome.record.epochs.len(),
             outcome.record.experiment["schedule"]["num_epochs"],
             out.display()
         )));
+    }
+    if arguments.outputs.stores(&outcome.record) && !report::has_outputs(&out) {
+        let stored = report::store_outputs(&out, &arguments.device, console);
+        if let Err(failure) = stored {
+            console.warn(&format!("no outputs for the report: {}", failure.message()));
+        }
+    }
+    if !arguments.no_report && !(outcome.was_finished && out.join(REPORT).is_file()) {
+        report::refresh(&out, POINTS, console);
     }
     console.result(&summary(&outcome), &outcome.record)
 }
@@ -84,7 +142,7 @@ fn remove_if_empty(folder: &Path) {
     let _ = std::fs::remove_dir(folder).and_then(|()| std::fs::remove_dir(RUNS));
 }
 
-/// Commit that this binary was built from, and whether the tree was dirty.
+/// The commit that this binary was built from, and whether its tree was dirty.
 pub(super) fn git() -> Option<(String, bool)> {
     let commit = option_env!("PEMM_GIT_COMMIT")?;
     Some((commit.to_owned(), option_env!("PEMM_GIT_DIRTY") == Some("true")))
@@ -211,5 +269,8 @@ fn summary(outcome: &Outcome) -> String {
         record.total_seconds,
         folder.display()
     ));
+    if folder.join(REPORT).is_file() {
+        lines.push(format!("to look at: {}", folder.join(REPORT).display()));
+    }
     lines.join("\n")
 }

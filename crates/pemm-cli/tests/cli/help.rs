@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::place::Place;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 15] = [
     "",
     "train",
     "evaluate",
@@ -15,7 +15,10 @@ const COMMANDS: [&str; 12] = [
     "data fetch",
     "data list",
     "noise",
+    "grid",
     "table",
+    "methods",
+    "report",
     "completions",
 ];
 

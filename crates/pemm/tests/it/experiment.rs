@@ -1,9 +1,11 @@
 //! Experiments: layers, checks and messages.
 
 use pemm::experiment::{Experiment, Layer, PRESETS};
+use pemm::grid::{cells, expected_facts, resolve};
 use pemm::loss::LossKind;
 use pemm::plan::DataFacts;
 use pemm_data::Shape;
+use pemm_runs::grid::Grid;
 
 const FACTS: DataFacts = DataFacts {
     shape: Shape { channels: 3, height: 32, width: 32 },
@@ -48,8 +50,15 @@ fn every_experiment_file_of_the_repository_checks() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "toml") {
             let text = std::fs::read_to_string(&path).unwrap();
-            let layer = Layer::from_text(&path.display().to_string(), &text).unwrap();
-            Experiment::from_layers(&[layer]).unwrap().resolve(FACTS).unwrap();
+            let origin = path.display().to_string();
+            if Grid::is_grid(&text) {
+                let grid = Grid::parse(&origin, &text).unwrap();
+                let facts = grid.expects.as_ref().map_or(FACTS, expected_facts);
+                resolve(&cells(&origin, &grid).unwrap(), facts).unwrap();
+            } else {
+                let layer = Layer::from_text(&origin, &text).unwrap();
+                Experiment::from_layers(&[layer]).unwrap().resolve(FACTS).unwrap();
+            }
             seen += 1;
         }
     }
