@@ -4,9 +4,10 @@ use std::path::Path;
 
 use crate::place::Place;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "",
     "train",
+    "audit",
     "evaluate",
     "predict",
     "explain",

@@ -1,6 +1,7 @@
 //! The binary as a user meets it, in one test target because linking Burn takes long.
 #![cfg(unix)]
 
+mod audit;
 mod commands;
 mod grid;
 mod help;
