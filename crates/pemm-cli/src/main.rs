@@ -2,6 +2,7 @@
 
 mod commands;
 mod console;
+mod dashboard;
 mod failure;
 mod interrupt;
 

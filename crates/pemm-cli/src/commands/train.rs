@@ -9,6 +9,7 @@ use pemm_runs::{EpochRecord, Record, RunFolder, Status};
 
 use super::experiment::ExperimentArguments;
 use crate::console::Console;
+use crate::dashboard::{self, Dashboard, Facts, State};
 use crate::failure::Failure;
 use crate::interrupt;
 
@@ -29,6 +30,9 @@ pub(crate) struct Arguments {
     /// Run folder; by default a new one under runs/
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Show curves, progress and time left in the terminal while training; q stops
+    #[arg(long)]
+    tui: bool,
 }
 
 /// Runs the command.
@@ -48,11 +52,11 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         git: git(),
         cancel: interrupt::watch()?,
     };
-    let mut display = Display { console, bar: None, num_epochs: 0, num_steps: 0 };
+    let wants_dashboard = arguments.tui && !console.is_quiet();
+    let mut display =
+        Display { console, wants_dashboard, dashboard: None, bar: None, num_epochs: 0, num_steps: 0 };
     let result = train(experiment, &options, &mut |event| display.show(event));
-    if let Some(bar) = display.bar {
-        bar.finish_and_clear();
-    }
+    display.end();
     let outcome = result.inspect_err(|_| {
         if is_fresh {
             remove_if_empty(&out);
@@ -91,6 +95,8 @@ fn git() -> Option<(String, bool)> {
 
 struct Display<'a> {
     console: &'a Console,
+    wants_dashboard: bool,
+    dashboard: Option<Dashboard>,
     bar: Option<ProgressBar>,
     num_epochs: usize,
     num_steps: usize,
@@ -98,10 +104,23 @@ struct Display<'a> {
 
 impl Display<'_> {
     fn show(&mut self, event: Event<'_>) {
+        if let Some(dashboard) = &self.dashboard {
+            return dashboard.note(&event);
+        }
         match event {
             Event::Started { folder, plan, record, num_steps } => {
                 plan.warnings.iter().for_each(|warning| self.console.warn(warning));
                 self.console.note(&headline(folder, record));
+                if !record.epochs.is_empty() {
+                    self.console.note(&format!("continues after epoch {}", record.epochs.len()));
+                }
+                if self.wants_dashboard {
+                    let facts = Facts::of(folder, plan, record, num_steps);
+                    self.dashboard = self.start_dashboard(State::new(facts, record.epochs.clone()));
+                }
+                if self.dashboard.is_some() {
+                    return;
+                }
                 self.num_epochs = plan.experiment.schedule.num_epochs;
                 self.num_steps = num_steps;
                 let images = (self.num_epochs * record.data.num_train) as u64;
@@ -110,9 +129,6 @@ impl Display<'_> {
                 bar.set_position(done);
                 bar.reset_eta();
                 self.bar = Some(bar);
-                if !record.epochs.is_empty() {
-                    self.console.note(&format!("continues after epoch {}", record.epochs.len()));
-                }
             }
             Event::Step(epoch, step, num_samples) => {
                 if let Some(bar) = &self.bar {
@@ -130,6 +146,25 @@ impl Display<'_> {
                     _ => self.console.note(&line),
                 }
             }
+        }
+    }
+
+    /// The dashboard, or a note why there are plain lines instead.
+    fn start_dashboard(&self, state: State) -> Option<Dashboard> {
+        let started = match dashboard::obstacle() {
+            Some(obstacle) => Err(obstacle),
+            None => Dashboard::start(state).map_err(|error| error.to_string()),
+        };
+        started
+            .inspect_err(|why| self.console.note(&format!("--tui: plain lines instead: {why}")))
+            .ok()
+    }
+
+    /// Takes down whatever draws.
+    fn end(&mut self) {
+        self.dashboard = None;
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
         }
     }
 }
