@@ -8,7 +8,7 @@ mod interrupt;
 
 use clap::{Parser, Subcommand};
 
-use commands::{completions, data, evaluate, explain, noise, predict, table, train};
+use commands::{completions, data, energy, evaluate, explain, noise, predict, table, train};
 use console::Console;
 use failure::Failure;
 
@@ -43,6 +43,7 @@ enum Command {
     Data(data::Arguments),
     Noise(noise::Arguments),
     Table(table::Arguments),
+    Energy(energy::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -57,6 +58,7 @@ fn main() -> std::process::ExitCode {
         Command::Data(arguments) => data::run(arguments, &console),
         Command::Noise(arguments) => noise::run(arguments, &console),
         Command::Table(arguments) => table::run(arguments, &console),
+        Command::Energy(arguments) => energy::run(arguments, &console),
         Command::Completions(arguments) => completions::run::<Arguments>(arguments, &console),
     });
     match result {

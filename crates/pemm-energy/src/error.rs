@@ -4,24 +4,15 @@
 pub type Result<T, E = EnergyError> = std::result::Result<T, E>;
 
 /// What can be wrong with the parameters of a potential or of its descent.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnergyError {
     /// A value outside its range.
     #[error("{key}: {reason}")]
     Setting {
         /// Name of the parameter.
         key: &'static str,
-        /// The rule and the value.
+        /// The rule and the value, and what to do.
         reason: String,
-    },
-    /// The powers of the distances leave float64.
-    #[error(
-        "the energy of the start is {energy}: the powers leave float64; choose u, v and xi with r0 \
-         nearer to 1"
-    )]
-    NotFinite {
-        /// The energy.
-        energy: f64,
     },
 }
 

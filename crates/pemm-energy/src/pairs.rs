@@ -297,13 +297,12 @@ fn sum(values: &[f64], term: impl Fn(f64) -> f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use pemm_data::{Stream, Streams};
-
     use super::*;
 
-    fn random(num_points: usize, dimensions: usize) -> Points {
-        let mut rng = Streams::new(3).open(Stream::Init);
-        let coordinates = (0..num_points * dimensions).map(|_| rng.normal()).collect();
+    /// Points that lie apart: no two of these multiples of the golden ratio are near each other.
+    fn scattered(num_points: usize, dimensions: usize) -> Points {
+        let coordinate = |i: usize| 3.0 * (i as f64 * 0.618_033_988_749_895).fract() - 1.2;
+        let coordinates = (1..=num_points * dimensions).map(coordinate).collect();
         Points::new(num_points, dimensions, coordinates)
     }
 
@@ -332,7 +331,7 @@ mod tests {
         ];
         // Fewer than a block, more, and exactly one.
         for (num_points, dimensions) in [(2, 1), (9, 4), (BLOCK, 3), (BLOCK + 7, 2)] {
-            let points = random(num_points, dimensions);
+            let points = scattered(num_points, dimensions);
             let plain = plain_distances(&points);
             for potential in potentials {
                 let found = pair_sums(potential, &points);
@@ -353,7 +352,7 @@ mod tests {
     #[test]
     fn the_gradient_is_that_of_the_energy() {
         let potential = Potential::energy(3.0, 2.0, 2.0, 0.3).unwrap();
-        let points = random(20, 3);
+        let points = scattered(20, 3);
         let gradient = pair_sums(potential, &points).gradient;
         for (i, d) in [(0, 0), (7, 1), (19, 2)] {
             let energy = |step: f64| {
@@ -384,7 +383,7 @@ mod tests {
     #[test]
     fn threads_change_no_bit() {
         let potential = Potential::energy(3.0, 2.0, 2.0, 0.3).unwrap();
-        let points = random(300, 5);
+        let points = scattered(300, 5);
         let with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| pair_sums(potential, &points))

@@ -7,8 +7,6 @@
 //! rest. So the energy never rises, a pair that starts close together cannot throw the others away,
 //! and flat regions do not stall the descent.
 
-use pemm_data::{Rng, Stream, Streams};
-
 use crate::error::{EnergyError, Result};
 use crate::pairs::{Distances, PairSums, Points, pair_sums};
 use crate::potential::Potential;
@@ -19,8 +17,11 @@ const CHANGE: f64 = 4.0;
 const ARMIJO: f64 = 1e-4;
 /// Furthest that a point moves in a step, in distances at rest.
 const FURTHEST: f64 = 0.25;
-/// Points are at rest when no force would move any of them by this share of the distance at rest.
+/// Points are at rest when no force would stretch a pair by this share of the distance at rest.
 const TOLERANCE: f64 = 1e-6;
+/// Where the energy cannot fall any more within float64, forces up to this many times as large are
+/// rounding; larger ones are those of points that lie on one another.
+const ROUNDING: f64 = 1000.0;
 /// Typical distance of two points at the start, in distances at rest.
 const SPREAD: f64 = 3.0;
 /// Halvings of a step after which nothing is left that float64 can improve.
@@ -37,8 +38,6 @@ pub struct Settling {
     pub num_points: usize,
     /// Number of dimensions D, 2 to 1,024.
     pub dimensions: usize,
-    /// Opens the random stream of the positions.
-    pub seed: u64,
     /// Steps after which to stop at the latest, 1 to 100,000.
     pub max_steps: usize,
 }
@@ -59,8 +58,8 @@ pub struct Step {
 pub struct Positions {
     /// Number of the step.
     pub step: usize,
-    /// The first three coordinates of every point, 0 where there are only two. In more than three
-    /// dimensions that is the view from a random direction, because the start has none.
+    /// The first three coordinates of every point, 0 where there are only two. Of a start that
+    /// prefers no direction, that is the view from a random one in more than three dimensions.
     pub points: Vec<[f32; 3]>,
 }
 
@@ -73,7 +72,9 @@ pub struct Settled {
     pub steps: Vec<Step>,
     /// The start, the end, and as many states between as fit in memory, evenly by step.
     pub positions: Vec<Positions>,
-    /// Whether no force is left that would move a point; else the descent ended at `max_steps`.
+    /// Whether no force is left that would move a point. Else the descent ended at `max_steps`, or
+    /// where points were pulled onto one another by an offset β ≥ r0: there the energy has a kink
+    /// instead of a slope.
     pub at_rest: bool,
 }
 
@@ -107,63 +108,82 @@ impl Settling {
         if rest > 0.0 { rest } else { self.potential.r0() }
     }
 
-    /// Normal, with a typical distance of [`SPREAD`] in every number of dimensions.
-    fn start(&self) -> Points {
+    /// Random positions, with a typical distance of three times that at rest in any number of
+    /// dimensions; `normal` draws standard normal numbers.
+    ///
+    /// # Errors
+    /// [`EnergyError::Setting`] for sizes out of range.
+    pub fn start(&self, normal: &mut dyn FnMut() -> f64) -> Result<Points> {
+        self.check()?;
         let deviation = SPREAD * self.length() / (2.0 * self.dimensions as f64).sqrt();
-        let mut rng: Rng = Streams::new(self.seed).open(Stream::Init);
-        let coordinates =
-            (0..self.num_points * self.dimensions).map(|_| deviation * rng.normal()).collect();
-        Points::new(self.num_points, self.dimensions, coordinates)
+        let num_coordinates = self.num_points * self.dimensions;
+        let coordinates = (0..num_coordinates).map(|_| deviation * normal()).collect();
+        Ok(Points::new(self.num_points, self.dimensions, coordinates))
     }
 }
 
-/// Lets points settle from random positions; `on_step` is told every step.
+/// Lets points settle from `start`; `on_step` is told every step.
 ///
 /// The same on any number of threads. A step takes about K² D operations, once or twice.
 ///
 /// # Errors
-/// [`EnergyError::Setting`] for sizes out of range; [`EnergyError::NotFinite`] where the powers
-/// leave float64.
-pub fn settle(settling: Settling, on_step: &mut dyn FnMut(&Step)) -> Result<Settled> {
+/// [`EnergyError::Setting`] for sizes out of range, or other ones than those of `start`, and where
+/// the energy of the start is not finite: two points coincide without an offset, or powers leave
+/// float64.
+pub fn settle(
+    settling: Settling,
+    start: Points,
+    on_step: &mut dyn FnMut(&Step),
+) -> Result<Settled> {
     settling.check()?;
+    for (key, wanted, found) in [
+        ("points", settling.num_points, start.num_points()),
+        ("dimensions", settling.dimensions, start.dimensions()),
+    ] {
+        if wanted != found {
+            let reason = format!("must be those of the start, {found}, is {wanted}");
+            return Err(EnergyError::setting(key, reason));
+        }
+    }
     let Settling { potential, max_steps, .. } = settling;
     let length = settling.length();
-    // Moving one point by x against all others changes the force on it by about this times x.
-    let stiffness = match potential.stiffness().abs() * (settling.num_points + 1) as f64 {
-        stiffness if stiffness > 0.0 && stiffness.is_finite() => stiffness,
+    // Moving a point by x changes the force of each pair by about this times x.
+    let stiffness = match potential.stiffness().abs() {
+        stiffness if stiffness > 0.0 => stiffness,
         _ => 1.0 / length,
     };
     let stride = (max_steps * settling.num_points).div_ceil(MAX_KEPT).max(1);
-    let mut points = settling.start();
+    let mut points = start;
     let mut sums = pair_sums(potential, &points);
     if !sums.energy.is_finite() {
-        return Err(EnergyError::NotFinite { energy: sums.energy });
+        let reason = format!(
+            "its energy is {}; start from points that lie apart, and choose u, v and xi with r0 \
+             near 1",
+            sums.energy
+        );
+        return Err(EnergyError::setting("start", reason));
     }
     let mut settled =
         Settled { settling, steps: Vec::new(), positions: Vec::new(), at_rest: false };
-    let mut rate = 1.0 / stiffness;
+    let mut rate = 1.0 / (stiffness * (settling.num_points + 1) as f64);
 
     for number in 0..=max_steps {
         let step = Step { step: number, energy: sums.energy, distances: sums.distances };
         on_step(&step);
         settled.steps.push(step);
         let forces = forces(&sums.gradient);
-        settled.at_rest = forces.iter().all(|force| force / stiffness < TOLERANCE * length);
-        let is_last = settled.at_rest || number == max_steps;
-        if is_last || number % stride == 0 {
+        let strain = forces.iter().copied().fold(0.0, f64::max) / (stiffness * length);
+        settled.at_rest = strain < TOLERANCE;
+        let next = if settled.at_rest || number == max_steps {
+            None
+        } else {
+            descend(potential, &points, &sums, &forces, FURTHEST * length, &mut rate)
+        };
+        if next.is_none() || number % stride == 0 {
             settled.positions.push(positions(number, &points));
         }
-        if is_last {
-            break;
-        }
-        let Some((moved, next)) =
-            descend(potential, &points, &sums, &forces, FURTHEST * length, &mut rate)
-        else {
-            // The energy cannot fall any more within float64.
-            settled.at_rest = true;
-            if number % stride != 0 {
-                settled.positions.push(positions(number, &points));
-            }
+        let Some((moved, next)) = next else {
+            settled.at_rest |= number < max_steps && strain < ROUNDING * TOLERANCE;
             break;
         };
         let curvature = curvature(&points, &moved, &sums.gradient, &next.gradient);
@@ -192,7 +212,8 @@ fn descend(
                 *x -= rate * slope;
             }
         }
-        let promised: f64 = rates.iter().zip(forces).map(|(rate, force)| rate * force * force).sum();
+        let promised: f64 =
+            rates.iter().zip(forces).map(|(rate, force)| rate * force * force).sum();
         let next = pair_sums(potential, &moved);
         if next.energy < sums.energy - ARMIJO * promised {
             return Some((moved, next));
@@ -239,18 +260,31 @@ mod tests {
 
     fn settling(num_points: usize, dimensions: usize) -> Settling {
         let potential = Potential::energy(3.0, 2.0, 2.0, 0.3).unwrap();
-        Settling { potential, num_points, dimensions, seed: 1, max_steps: 2000 }
+        Settling { potential, num_points, dimensions, max_steps: 2000 }
+    }
+
+    /// Settled from positions with unit variance; Knuth's MMIX generator is random enough here.
+    fn settled_from(seed: u64, settling: Settling) -> Settled {
+        let mut state = seed;
+        let mut draw = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            12f64.sqrt() * ((state >> 11) as f64 / (1u64 << 53) as f64 - 0.5)
+        };
+        let start = settling.start(&mut draw).unwrap();
+        settle(settling, start, &mut |_| {}).unwrap()
     }
 
     fn settled(settling: Settling) -> Settled {
-        settle(settling, &mut |_| {}).unwrap()
+        settled_from(1, settling)
     }
 
     #[test]
     fn up_to_d_points_rest_at_equal_distances_and_equation_15_holds() {
         for (num_points, dimensions) in [(2, 2), (3, 3), (3, 8), (10, 10), (64, 64)] {
             for seed in 1..=3 {
-                let settled = settled(Settling { seed, ..settling(num_points, dimensions) });
+                let settled = settled_from(seed, settling(num_points, dimensions));
                 assert!(settled.at_rest);
                 let last = settled.steps.last().unwrap();
                 let Distances { min, max, sum, .. } = last.distances;
@@ -259,7 +293,10 @@ mod tests {
                 assert!((sum - limit).abs() < 1e-5 * limit, "{sum} {limit}");
             }
         }
-        assert_eq!(settling(10, 10).limit(), 55.0 * Potential::energy(3.0, 2.0, 2.0, 0.3).unwrap().rest_distance());
+        assert_eq!(
+            settling(10, 10).limit(),
+            55.0 * Potential::energy(3.0, 2.0, 2.0, 0.3).unwrap().rest_distance()
+        );
     }
 
     #[test]
@@ -269,14 +306,16 @@ mod tests {
         let last = settled.steps.last().unwrap();
         assert!((last.energy + 5981.0).abs() < 1.0, "{}", last.energy);
         let Distances { min, max, .. } = last.distances;
-        assert!((min - 0.45).abs() < 0.005 && (max - 0.63).abs() < 0.005, "{min} {max}");
+        assert!((min - 0.45).abs() < 0.01 && (max - 0.63).abs() < 0.01, "{min} {max}");
     }
 
     #[test]
     fn the_energy_never_rises_and_no_point_jumps() {
         // Without an offset two points that start close together push with all their might.
         let bare = Potential::energy(3.0, 2.0, 2.0, 0.0).unwrap();
-        for potential in [bare, settling(2, 2).potential, Potential::energy(6.0, 3.0, 1.0, 0.0).unwrap()] {
+        for potential in
+            [bare, settling(2, 2).potential, Potential::energy(6.0, 3.0, 1.0, 0.0).unwrap()]
+        {
             let settling = Settling { potential, max_steps: 300, ..settling(200, 2) };
             let settled = settled(settling);
             assert!(settled.steps.is_sorted_by(|a, b| a.energy > b.energy));
@@ -290,31 +329,37 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_makes_the_positions() {
+    fn the_start_makes_the_end() {
         let first = settled(settling(12, 3));
         assert_eq!(first, settled(settling(12, 3)));
-        assert_ne!(first, settled(Settling { seed: 2, ..settling(12, 3) }));
+        assert_ne!(first, settled_from(2, settling(12, 3)));
         assert_eq!(first.positions.len(), first.steps.len());
         assert_eq!(first.positions.last().unwrap().step, first.steps.last().unwrap().step);
     }
 
     #[test]
-    fn an_offset_beyond_r0_pulls_all_points_together() {
+    fn an_offset_beyond_r0_pulls_points_onto_one_another() {
         let potential = Potential::energy(3.0, 2.0, 2.0, 1.0).unwrap();
         let settled = settled(Settling { potential, max_steps: 200, ..settling(5, 2) });
         let [first, last] = [settled.steps[0], *settled.steps.last().unwrap()];
-        assert!(last.distances.max < 0.1 * first.distances.max, "{last:?}");
-        assert_eq!(settled.settling.limit(), 0.0);
+        assert!(last.distances.min < 1e-9 && last.distances.mean < 0.5 * first.distances.mean);
+        assert!(!settled.at_rest && settled.settling.limit() == 0.0);
     }
 
     #[test]
     fn sizes_and_powers_out_of_range_are_errors() {
-        let error = |settling: Settling| settle(settling, &mut |_| {}).unwrap_err().to_string();
-        assert_eq!(error(settling(1, 2)), "points: must be from 2 to 1000, is 1");
-        assert_eq!(error(settling(5, 1)), "dimensions: must be from 2 to 1024, is 1");
-        assert!(error(Settling { max_steps: 0, ..settling(5, 2) }).starts_with("steps: must be"));
-        let potential = Potential::energy(64.0, 63.0, 1e-9, 0.0).unwrap();
-        let message = error(Settling { potential, ..settling(5, 2) });
-        assert!(message.contains("the energy of the start is"), "{message}");
+        let error = |settling: Settling, coordinates: Vec<f64>| {
+            let start = Points::new(coordinates.len() / 2, 2, coordinates);
+            settle(settling, start, &mut |_| {}).unwrap_err().to_string()
+        };
+        let two = vec![0.0, 1.0, 1.0, 0.0];
+        assert_eq!(error(settling(1, 2), two.clone()), "points: must be from 2 to 1000, is 1");
+        assert_eq!(error(settling(2, 1), two.clone()), "dimensions: must be from 2 to 1024, is 1");
+        let never = Settling { max_steps: 0, ..settling(2, 2) };
+        assert!(error(never, two.clone()).starts_with("steps: must be from 1"));
+        assert_eq!(error(settling(3, 2), two), "points: must be those of the start, 2, is 3");
+        let bare = Potential::energy(3.0, 2.0, 2.0, 0.0).unwrap();
+        let message = error(Settling { potential: bare, ..settling(2, 2) }, vec![1.0; 4]);
+        assert!(message.contains("start: its energy is inf"), "{message}");
     }
 }

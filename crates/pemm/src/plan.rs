@@ -3,6 +3,7 @@
 use pemm_data::augment::Augment;
 use pemm_data::prepare::Prepared;
 use pemm_data::{Pixels, Shape};
+use pemm_energy::EnergyError;
 
 use crate::backbone::{BackboneKind, Cnn8, ResNet};
 use crate::energy::{CenterPotential, Potential};
@@ -255,7 +256,7 @@ impl EnergyConfig {
     pub fn potential(&self) -> Potential {
         let energy = |beta| Potential::Energy { u: self.u, v: self.v, xi: self.xi, beta };
         match self.kind {
-            EnergyKind::Margin => Potential::Margin { rest: energy(0.0).rest_distance() },
+            EnergyKind::Margin => Potential::Margin { rest: energy(0.0).r0() },
             EnergyKind::None | EnergyKind::Potential => energy(self.beta),
         }
     }
@@ -263,21 +264,18 @@ impl EnergyConfig {
 
 fn check_energy(energy: &EnergyConfig, warnings: &mut Vec<String>) -> Result<()> {
     not_negative("loss.energy.weight", energy.weight)?;
-    positive("loss.energy.xi", energy.xi)?;
-    not_negative("loss.energy.beta", energy.beta)?;
-    within("loss.energy.v", energy.v, 1.0, 64.0)?;
-    if !(energy.u > energy.v && energy.u <= 64.0) {
-        let reason = format!("must be above v = {} and at most 64, is {}", energy.v, energy.u);
-        return Err(Error::setting("loss.energy.u", reason));
-    }
+    let EnergyConfig { u, v, xi, beta, .. } = *energy;
+    let potential = Potential::energy(u, v, xi, beta).map_err(|error| {
+        let EnergyError::Setting { key, reason } = error;
+        Error::setting(format!("loss.energy.{key}"), reason)
+    })?;
     if let Some([low, high]) = energy.clamp
         && !(low.is_finite() && high.is_finite() && low < high)
     {
         let reason = format!("must be [low, high] with low < high, is [{low}, {high}]");
         return Err(Error::setting("loss.energy.clamp", reason));
     }
-    let rest = Potential::Energy { u: energy.u, v: energy.v, xi: energy.xi, beta: 0.0 };
-    let rest = rest.rest_distance();
+    let rest = potential.r0();
     if energy.kind == EnergyKind::Potential && energy.weight > 0.0 && energy.beta >= rest {
         warnings.push(format!(
             "loss.energy.beta: {} is not below r0 = {rest:.4}, so the energy only pulls the centers \

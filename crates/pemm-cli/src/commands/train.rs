@@ -53,8 +53,14 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         cancel: interrupt::watch()?,
     };
     let wants_dashboard = arguments.tui && !console.is_quiet();
-    let mut display =
-        Display { console, wants_dashboard, dashboard: None, bar: None, num_epochs: 0, num_steps: 0 };
+    let mut display = Display {
+        console,
+        wants_dashboard,
+        dashboard: None,
+        bar: None,
+        num_epochs: 0,
+        num_steps: 0,
+    };
     let result = train(experiment, &options, &mut |event| display.show(event));
     display.end();
     let outcome = result.inspect_err(|_| {

@@ -123,10 +123,8 @@ fn distances(epochs: &[EpochRecord], state: &State) -> Panel {
     ];
     if let Some(rest) = state.facts.rest_distance {
         let points = vec![(1.0, rest), (state.facts.num_epochs as f64, rest)];
-        curves.insert(
-            0,
-            Curve { name: "at rest", color: Color::DarkGray, points, last: Some(rest) },
-        );
+        curves
+            .insert(0, Curve { name: "at rest", color: Color::DarkGray, points, last: Some(rest) });
     }
     Panel {
         titles: ["distances of the centers", "distances of the centers"],

@@ -62,9 +62,9 @@ fn draw_panels(frame: &mut Frame<'_>, state: &State, area: Rect) {
     }
     let rows = Layout::vertical(vec![Constraint::Fill(1); num_rows.into()]).split(area);
     let columns = vec![Constraint::Fill(1); num_columns.into()];
-    let places = rows.iter().flat_map(|&row| {
-        Layout::horizontal(columns.clone()).spacing(GAP).split(row).to_vec()
-    });
+    let places = rows
+        .iter()
+        .flat_map(|&row| Layout::horizontal(columns.clone()).spacing(GAP).split(row).to_vec());
     for (panel, place) in panels.iter().zip(places) {
         panel.draw(frame, place, state.facts.num_epochs);
     }
@@ -104,13 +104,7 @@ fn foot(state: &State, now: Duration, width: u16) -> Vec<Line<'static>> {
 }
 
 /// `label ━━━━━━╸      right`
-fn progress(
-    width: u16,
-    label_width: usize,
-    label: &str,
-    share: f64,
-    right: &str,
-) -> Line<'static> {
+fn progress(width: u16, label_width: usize, label: &str, share: f64, right: &str) -> Line<'static> {
     const RIGHT: usize = 16;
     let room = usize::from(width).saturating_sub(label_width + RIGHT + 2);
     let halves = (share.clamp(0.0, 1.0) * 2.0 * room as f64).floor() as usize;
@@ -130,7 +124,8 @@ fn numbers(state: &State, now: Duration, width: u16) -> Line<'static> {
     let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
     let memory =
         state.memory.map(|m| format!("memory {:.2} GiB (most {:.2})", gib(m.now), gib(m.most)));
-    let rate = state.epochs.last().map(|epoch| format!("learning rate {:.3e}", epoch.learning_rate));
+    let rate =
+        state.epochs.last().map(|epoch| format!("learning rate {:.3e}", epoch.learning_rate));
     let entropy = state
         .epochs
         .last()
@@ -151,7 +146,11 @@ fn numbers(state: &State, now: Duration, width: u16) -> Line<'static> {
 fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
 }
 
 /// `12,345`.

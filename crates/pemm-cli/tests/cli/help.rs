@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::place::Place;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 16] = [
     "",
     "train",
     "evaluate",
@@ -16,6 +16,10 @@ const COMMANDS: [&str; 12] = [
     "data list",
     "noise",
     "table",
+    "energy",
+    "energy curve",
+    "energy compare",
+    "energy settle",
     "completions",
 ];
 

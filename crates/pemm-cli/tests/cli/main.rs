@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod commands;
+mod energy;
 mod help;
 mod images;
 mod interruption;

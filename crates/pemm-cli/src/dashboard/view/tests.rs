@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use pemm_runs::EpochRecord;
 use pemm::train::Event;
+use pemm_runs::EpochRecord;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
@@ -27,7 +27,10 @@ fn in_the_middle() -> State {
         state.note(&Event::Epoch(&epoch(number)), Duration::from_secs(3990));
     }
     for step in 1..=22 {
-        state.note(&Event::Step(25, step, 32), Duration::from_millis(3990 * 1000 + 45 * step as u64));
+        state.note(
+            &Event::Step(25, step, 32),
+            Duration::from_millis(3990 * 1000 + 45 * step as u64),
+        );
     }
     state.memory = Some(Memory { now: 700 << 20, most: 1300 << 20 });
     state
@@ -78,7 +81,8 @@ fn numbers_that_are_not_finite_are_named_and_not_drawn() {
 
 #[test]
 fn a_plain_run_without_centers_and_without_a_test_part() {
-    let mut state = State::new(Facts { rest_distance: None, knows_flips: false, ..facts() }, Vec::new());
+    let mut state =
+        State::new(Facts { rest_distance: None, knows_flips: false, ..facts() }, Vec::new());
     let plain = EpochRecord { centers: None, scored: None, val_accuracy_given: None, ..epoch(1) };
     state.note(&Event::Epoch(&plain), Duration::from_secs(1));
     let text = picture(&state, [80, 24]);
@@ -103,7 +107,8 @@ fn every_size_can_be_drawn_and_foreign_text_stays_text() {
 
 #[test]
 fn a_long_run_of_many_classes_is_drawn_in_full() {
-    let mut state = State::new(Facts { num_epochs: 200, ..facts() }, (1..=200).map(epoch).collect());
+    let mut state =
+        State::new(Facts { num_epochs: 200, ..facts() }, (1..=200).map(epoch).collect());
     state.memory = None;
     let text = picture(&state, [80, 24]);
     assert!(text.contains("epoch 200/200") && text.contains("0:00 left"), "{text}");
