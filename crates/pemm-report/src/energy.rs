@@ -4,6 +4,7 @@
 
 mod animation;
 mod curve;
+mod scene;
 mod settling;
 mod view;
 

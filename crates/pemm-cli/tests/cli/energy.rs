@@ -22,7 +22,7 @@ fn points_settle_at_equal_distances_and_the_seed_makes_every_byte() {
     let value = &said.json_lines()[0];
     assert_eq!((&value["at_rest"], &value["points"]), (&true.into(), &3.into()));
     for key in ["min_distance", "mean_distance", "max_distance"] {
-        assert!((value[key].as_f64().unwrap() - 0.45).abs() < 1e-5, "{value}");
+        assert!((value[key].as_f64().unwrap() - 0.45).abs() < 3e-5, "{value}");
     }
     let names = place.names("a");
     assert_eq!(

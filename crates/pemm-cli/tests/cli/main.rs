@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod commands;
+mod dashboard;
 mod energy;
 mod help;
 mod images;

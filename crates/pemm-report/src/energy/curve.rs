@@ -83,7 +83,7 @@ pub fn comparison(potential: Potential) -> Figure {
 }
 
 /// Distances from 0 to `reach`, in order, with the `exact` ones among them.
-fn places(reach: f64, exact: &[f64]) -> impl Iterator<Item = f64> {
+fn places(reach: f64, exact: &[f64]) -> impl Iterator<Item = f64> + use<> {
     let even = (0..=NUM_PLACES).map(|i| reach * i as f64 / NUM_PLACES as f64);
     let mut all: Vec<f64> = even.chain(exact.iter().copied()).collect();
     all.sort_by(f64::total_cmp);

@@ -33,10 +33,26 @@ pub fn steps(settled: &Settled) -> Data {
     data
 }
 
+/// Steps worth drawing: up to where every distance is within a hundredth of its final value, and
+/// some more, at least 20. What follows is a straight line.
+pub(super) fn num_drawn(settled: &Settled) -> usize {
+    let last = &settled.steps[settled.steps.len() - 1];
+    let is_near = |a: f64, b: f64| (a - b).abs() <= 0.01 * last.distances.max;
+    let moving = settled.steps.iter().rposition(|step| {
+        let (a, b) = (&step.distances, &last.distances);
+        !(is_near(a.min, b.min) && is_near(a.mean, b.mean) && is_near(a.max, b.max))
+    });
+    (moving.unwrap_or(0) * 3 / 2).max(20).min(last.step.max(1))
+}
+
 fn chart(name: &str, title: String, settled: &Settled) -> LineChart {
-    let last = settled.steps.last().expect("the start is a step");
-    LineChart::new(name, title)
-        .x(Axis::new("step of the descent").whole().range(0.0, last.step.max(1) as f64))
+    let (drawn, last) = (num_drawn(settled), settled.steps[settled.steps.len() - 1].step);
+    let rest = if drawn < last {
+        format!(" (of {last}; nothing that can be seen changes later)")
+    } else {
+        String::new()
+    };
+    LineChart::new(name, title).x(Axis::new(format!("step{rest}")).whole().range(0.0, drawn as f64))
 }
 
 fn series(
@@ -45,7 +61,8 @@ fn series(
     number: usize,
     value: impl Fn(&pemm_energy::settle::Step) -> f64,
 ) -> Series {
-    let points = settled.steps.iter().map(|step| (step.step as f64, value(step))).collect();
+    let drawn = &settled.steps[..=num_drawn(settled).min(settled.steps.len() - 1)];
+    let points = drawn.iter().map(|step| (step.step as f64, value(step))).collect();
     Series::new(label, points).color(Color::Series(number))
 }
 
