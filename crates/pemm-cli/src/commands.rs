@@ -2,6 +2,7 @@
 
 pub(crate) mod completions;
 pub(crate) mod data;
+pub(crate) mod energy;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
 pub(crate) mod grid;

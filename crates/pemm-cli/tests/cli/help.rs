@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::place::Place;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 19] = [
     "",
     "train",
     "evaluate",
@@ -19,6 +19,10 @@ const COMMANDS: [&str; 15] = [
     "table",
     "methods",
     "report",
+    "energy",
+    "energy curve",
+    "energy compare",
+    "energy settle",
     "completions",
 ];
 

@@ -2,6 +2,8 @@
 #![cfg(unix)]
 
 mod commands;
+mod dashboard;
+mod energy;
 mod grid;
 mod help;
 mod images;
