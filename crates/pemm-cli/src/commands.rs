@@ -1,5 +1,6 @@
 //! The commands, one file each: their arguments, and what they do.
 
+pub(crate) mod audit;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod energy;

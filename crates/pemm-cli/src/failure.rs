@@ -94,6 +94,12 @@ impl From<pemm_runs::RunError> for Failure {
     }
 }
 
+impl From<pemm_audit::AuditError> for Failure {
+    fn from(error: pemm_audit::AuditError) -> Self {
+        Self::usage(chain(&error))
+    }
+}
+
 impl From<pemm_report::ReportError> for Failure {
     fn from(error: pemm_report::ReportError) -> Self {
         match error {

@@ -9,8 +9,8 @@ mod interrupt;
 use clap::{Parser, Subcommand};
 
 use commands::{
-    completions, data, energy, evaluate, explain, grid, methods, noise, predict, report, table,
-    train,
+    audit, completions, data, energy, evaluate, explain, grid, methods, noise, predict, report,
+    table, train,
 };
 use console::Console;
 use failure::Failure;
@@ -40,6 +40,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Train(train::Arguments),
+    Audit(audit::Arguments),
     Evaluate(evaluate::Arguments),
     Predict(predict::Arguments),
     Explain(explain::Arguments),
@@ -61,6 +62,7 @@ fn main() -> std::process::ExitCode {
     let console = Console::new(arguments.quiet, arguments.json);
     let result = use_threads(arguments.threads).and_then(|()| match arguments.command {
         Command::Train(arguments) => train::run(arguments, &console),
+        Command::Audit(arguments) => audit::run(arguments, &console),
         Command::Evaluate(arguments) => evaluate::run(arguments, &console),
         Command::Predict(arguments) => predict::run(arguments, &console),
         Command::Explain(arguments) => explain::run(arguments, &console),

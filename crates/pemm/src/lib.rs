@@ -19,6 +19,7 @@ pub mod evaluate;
 pub mod experiment;
 pub mod explain;
 pub mod finished;
+pub mod folds;
 pub mod grid;
 pub mod head;
 pub mod layers;

@@ -39,6 +39,21 @@ pub(crate) struct ExperimentArguments {
 }
 
 impl ExperimentArguments {
+    /// The experiment file, data or run folder, as it was written.
+    pub(crate) fn input(&self) -> Option<&str> {
+        self.input.as_deref()
+    }
+
+    /// The labels CSV.
+    pub(crate) fn labels(&self) -> Option<&Path> {
+        self.labels.as_deref()
+    }
+
+    /// Column of the labels CSV that holds the label.
+    pub(crate) fn label_column(&self) -> &str {
+        self.label_column.as_deref().unwrap_or("label")
+    }
+
     /// The input, if it is a grid file; nothing lies over a grid.
     pub(crate) fn grid(&self) -> Result<Option<&Path>, Failure> {
         let Some(input) = self.input.as_deref().filter(|input| is_experiment(input)) else {

@@ -206,6 +206,7 @@ pub(crate) mod tests {
             }),
             images_per_sec: 9000.0,
             seconds: 2.0,
+            cpu_seconds: None,
             scored: Some(Scored {
                 test_accuracy: Some(0.1 + 0.8 * progress),
                 clean_fitted: Some((800.0 * progress) as usize),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::place::Place;
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "",
     "train",
     "evaluate",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 19] = [
     "table",
     "methods",
     "report",
+    "audit",
     "energy",
     "energy curve",
     "energy compare",
