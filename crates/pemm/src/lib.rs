@@ -26,7 +26,6 @@ pub mod layers;
 pub mod loss;
 pub mod method;
 pub mod methods;
-pub mod mixture;
 pub mod model;
 pub mod networks;
 pub mod objective;
