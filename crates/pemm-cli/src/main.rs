@@ -2,14 +2,15 @@
 
 mod commands;
 mod console;
+mod dashboard;
 mod failure;
 mod interrupt;
 
 use clap::{Parser, Subcommand};
 
 use commands::{
-    audit, completions, data, evaluate, explain, grid, methods, noise, predict, report, table,
-    train,
+    audit, completions, data, energy, evaluate, explain, grid, methods, noise, predict, report,
+    table, train,
 };
 use console::Console;
 use failure::Failure;
@@ -49,6 +50,7 @@ enum Command {
     Table(table::Arguments),
     Methods(methods::Arguments),
     Report(report::Arguments),
+    Energy(energy::Arguments),
     Completions(completions::Arguments),
     /// One run of a grid; `pemm grid` starts it
     #[command(hide = true)]
@@ -71,6 +73,7 @@ fn main() -> std::process::ExitCode {
         Command::Table(arguments) => table::run(arguments, &console),
         Command::Methods(arguments) => methods::run(arguments, &console),
         Command::Report(arguments) => report::run(arguments, &console),
+        Command::Energy(arguments) => energy::run(arguments, &console),
         Command::Completions(arguments) => completions::run::<Arguments>(arguments, &console),
     });
     match result {

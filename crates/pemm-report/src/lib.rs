@@ -12,6 +12,7 @@
 //! | [`run`] | the report on one run |
 //! | [`grid`] | the report on several runs |
 //! | [`page`] | a report as one HTML page |
+//! | [`energy`] | the potential energy, and points that come to rest under it |
 //! | [`error`] | the one error type |
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub mod calibration;
 pub mod chart;
 mod eigen;
 pub mod embedding;
+pub mod energy;
 pub mod error;
 pub mod grid;
 pub mod layout;

@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use pemm_data::augment::Augment;
 use pemm_data::loader::Loader;
+use pemm_data::noise::Transition;
 use pemm_data::normalize::Normalization;
 use pemm_data::prepare::{Prepared, prepare};
 use pemm_data::{Part, Shape, Streams};
@@ -19,6 +20,7 @@ use crate::experiment::Experiment;
 use crate::head::HeadKind;
 use crate::model::{Classifier, ModelPlan};
 use crate::networks::{MAX_NETWORKS, apply_all, networks};
+use crate::objective::estimated_forward::PERCENTILE;
 use crate::plan::DataFacts;
 use crate::tensors::TensorMap;
 
@@ -147,6 +149,9 @@ pub struct Evaluation {
     pub test: Option<pemm_data::dataset::Score>,
     /// Fitted clean and flipped training samples.
     pub fits: Option<pemm_data::dataset::Fits>,
+    /// P(given j | true i) as the model sees it, from its predictions of the training part at the
+    /// 97th percentile ([`Transition::estimate`]).
+    pub noise_matrix: Vec<Vec<f64>>,
 }
 
 /// The record, model and data of the run in `path`.
@@ -187,7 +192,10 @@ pub fn evaluate_run(
 ) -> Result<(Record, Evaluation)> {
     let (record, trained, prepared) = reopen(path, best, device)?;
     let given = prepared.train.given.clone();
-    let predicted = trained.predict(prepared.train, on_samples)?.classes();
+    let predictions = trained.predict(prepared.train, on_samples)?;
+    let noise_matrix =
+        Transition::estimate(&predictions.probabilities, predictions.num_classes, PERCENTILE);
+    let predicted = predictions.classes();
     let val_accuracy_given = match prepared.val {
         Some(part) => {
             let given = part.given.clone();
@@ -202,5 +210,8 @@ pub fn evaluate_run(
     let scorer = Scorer::new(prepared.sealed, given, test);
     let test = scorer.test(&trained.networks, &trained.device)?;
     let epoch = trained.card.epoch;
-    Ok((record, Evaluation { epoch, train_accuracy_given, val_accuracy_given, test, fits }))
+    let noise_matrix = noise_matrix.rows().to_vec();
+    let evaluation =
+        Evaluation { epoch, train_accuracy_given, val_accuracy_given, test, fits, noise_matrix };
+    Ok((record, evaluation))
 }

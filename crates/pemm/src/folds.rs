@@ -3,14 +3,18 @@
 //!
 //! Every fold is an ordinary run folder: it is trained, continued and found finished as any other.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::Device;
 use pemm_data::Part;
 use pemm_data::prepare::Prepared;
-use pemm_runs::Status;
+use pemm_runs::folder::STATE;
+use pemm_runs::{RunFolder, Status};
 
+use crate::checkpoint::State;
 use crate::device;
+use crate::dynamics::Dynamics;
 use crate::error::{Error, Result};
 use crate::evaluate::Predictions;
 use crate::experiment::Experiment;
@@ -31,6 +35,9 @@ pub struct SamplePredictions {
     pub models: Vec<u32>,
     /// What it said.
     pub predictions: Predictions,
+    /// Mean over epochs, and over the models that were trained on the sample, of
+    /// `p[given] - max_{k ≠ given} p[k]` while training; `None` where no run recorded it.
+    pub margins: Option<Vec<f32>>,
     /// Identity of the data, see [`pemm_data::prepare::data_sha256`].
     pub data_sha256: String,
     /// Hash of the given labels after noise.
@@ -76,6 +83,7 @@ pub fn out_of_sample(
         gathered.training_secs += record.total_seconds;
         let held = prepared.val.clone().expect("a fold is held out");
         gathered.add(&trained, &prepared, held, index as u32, &mut |_| {})?;
+        gathered.add_margins(&out, &prepared.train)?;
     }
     Ok(Some(gathered.in_order()))
 }
@@ -93,6 +101,7 @@ pub fn in_sample(
     let (record, trained, prepared) = reopen(path, false, device)?;
     let mut gathered = Gathered { training_secs: record.total_seconds, ..Gathered::default() };
     gathered.add(&trained, &prepared, prepared.train.clone(), 1, on_samples)?;
+    gathered.add_margins(path, &prepared.train)?;
     Ok(gathered.in_order())
 }
 
@@ -102,6 +111,8 @@ struct Gathered {
     /// Position in the source, number of the model, name and given label of each sample.
     samples: Vec<(u32, u32, String, u32)>,
     predictions: Predictions,
+    /// Sum and number of the mean margins of the sample at each position in the source.
+    margins: BTreeMap<u32, (f32, f32)>,
     classes: Vec<String>,
     data_sha256: String,
     labels_sha256: String,
@@ -133,14 +144,39 @@ impl Gathered {
         Ok(())
     }
 
+    /// Adds the margins that the run in `path` recorded while it trained on `train`.
+    fn add_margins(&mut self, path: &Path, train: &Part) -> Result<()> {
+        let folder = RunFolder::open(path)?;
+        let mut dynamics = Dynamics::new(train.len());
+        let state = State::read(&folder)?.dynamics;
+        if state.is_empty() {
+            return Ok(());
+        }
+        dynamics.load(state, &folder.file(STATE).display().to_string())?;
+        for (&row, margin) in train.rows.iter().zip(dynamics.means()) {
+            let (sum, count) = self.margins.entry(row).or_default();
+            *sum += margin;
+            *count += 1.0;
+        }
+        Ok(())
+    }
+
     fn in_order(self) -> SamplePredictions {
-        let Self { samples, predictions, classes, data_sha256, labels_sha256, training_secs } =
-            self;
+        let Self {
+            margins,
+            samples,
+            predictions,
+            classes,
+            data_sha256,
+            labels_sha256,
+            training_secs,
+        } = self;
         let mut order: Vec<usize> = (0..samples.len()).collect();
         order.sort_by_key(|&i| samples[i].0);
         let rows = |values: &[f32], size: usize| -> Vec<f32> {
             order.iter().flat_map(|&i| &values[i * size..(i + 1) * size]).copied().collect()
         };
+        let margin = |&i: &usize| margins.get(&samples[i].0).map(|(sum, count)| sum / count);
         let (k, d) = (predictions.num_classes, predictions.num_features);
         SamplePredictions {
             classes,
@@ -154,6 +190,7 @@ impl Gathered {
                 num_features: d,
                 features: rows(&predictions.features, d),
             },
+            margins: order.iter().map(margin).collect(),
             data_sha256,
             labels_sha256,
             training_secs,

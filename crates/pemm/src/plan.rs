@@ -76,7 +76,7 @@ impl Experiment {
         self.objective.resolve(has_centers, self.schedule.num_epochs)?;
         if self.loss.estimate_after.is_some() && self.objective.kind != ObjectiveKind::Plain {
             let reason = "\"estimated\" goes with objective.kind = \"plain\" only; give the matrix \
-                          as a file (pemm noise estimate)";
+                          as a file (pemm evaluate RUN --noise-matrix FILE)";
             return Err(Error::setting("loss.matrix", reason));
         }
         Ok(Plan { experiment: self, model, augment, warnings })

@@ -157,7 +157,7 @@ fn judge(said: &SamplePredictions) -> Result<Audit, Failure> {
         num_features: predictions.num_features,
         features: (predictions.num_features > 0).then_some(&predictions.features[..]),
         distances: predictions.distances.as_deref(),
-        margins: None,
+        margins: said.margins.as_deref(),
         models: Some(&said.models),
     };
     Ok(audit(&Samples::new(arrays)?))

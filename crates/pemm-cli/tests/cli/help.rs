@@ -4,10 +4,9 @@ use std::path::Path;
 
 use crate::place::Place;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 20] = [
     "",
     "train",
-    "audit",
     "evaluate",
     "predict",
     "explain",
@@ -20,6 +19,11 @@ const COMMANDS: [&str; 16] = [
     "table",
     "methods",
     "report",
+    "audit",
+    "energy",
+    "energy curve",
+    "energy compare",
+    "energy settle",
     "completions",
 ];
 

@@ -3,6 +3,8 @@
 
 mod audit;
 mod commands;
+mod dashboard;
+mod energy;
 mod grid;
 mod help;
 mod images;

@@ -1,5 +1,6 @@
 //! The `[loss.energy]` table: what holds the centers apart.
 
+use pemm_energy::EnergyError;
 use serde::{Deserialize, Serialize};
 
 use crate::energy::{Pairs, Potential};
@@ -122,7 +123,7 @@ impl EnergyConfig {
     pub fn potential(&self) -> Potential {
         let energy = |beta| Potential::Energy { u: self.u, v: self.v, xi: self.xi, beta };
         match self.kind {
-            EnergyKind::Margin => Potential::Margin { rest: energy(0.0).rest_distance() },
+            EnergyKind::Margin => Potential::Margin { rest: energy(0.0).r0() },
             EnergyKind::None | EnergyKind::Potential => energy(self.beta),
         }
     }
@@ -130,21 +131,18 @@ impl EnergyConfig {
     /// Checks every value.
     pub(super) fn check(&self, warnings: &mut Vec<String>) -> Result<()> {
         Range::NOT_NEGATIVE.check("loss.energy.weight", self.weight)?;
-        Range::POSITIVE.check("loss.energy.xi", self.xi)?;
-        Range::NOT_NEGATIVE.check("loss.energy.beta", self.beta)?;
-        Range::within(1.0, 64.0).check("loss.energy.v", self.v)?;
-        if !(self.u > self.v && self.u <= 64.0) {
-            let reason = format!("must be above v = {} and at most 64, is {}", self.v, self.u);
-            return Err(Error::setting("loss.energy.u", reason));
-        }
+        let Self { u, v, xi, beta, .. } = *self;
+        let potential = Potential::energy(u, v, xi, beta).map_err(|error| {
+            let EnergyError::Setting { key, reason } = error;
+            Error::setting(format!("loss.energy.{key}"), reason)
+        })?;
         if let Some([low, high]) = self.clamp
             && !(low.is_finite() && high.is_finite() && low < high)
         {
             let reason = format!("must be [low, high] with low < high, is [{low}, {high}]");
             return Err(Error::setting("loss.energy.clamp", reason));
         }
-        let rest = Potential::Energy { u: self.u, v: self.v, xi: self.xi, beta: 0.0 };
-        let rest = rest.rest_distance();
+        let rest = potential.r0();
         if self.kind == EnergyKind::Potential && self.weight > 0.0 && self.beta >= rest {
             warnings.push(format!(
                 "loss.energy.beta: {} is not below r0 = {rest:.4}, so the energy only pulls the \

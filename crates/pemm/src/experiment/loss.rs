@@ -55,7 +55,7 @@ pub struct LossConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smoothing: Option<f64>,
     /// `forward`'s `P(given j | true i)`: `estimated` in the run, `noise` for that of the noise
-    /// that was drawn (an oracle), or a CSV or .npy file of K×K.
+    /// that was drawn (an oracle), or a CSV file of K×K.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub matrix: Option<String>,
     /// Epochs of cross entropy before `forward` estimates its matrix.

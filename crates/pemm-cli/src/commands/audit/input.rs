@@ -72,6 +72,7 @@ pub(super) fn from_files(
             num_features: features.as_ref().map_or(0, |features| features.num_columns),
             features: features.map(|features| features.values).unwrap_or_default(),
         },
+        margins: None,
         data_sha256: labels.data_sha256,
         labels_sha256: labels.labels_sha256,
         training_secs: 0.0,
