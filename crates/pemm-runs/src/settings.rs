@@ -14,7 +14,7 @@ use crate::statistics::Summary;
 /// Sections and keys that are no setting of a method.
 fn is_setting(key: &str) -> bool {
     let section = key.split('.').next().unwrap_or(key);
-    !["arm", "seed", "data", "noise"].contains(&section)
+    !["arm", "preset", "seed", "data", "noise"].contains(&section)
 }
 
 /// The setting of each of `runs`: the keys in which the runs of its arm differ, and their values;
