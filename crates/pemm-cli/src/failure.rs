@@ -22,6 +22,10 @@ impl Failure {
     pub(crate) fn interrupted(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: 130 }
     }
+    /// What went wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
     /// Prints the message and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         if !self.message.is_empty() {
@@ -68,6 +72,15 @@ impl From<pemm_data::DataError> for Failure {
     }
 }
 
+impl From<pemm_energy::EnergyError> for Failure {
+    fn from(error: pemm_energy::EnergyError) -> Self {
+        let pemm_energy::EnergyError::Setting { key, reason } = error;
+        // Every parameter is an argument of its name, but for the start, which is drawn.
+        let dashes = if key == "start" { "" } else { "--" };
+        Self::usage(format!("{dashes}{key}: {reason}"))
+    }
+}
+
 impl From<pemm_runs::RunError> for Failure {
     fn from(error: pemm_runs::RunError) -> Self {
         use pemm_runs::RunError::{Foreign, Grid, NoRun, OtherExperiment};
@@ -77,6 +90,22 @@ impl From<pemm_runs::RunError> for Failure {
                 Self::usage(message)
             }
             _ => Self::new(message),
+        }
+    }
+}
+
+impl From<pemm_audit::AuditError> for Failure {
+    fn from(error: pemm_audit::AuditError) -> Self {
+        Self::usage(chain(&error))
+    }
+}
+
+impl From<pemm_report::ReportError> for Failure {
+    fn from(error: pemm_report::ReportError) -> Self {
+        match error {
+            pemm_report::ReportError::Run(error) => error.into(),
+            error @ pemm_report::ReportError::NoRuns { .. } => Self::usage(chain(&error)),
+            error => Self::new(chain(&error)),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::dashboard::screen;
 use crate::failure::Failure;
 
 static CANCELLED: AtomicBool = AtomicBool::new(false);
@@ -9,12 +10,7 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// Set once somebody pressed Ctrl-C (or the process got a termination signal).
 pub(crate) fn watch() -> Result<&'static AtomicBool, Failure> {
-    handle(|| {
-        if CANCELLED.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-        eprintln!("\nstopping after this step; Ctrl-C again ends at once");
-    })?;
+    handle(interrupt)?;
     Ok(&CANCELLED)
 }
 
@@ -32,4 +28,25 @@ pub(crate) fn count() -> Result<&'static AtomicUsize, Failure> {
 fn handle(handler: impl FnMut() + Send + 'static) -> Result<(), Failure> {
     ctrlc::set_handler(handler)
         .map_err(|error| Failure::new(format!("cannot watch for Ctrl-C: {error}")))
+}
+
+/// What Ctrl-C does.
+pub(crate) fn interrupt() {
+    if CANCELLED.swap(true, Ordering::SeqCst) {
+        screen::leave();
+        std::process::exit(130);
+    }
+    if !screen::is_ours() {
+        eprintln!("\nstopping after this step; Ctrl-C again ends at once");
+    }
+}
+
+/// Asks the work to stop, however often.
+pub(crate) fn request() {
+    CANCELLED.store(true, Ordering::SeqCst);
+}
+
+/// Whether the work was asked to stop.
+pub(crate) fn requested() -> bool {
+    CANCELLED.load(Ordering::SeqCst)
 }

@@ -2,12 +2,16 @@
 
 mod commands;
 mod console;
+mod dashboard;
 mod failure;
 mod interrupt;
 
 use clap::{Parser, Subcommand};
 
-use commands::{completions, data, evaluate, explain, grid, noise, predict, table, train};
+use commands::{
+    audit, completions, data, energy, evaluate, explain, grid, methods, noise, predict, report,
+    table, train,
+};
 use console::Console;
 use failure::Failure;
 
@@ -36,6 +40,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Train(train::Arguments),
+    Audit(audit::Arguments),
     Evaluate(evaluate::Arguments),
     Predict(predict::Arguments),
     Explain(explain::Arguments),
@@ -43,6 +48,9 @@ enum Command {
     Noise(noise::Arguments),
     Grid(grid::Arguments),
     Table(table::Arguments),
+    Methods(methods::Arguments),
+    Report(report::Arguments),
+    Energy(energy::Arguments),
     Completions(completions::Arguments),
     /// One run of a grid; `pemm grid` starts it
     #[command(hide = true)]
@@ -54,6 +62,7 @@ fn main() -> std::process::ExitCode {
     let console = Console::new(arguments.quiet, arguments.json);
     let result = use_threads(arguments.threads).and_then(|()| match arguments.command {
         Command::Train(arguments) => train::run(arguments, &console),
+        Command::Audit(arguments) => audit::run(arguments, &console),
         Command::Evaluate(arguments) => evaluate::run(arguments, &console),
         Command::Predict(arguments) => predict::run(arguments, &console),
         Command::Explain(arguments) => explain::run(arguments, &console),
@@ -62,6 +71,9 @@ fn main() -> std::process::ExitCode {
         Command::Grid(arguments) => grid::run(arguments, &console),
         Command::GridCell => grid::run_cell(),
         Command::Table(arguments) => table::run(arguments, &console),
+        Command::Methods(arguments) => methods::run(arguments, &console),
+        Command::Report(arguments) => report::run(arguments, &console),
+        Command::Energy(arguments) => energy::run(arguments, &console),
         Command::Completions(arguments) => completions::run::<Arguments>(arguments, &console),
     });
     match result {

@@ -118,7 +118,8 @@ impl DataSet {
 /// Clean training labels and the test set, which training must not see.
 ///
 /// The fields are private and every answer is an aggregate over many samples, so that no code
-/// outside this file can read one clean label or one test label.
+/// outside this file can read one clean label or one test label, unless it gives up the seal for
+/// good ([`Self::reveal`]).
 #[derive(Debug)]
 pub struct Sealed {
     num_classes: usize,
@@ -171,6 +172,13 @@ impl Sealed {
     pub fn score_test(&self, predicted: &[u32]) -> Option<Score> {
         let test = self.test.as_ref()?;
         Some(score(self.num_classes, &test.given, predicted))
+    }
+
+    /// Breaks the seal: the clean training labels, if known, and the test labels, if there is a
+    /// test part. Whoever holds them has no [`Sealed`] any more, so a run that still trains cannot
+    /// have them; they are for what is written about a finished run.
+    pub fn reveal(self) -> (Option<Vec<u32>>, Option<Vec<u32>>) {
+        (self.clean, self.test.map(|test| test.given))
     }
 
     /// Whether clean training labels are known.

@@ -29,6 +29,10 @@ pub const LAST: &str = "last.safetensors";
 pub const BEST: &str = "best.safetensors";
 /// All that is needed to continue: weights, momentum, what the objective keeps, and the records so far.
 pub const STATE: &str = "state.safetensors";
+/// What the trained model says of every sample: [`Outputs`](crate::Outputs).
+pub const OUTPUTS: &str = "outputs.safetensors";
+/// The report, a page.
+pub const REPORT: &str = "report.html";
 /// Locked while a process works in the folder. Empty, and left behind on purpose.
 pub const LOCK: &str = "run.lock";
 

@@ -16,6 +16,7 @@
 //! | [`grid_lock`] | one grid at a time in a folder |
 //! | [`grid_pace`] | how long a grid still takes, and whether another run may start |
 //! | [`process`] | processor time and memory, as the system tells them |
+//! | [`outputs`] | `outputs.safetensors`: what the trained model says of every sample |
 //! | [`log`] | `log.jsonl`: one line per epoch, repaired and cut back on continuing |
 //! | [`mod@column`] | what a column of a table stands for |
 //! | [`comparable`] | which runs may be averaged and compared |
@@ -46,6 +47,7 @@ pub mod identity;
 pub mod literature;
 pub mod log;
 pub mod number;
+pub mod outputs;
 pub mod process;
 pub mod record;
 pub mod settings;
@@ -67,5 +69,6 @@ pub use error::{Result, RunError};
 pub use folder::RunFolder;
 pub use grid::Grid;
 pub use log::Log;
+pub use outputs::Outputs;
 pub use record::{DataRecord, ModelRecord, NoiseRecord, Record, Status};
 pub use table::{Judge, Table};

@@ -57,6 +57,8 @@ pub(crate) fn run() -> Result<(Vec<f64>, f64)> {
         dropout: 0.0,
         head: HeadKind::Distance,
         sigma: 1.0,
+        scale: None,
+        margin: None,
     };
     let mut model = Classifier::new(&plan, data.shape, data.classes.len(), streams, &device);
     let loss = SymmetricCrossEntropy { alpha: 0.1, beta_rce: 1.0, log_zero: -4.0 };

@@ -45,6 +45,10 @@ pub struct Predictions {
     pub probabilities: Vec<f32>,
     /// Distance to each center, `[N, K]`, if the head has centers.
     pub distances: Option<Vec<f32>>,
+    /// Number of features D; 0 where they were not asked for.
+    pub num_features: usize,
+    /// Features, the head's input, `[N, D]`; empty where they were not asked for.
+    pub features: Vec<f32>,
 }
 
 impl Predictions {
@@ -55,11 +59,13 @@ impl Predictions {
 }
 
 /// Runs `networks` in evaluation over all samples of `loader`, in order: probabilities are the mean
-/// over them, distances those of the first. `on_samples` hears how many samples each batch had.
+/// over them, distances and features those of the first. Features are kept if `with_features`.
+/// `on_samples` hears how many samples each batch had.
 pub fn predict(
     networks: &[Classifier],
     loader: &Loader,
     device: &Device,
+    with_features: bool,
     on_samples: &mut dyn FnMut(usize),
 ) -> Result<Predictions> {
     let networks: Vec<Classifier> = networks.iter().map(Classifier::valid).collect();
@@ -68,24 +74,26 @@ pub fn predict(
     let mut rng = Streams::new(0).open(Stream::Step);
     let mut all = Predictions::default();
     for batch in loader.in_order() {
-        let batch = to_device(batch?, &device);
-        let mut outputs = networks.iter().map(|network| {
-            let scores = network.forward(batch.images.clone(), &mut rng).scores;
-            (network.head.distances(scores.clone()), activation::softmax(scores, 1))
-        });
-        let (distances, mut probabilities) = outputs.next().expect("a run has a network");
-        for (_, peer) in outputs {
-            probabilities = probabilities + peer;
+        let images = to_device(batch?, &device).images;
+        let first = networks[0].forward(images.clone(), &mut rng);
+        let mut probabilities = activation::softmax(first.scores.clone(), 1);
+        for peer in &networks[1..] {
+            let scores = peer.forward(images.clone(), &mut rng).scores;
+            probabilities = probabilities + activation::softmax(scores, 1);
         }
         if networks.len() > 1 {
             probabilities = probabilities / networks.len() as f64;
         }
         let [n, num_classes] = probabilities.dims();
         all.num_classes = num_classes;
-        if let Some(distances) = distances {
+        all.probabilities.extend(floats(probabilities));
+        if let Some(distances) = networks[0].head.distances(first.scores) {
             all.distances.get_or_insert_default().extend(floats(distances));
         }
-        all.probabilities.extend(floats(probabilities));
+        if with_features {
+            all.num_features = first.features.dims()[1];
+            all.features.extend(floats(first.features));
+        }
         on_samples(n);
     }
     Ok(all)
@@ -116,7 +124,7 @@ impl Scorer {
     /// Scores the test set, if there is one.
     pub fn test(&self, networks: &[Classifier], device: &Device) -> Result<Option<Score>> {
         let Some(loader) = &self.test else { return Ok(None) };
-        let predicted = predict(networks, loader, device, &mut |_| {})?.classes();
+        let predicted = predict(networks, loader, device, false, &mut |_| {})?.classes();
         Ok(self.sealed.score_test(&predicted))
     }
 

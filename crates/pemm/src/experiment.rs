@@ -3,6 +3,7 @@
 //!
 //! Layers, each over the one before: built-in defaults, a preset, a file, and `--set key=value`.
 
+mod energy;
 mod loss;
 
 use pemm_data::config::{AugmentConfig, DataConfig, NoiseConfig};
@@ -12,16 +13,17 @@ use toml::{Table, Value};
 
 use crate::backbone::BackboneKind;
 use crate::error::{Error, Result};
-use crate::head::HeadKind;
+use crate::head::{HEADS, HeadKind};
 use crate::loss::LOSSES;
 use crate::objective::ObjectiveConfig;
 use crate::optim::OptimConfig;
 use crate::schedule::Schedule;
 
-pub use loss::{ClassWeights, EnergyConfig, EnergyKind, LossConfig, LossContext, ORACLE};
+pub use energy::{EnergyConfig, EnergyKind, REGULARISERS};
+pub use loss::{ClassWeights, LossConfig, LossContext, ORACLE};
 
 /// The presets by name, each with its text.
-pub const PRESETS: [(&str, &str); 23] = [
+pub const PRESETS: [(&str, &str); 25] = [
     ("pemm", include_str!("../presets/pemm.toml")),
     ("paper", include_str!("../presets/paper.toml")),
     ("paper-tables", include_str!("../presets/paper-tables.toml")),
@@ -37,6 +39,8 @@ pub const PRESETS: [(&str, &str); 23] = [
     ("forward", include_str!("../presets/forward.toml")),
     ("forward-estimated", include_str!("../presets/forward-estimated.toml")),
     ("phuber", include_str!("../presets/phuber.toml")),
+    ("cosface", include_str!("../presets/cosface.toml")),
+    ("arcface", include_str!("../presets/arcface.toml")),
     ("label-smoothing", include_str!("../presets/label-smoothing.toml")),
     ("ce-early", include_str!("../presets/ce-early.toml")),
     ("elr", include_str!("../presets/elr.toml")),
@@ -111,6 +115,12 @@ pub struct ModelConfig {
     pub head: HeadKind,
     /// σ of the distance head, > 0.
     pub sigma: f64,
+    /// s of `cosface` and `arcface`; left out, [`HEADS`] says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f64>,
+    /// m of `cosface` and `arcface`; left out, [`HEADS`] says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
 }
 
 impl Default for ModelConfig {
@@ -122,6 +132,8 @@ impl Default for ModelConfig {
             dropout: 0.0,
             head: HeadKind::Distance,
             sigma: 1.0,
+            scale: None,
+            margin: None,
         }
     }
 }
@@ -261,18 +273,22 @@ impl Experiment {
     }
 }
 
-/// Parameters of one loss or schedule mean nothing to another: where a layer names another kind,
-/// those of the layers below go.
+/// Parameters of one loss, head, schedule or noise mean nothing to another: where a layer names
+/// another kind, those of the layers below go.
 fn drop_other_kinds(below: &mut Table, above: &Table) {
     let of_losses = LOSSES.iter().flat_map(|loss| loss.method.parameters).map(|p| p.key).collect();
-    let parameters: [(&str, Vec<&str>); 4] = [
-        ("loss", of_losses),
-        ("objective", ObjectiveConfig::parameters().collect()),
-        ("schedule", vec!["milestones", "factor", "half_period"]),
-        ("noise", vec!["rate", "groups", "matrix"]),
+    let of_heads = HEADS.iter().flat_map(|(_, head)| head.parameters).map(|p| p.key);
+    // σ has a place in every record, whatever the head.
+    let of_heads = of_heads.filter(|&key| key != "sigma").collect();
+    let parameters: [(&str, &str, Vec<&str>); 5] = [
+        ("loss", "kind", of_losses),
+        ("model", "head", of_heads),
+        ("objective", "kind", ObjectiveConfig::parameters().collect()),
+        ("schedule", "kind", vec!["milestones", "factor", "half_period"]),
+        ("noise", "kind", vec!["rate", "groups", "matrix"]),
     ];
-    for (section, parameters) in parameters {
-        let kind = |table: &Table| table.get(section)?.get("kind").cloned();
+    for (section, kind, parameters) in parameters {
+        let kind = |table: &Table| table.get(section)?.get(kind).cloned();
         if kind(above).is_some_and(|kind_above| kind(below) != Some(kind_above))
             && let Some(Value::Table(section)) = below.get_mut(section)
         {

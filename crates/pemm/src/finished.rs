@@ -5,8 +5,9 @@ use std::path::Path;
 use burn::tensor::Device;
 use pemm_data::augment::Augment;
 use pemm_data::loader::Loader;
+use pemm_data::noise::Transition;
 use pemm_data::normalize::Normalization;
-use pemm_data::prepare::prepare;
+use pemm_data::prepare::{Prepared, prepare};
 use pemm_data::{Part, Shape, Streams};
 use pemm_runs::{Record, RunFolder};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use crate::experiment::Experiment;
 use crate::head::HeadKind;
 use crate::model::{Classifier, ModelPlan};
 use crate::networks::{MAX_NETWORKS, apply_all, networks};
+use crate::objective::estimated_forward::PERCENTILE;
 use crate::plan::DataFacts;
 use crate::tensors::TensorMap;
 
@@ -76,15 +78,18 @@ impl ModelCard {
             size.is_some_and(|size| size > 0 && found == Some(&size))
         };
         let head = match self.model.head {
-            HeadKind::Linear => "head.weight",
+            HeadKind::Linear | HeadKind::Cosface | HeadKind::Arcface => "head.weight",
             HeadKind::Distance => "head.centers",
         };
         let fits = (1..=MAX_NETWORKS).contains(&self.num_networks)
             && has(largest, 1, inputs)
             && has(head, 0, Some(self.classes.len()))
             && has(head, 1, features)
-            && self.model.sigma.is_finite()
-            && self.model.sigma > 0.0
+            && [Some(self.model.sigma), self.model.scale]
+                .into_iter()
+                .flatten()
+                .all(|radius| radius.is_finite() && radius > 0.0)
+            && self.model.margin.is_none_or(f64::is_finite)
             && [&self.normalization.mean, &self.normalization.deviation]
                 .iter()
                 .all(|values| values.len() == channels);
@@ -119,9 +124,9 @@ impl Trained {
         Ok(Self { networks: apply_all(blank, tensors, &file)?, card, device })
     }
 
-    /// Probabilities, and distances to the centers, of all samples of `part`.
+    /// Probabilities, features, and distances to the centers, of all samples of `part`.
     pub fn predict(&self, part: Part, on_samples: &mut dyn FnMut(usize)) -> Result<Predictions> {
-        predict(&self.networks, &self.loader(part)?, &self.device, on_samples)
+        predict(&self.networks, &self.loader(part)?, &self.device, true, on_samples)
     }
 
     fn loader(&self, part: Part) -> Result<Loader> {
@@ -144,15 +149,20 @@ pub struct Evaluation {
     pub test: Option<pemm_data::dataset::Score>,
     /// Fitted clean and flipped training samples.
     pub fits: Option<pemm_data::dataset::Fits>,
+    /// P(given j | true i) as the model sees it, from its predictions of the training part at the
+    /// 97th percentile ([`Transition::estimate`]).
+    pub noise_matrix: Vec<Vec<f64>>,
 }
 
-/// Opens the data of a run again and evaluates its model on every part.
-pub fn evaluate_run(
+/// The record, model and data of the run in `path`.
+///
+/// # Errors
+/// The data or its given labels are no longer those that the run was trained on.
+pub(crate) fn reopen(
     path: &Path,
     best: bool,
     device: &Device,
-    on_samples: &mut dyn FnMut(usize),
-) -> Result<(Record, Evaluation)> {
+) -> Result<(Record, Trained, Prepared)> {
     let folder = RunFolder::open(path)?;
     let record = folder.read_record()?;
     let trained = Trained::open(&folder, best, device)?;
@@ -170,8 +180,22 @@ pub fn evaluate_run(
                       labels file back";
         return Err(Error::setting("data", reason));
     }
+    Ok((record, trained, prepared))
+}
+
+/// Opens the data of a run again and evaluates its model on every part.
+pub fn evaluate_run(
+    path: &Path,
+    best: bool,
+    device: &Device,
+    on_samples: &mut dyn FnMut(usize),
+) -> Result<(Record, Evaluation)> {
+    let (record, trained, prepared) = reopen(path, best, device)?;
     let given = prepared.train.given.clone();
-    let predicted = trained.predict(prepared.train, on_samples)?.classes();
+    let predictions = trained.predict(prepared.train, on_samples)?;
+    let noise_matrix =
+        Transition::estimate(&predictions.probabilities, predictions.num_classes, PERCENTILE);
+    let predicted = predictions.classes();
     let val_accuracy_given = match prepared.val {
         Some(part) => {
             let given = part.given.clone();
@@ -186,5 +210,8 @@ pub fn evaluate_run(
     let scorer = Scorer::new(prepared.sealed, given, test);
     let test = scorer.test(&trained.networks, &trained.device)?;
     let epoch = trained.card.epoch;
-    Ok((record, Evaluation { epoch, train_accuracy_given, val_accuracy_given, test, fits }))
+    let noise_matrix = noise_matrix.rows().to_vec();
+    let evaluation =
+        Evaluation { epoch, train_accuracy_given, val_accuracy_given, test, fits, noise_matrix };
+    Ok((record, evaluation))
 }

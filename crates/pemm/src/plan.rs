@@ -76,7 +76,7 @@ impl Experiment {
         self.objective.resolve(has_centers, self.schedule.num_epochs)?;
         if self.loss.estimate_after.is_some() && self.objective.kind != ObjectiveKind::Plain {
             let reason = "\"estimated\" goes with objective.kind = \"plain\" only; give the matrix \
-                          as a file (pemm noise estimate)";
+                          as a file (pemm evaluate RUN --noise-matrix FILE)";
             return Err(Error::setting("loss.matrix", reason));
         }
         Ok(Plan { experiment: self, model, augment, warnings })
@@ -86,7 +86,7 @@ impl Experiment {
     ///
     /// # Errors
     /// Those of [`LossConfig::loss`](crate::experiment::LossConfig::loss).
-    pub(crate) fn build_objective(
+    pub fn build_objective(
         &self,
         context: &LossContext,
         num_samples: usize,
@@ -128,6 +128,9 @@ impl Experiment {
         within("model.width", width as f64, 1.0, 4096.0)?;
         within("model.dropout", config.dropout, 0.0, 0.95)?;
         positive("model.sigma", config.sigma)?;
+        let head = config.head.method();
+        head.fill("model", "model.head", "scale", &mut config.scale)?;
+        head.fill("model", "model.head", "margin", &mut config.margin)?;
         Ok(ModelPlan {
             backbone,
             width,
@@ -135,6 +138,8 @@ impl Experiment {
             dropout: config.dropout,
             head: config.head,
             sigma: config.sigma,
+            scale: config.scale,
+            margin: config.margin,
         })
     }
 

@@ -21,6 +21,7 @@ use pemm_runs::{
 use crate::centers::{center_stats, separate};
 use crate::checkpoint::{Progress as Saved, State, take_best, write_weights};
 use crate::continuing::{finished, refuse_other_data};
+use crate::dynamics::Dynamics;
 use crate::error::{Error, Result};
 use crate::evaluate::{Scorer, agreement, predict, to_device};
 use crate::experiment::{Experiment, LossContext};
@@ -191,6 +192,7 @@ struct Session {
     scorer: Scorer,
     streams: Streams,
     device: Device,
+    dynamics: Dynamics,
     /// Of the model as it will be after the epoch under way.
     card: ModelCard,
     saved: Saved,
@@ -245,6 +247,7 @@ impl Session {
             ),
             objective,
             val: val.map(|part| loader(part, Augment::default())).transpose()?,
+            dynamics: Dynamics::new(train.len()),
             train: loader(train, plan.augment)?,
             scorer: Scorer::new(sealed, given, test),
             streams,
@@ -256,7 +259,7 @@ impl Session {
     /// Takes up the checkpoint of `folder`, if there is one, and cuts the log back to it.
     fn restore(&mut self, folder: &LockedFolder, record: &mut Record) -> Result<Log> {
         if folder.has(pemm_runs::folder::STATE) {
-            let State { model, momentum, objective, progress } = State::read(folder)?;
+            let State { model, momentum, objective, dynamics, progress } = State::read(folder)?;
             let device = self.device.clone().without_autodiff();
             let num = self.networks.len();
             let models = split(model.clone(), num);
@@ -267,6 +270,7 @@ impl Session {
             }
             self.objective.load(objective)?;
             let name = folder.file(pemm_runs::folder::STATE).display().to_string();
+            self.dynamics.load(dynamics, &name)?;
             self.networks = apply_all(std::mem::take(&mut self.networks), model, &name)?;
             record.set_epochs(progress.epochs.clone());
             self.saved = progress;
@@ -323,13 +327,14 @@ impl Session {
             statistics.add(&batch.indices, &floats(scores), &terms);
             on_event(Event::Step(epoch + 1, step + 1, num_samples));
         }
+        self.dynamics.add(&statistics.margins);
         let training_secs = started.elapsed().as_secs_f64();
 
         // ---- validation by given labels -----------------------------------------------------------
         let val_accuracy_given = match &self.val {
             Some(loader) => {
                 let predicted =
-                    predict(&self.networks, loader, &self.device, &mut |_| {})?.classes();
+                    predict(&self.networks, loader, &self.device, false, &mut |_| {})?.classes();
                 Some(agreement(&loader.part().given, &predicted))
             }
             None => None,
@@ -385,6 +390,7 @@ impl Session {
             model: tensors,
             momentum: join(self.sgds.iter().map(Sgd::state).collect()),
             objective: self.objective.state(),
+            dynamics: self.dynamics.state(),
             progress: self.saved.clone(),
         };
         state.write(folder)?;

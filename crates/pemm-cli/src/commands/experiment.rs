@@ -26,7 +26,8 @@ pub(crate) struct ExperimentArguments {
     /// Label noise to draw, for example symmetric:0.4
     #[arg(long, value_name = "KIND:RATE")]
     noise: Option<String>,
-    /// pemm, paper, paper-tables, paper-unit, authors, sce or ce
+    /// A method with its constants and recipe, for example pemm, paper, sce or ce; `pemm methods`
+    /// lists all
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// Opens every random stream
@@ -38,6 +39,21 @@ pub(crate) struct ExperimentArguments {
 }
 
 impl ExperimentArguments {
+    /// The experiment file, data or run folder, as it was written.
+    pub(crate) fn input(&self) -> Option<&str> {
+        self.input.as_deref()
+    }
+
+    /// The labels CSV.
+    pub(crate) fn labels(&self) -> Option<&Path> {
+        self.labels.as_deref()
+    }
+
+    /// Column of the labels CSV that holds the label.
+    pub(crate) fn label_column(&self) -> &str {
+        self.label_column.as_deref().unwrap_or("label")
+    }
+
     /// The input, if it is a grid file; nothing lies over a grid.
     pub(crate) fn grid(&self) -> Result<Option<&Path>, Failure> {
         let Some(input) = self.input.as_deref().filter(|input| is_experiment(input)) else {

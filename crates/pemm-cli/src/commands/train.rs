@@ -1,19 +1,27 @@
 //! `pemm train`.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use pemm::train::{Event, Outcome, RunOptions, train};
+use pemm_runs::folder::REPORT;
 use pemm_runs::{EpochRecord, Record, RunFolder, Status};
 
 use super::experiment::ExperimentArguments;
+use super::report;
 use crate::console::Console;
+use crate::dashboard::{self, Dashboard, Facts, State};
 use crate::failure::Failure;
 use crate::interrupt;
 
 /// Where runs go that are given no folder.
 const RUNS: &str = "runs";
+/// While a run goes on, its report is not written more often than this.
+const REFRESH: Duration = Duration::from_secs(30);
+/// Samples in the report's map of the features; `pemm report` draws more.
+const POINTS: usize = 4_000;
 
 /// Train a classifier, or continue an interrupted run
 ///
@@ -29,6 +37,37 @@ pub(crate) struct Arguments {
     /// Run folder; by default a new one under runs/
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Store what the trained model says of every sample, for the report; auto does so where it
+    /// takes less than 64 MiB
+    #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    outputs: When,
+    /// Write no report.html into the run folder
+    #[arg(long)]
+    no_report: bool,
+    /// Show curves, progress and time left in the terminal while training; q stops
+    #[arg(long)]
+    tui: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum When {
+    /// Where the file is small
+    Auto,
+    /// Always
+    On,
+    /// Never
+    Off,
+}
+
+impl When {
+    fn stores(self, record: &Record) -> bool {
+        const LIMIT: usize = 64 << 20;
+        match self {
+            Self::Auto => pemm::outputs::num_bytes(record) < LIMIT,
+            Self::On => true,
+            Self::Off => false,
+        }
+    }
 }
 
 /// Runs the command.
@@ -48,23 +87,52 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         git: git(),
         cancel: interrupt::watch()?,
     };
-    let mut display = Display { console, bar: None, num_epochs: 0, num_steps: 0 };
-    let result = train(experiment, &options, &mut |event| display.show(event));
-    if let Some(bar) = display.bar {
-        bar.finish_and_clear();
-    }
+    let wants_dashboard = arguments.tui && !console.is_quiet();
+    let mut display = Display {
+        console,
+        wants_dashboard,
+        dashboard: None,
+        bar: None,
+        num_epochs: 0,
+        num_steps: 0,
+    };
+    let mut reported = Instant::now();
+    let result = train(experiment, &options, &mut |event| {
+        let is_epoch = matches!(event, Event::Epoch(_));
+        display.show(event);
+        if is_epoch && !arguments.no_report && reported.elapsed() >= REFRESH {
+            report::refresh(&out, 0, console);
+            reported = Instant::now();
+        }
+    });
+    display.end();
     let outcome = result.inspect_err(|_| {
         if is_fresh {
             remove_if_empty(&out);
         }
+        if !arguments.no_report {
+            report::refresh(&out, 0, console);
+        }
     })?;
     if outcome.record.status == Status::Interrupted {
+        if !arguments.no_report {
+            report::refresh(&out, 0, console);
+        }
         return Err(Failure::interrupted(format!(
             "after {} of {} epochs; the same command with --out {} continues",
             outcome.record.epochs.len(),
             outcome.record.experiment["schedule"]["num_epochs"],
             out.display()
         )));
+    }
+    if arguments.outputs.stores(&outcome.record) && !report::has_outputs(&out) {
+        let stored = report::store_outputs(&out, &arguments.device, console);
+        if let Err(failure) = stored {
+            console.warn(&format!("no outputs for the report: {}", failure.message()));
+        }
+    }
+    if !arguments.no_report && !(outcome.was_finished && out.join(REPORT).is_file()) {
+        report::refresh(&out, POINTS, console);
     }
     console.result(&summary(&outcome), &outcome.record)
 }
@@ -92,6 +160,8 @@ pub(super) fn git() -> Option<(String, bool)> {
 
 struct Display<'a> {
     console: &'a Console,
+    wants_dashboard: bool,
+    dashboard: Option<Dashboard>,
     bar: Option<ProgressBar>,
     num_epochs: usize,
     num_steps: usize,
@@ -99,10 +169,23 @@ struct Display<'a> {
 
 impl Display<'_> {
     fn show(&mut self, event: Event<'_>) {
+        if let Some(dashboard) = &self.dashboard {
+            return dashboard.note(&event);
+        }
         match event {
             Event::Started { folder, plan, record, num_steps } => {
                 plan.warnings.iter().for_each(|warning| self.console.warn(warning));
                 self.console.note(&headline(folder, record));
+                if !record.epochs.is_empty() {
+                    self.console.note(&format!("continues after epoch {}", record.epochs.len()));
+                }
+                if self.wants_dashboard {
+                    let facts = Facts::of(folder, plan, record, num_steps);
+                    self.dashboard = self.start_dashboard(State::new(facts, record.epochs.clone()));
+                }
+                if self.dashboard.is_some() {
+                    return;
+                }
                 self.num_epochs = plan.experiment.schedule.num_epochs;
                 self.num_steps = num_steps;
                 let images = (self.num_epochs * record.data.num_train) as u64;
@@ -111,9 +194,6 @@ impl Display<'_> {
                 bar.set_position(done);
                 bar.reset_eta();
                 self.bar = Some(bar);
-                if !record.epochs.is_empty() {
-                    self.console.note(&format!("continues after epoch {}", record.epochs.len()));
-                }
             }
             Event::Step(epoch, step, num_samples) => {
                 if let Some(bar) = &self.bar {
@@ -131,6 +211,25 @@ impl Display<'_> {
                     _ => self.console.note(&line),
                 }
             }
+        }
+    }
+
+    /// The dashboard, or a note why there are plain lines instead.
+    fn start_dashboard(&self, state: State) -> Option<Dashboard> {
+        let started = match dashboard::obstacle() {
+            Some(obstacle) => Err(obstacle),
+            None => Dashboard::start(state).map_err(|error| error.to_string()),
+        };
+        started
+            .inspect_err(|why| self.console.note(&format!("--tui: plain lines instead: {why}")))
+            .ok()
+    }
+
+    /// Takes down whatever draws.
+    fn end(&mut self) {
+        self.dashboard = None;
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
         }
     }
 }
@@ -211,5 +310,8 @@ fn summary(outcome: &Outcome) -> String {
         record.total_seconds,
         folder.display()
     ));
+    if folder.join(REPORT).is_file() {
+        lines.push(format!("to look at: {}", folder.join(REPORT).display()));
+    }
     lines.join("\n")
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::place::Place;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 20] = [
     "",
     "train",
     "evaluate",
@@ -17,6 +17,13 @@ const COMMANDS: [&str; 13] = [
     "noise",
     "grid",
     "table",
+    "methods",
+    "report",
+    "audit",
+    "energy",
+    "energy curve",
+    "energy compare",
+    "energy settle",
     "completions",
 ];
 

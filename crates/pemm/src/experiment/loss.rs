@@ -5,7 +5,8 @@ use std::path::Path;
 use pemm_data::noise::{NoiseManifest, Transition};
 use serde::{Deserialize, Serialize};
 
-use crate::energy::{CenterPotential, Pairs, Potential};
+use super::energy::{EnergyConfig, EnergyKind};
+use crate::energy::CenterPotential;
 use crate::error::{Error, Result};
 use crate::head::HeadKind;
 use crate::loss::{CrossEntropy, Loss, LossKind, Settings};
@@ -54,7 +55,7 @@ pub struct LossConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smoothing: Option<f64>,
     /// `forward`'s `P(given j | true i)`: `estimated` in the run, `noise` for that of the noise
-    /// that was drawn (an oracle), or a CSV or .npy file of K×K.
+    /// that was drawn (an oracle), or a CSV file of K×K.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub matrix: Option<String>,
     /// Epochs of cross entropy before `forward` estimates its matrix.
@@ -85,55 +86,6 @@ impl Default for LossConfig {
             class_weights: ClassWeights::None,
             reconstruction: 0.0,
             energy: EnergyConfig::default(),
-        }
-    }
-}
-
-/// What holds the centers apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EnergyKind {
-    /// Nothing.
-    None,
-    /// Potential energy (eq. 10–12).
-    Potential,
-    /// Center margin (eq. 14) at the potential's `r0`.
-    Margin,
-}
-
-/// The `[loss.energy]` table.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EnergyConfig {
-    /// The potential.
-    pub kind: EnergyKind,
-    /// λ ≥ 0.
-    pub weight: f64,
-    /// Power of the push, u > v.
-    pub u: f64,
-    /// Power of the pull, v ≥ 1.
-    pub v: f64,
-    /// ξ > 0.
-    pub xi: f64,
-    /// β ≥ 0; from r0 on the centers are pulled together only, and a warning says so.
-    pub beta: f64,
-    /// Sum or mean over pairs.
-    pub pairs: Pairs,
-    /// Range to which each pair's value is clamped.
-    pub clamp: Option<[f64; 2]>,
-}
-
-impl Default for EnergyConfig {
-    fn default() -> Self {
-        Self {
-            kind: EnergyKind::Potential,
-            weight: 1.0,
-            u: 3.0,
-            v: 2.0,
-            xi: 2.0,
-            beta: 0.3,
-            pairs: Pairs::Sum,
-            clamp: None,
         }
     }
 }
@@ -289,49 +241,6 @@ impl LossConfig {
         });
         let loss = self.loss(context)?;
         Ok(CenterObjective { loss, energy, reconstruction: self.reconstruction })
-    }
-}
-
-impl EnergyConfig {
-    /// Whether anything holds the centers apart.
-    pub fn is_on(&self) -> bool {
-        self.kind != EnergyKind::None && self.weight > 0.0
-    }
-
-    /// The function of the distance; the potential energy where `kind` is `none`, for the records.
-    pub fn potential(&self) -> Potential {
-        let energy = |beta| Potential::Energy { u: self.u, v: self.v, xi: self.xi, beta };
-        match self.kind {
-            EnergyKind::Margin => Potential::Margin { rest: energy(0.0).rest_distance() },
-            EnergyKind::None | EnergyKind::Potential => energy(self.beta),
-        }
-    }
-
-    fn check(&self, warnings: &mut Vec<String>) -> Result<()> {
-        Range::NOT_NEGATIVE.check("loss.energy.weight", self.weight)?;
-        Range::POSITIVE.check("loss.energy.xi", self.xi)?;
-        Range::NOT_NEGATIVE.check("loss.energy.beta", self.beta)?;
-        Range::within(1.0, 64.0).check("loss.energy.v", self.v)?;
-        if !(self.u > self.v && self.u <= 64.0) {
-            let reason = format!("must be above v = {} and at most 64, is {}", self.v, self.u);
-            return Err(Error::setting("loss.energy.u", reason));
-        }
-        if let Some([low, high]) = self.clamp
-            && !(low.is_finite() && high.is_finite() && low < high)
-        {
-            let reason = format!("must be [low, high] with low < high, is [{low}, {high}]");
-            return Err(Error::setting("loss.energy.clamp", reason));
-        }
-        let rest = Potential::Energy { u: self.u, v: self.v, xi: self.xi, beta: 0.0 };
-        let rest = rest.rest_distance();
-        if self.kind == EnergyKind::Potential && self.weight > 0.0 && self.beta >= rest {
-            warnings.push(format!(
-                "loss.energy.beta: {} is not below r0 = {rest:.4}, so the energy only pulls the \
-                 centers together",
-                self.beta
-            ));
-        }
-        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) const ENTRY: Entry = Entry {
                 "\"estimated\"",
                 "\"estimated\", \"noise\" or a file",
                 "P(given j | true i): estimated from the run's own predictions, that of the noise \
-                 which was drawn (an oracle), or a CSV or .npy file of K×K",
+                 which was drawn (an oracle), or a CSV file of K×K",
             ),
             Parameter::words(
                 "estimate_after",

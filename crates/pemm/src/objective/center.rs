@@ -23,9 +23,16 @@ pub struct CenterObjective {
 }
 
 impl CenterObjective {
-    /// Loss of each sample, `[N]`, for labels `given`.
-    pub fn losses(&self, output: &Output, given: Tensor<1, Int>) -> Tensor<1> {
-        self.loss.forward(output.scores.clone(), given)
+    /// Loss of each sample, `[N]`, for labels `given`, with the margin of the head of `network`, if
+    /// it has one.
+    pub fn losses(
+        &self,
+        network: &Classifier,
+        output: &Output,
+        given: Tensor<1, Int>,
+    ) -> Tensor<1> {
+        let scores = network.head.margin(output.scores.clone(), given.clone()); // [N, K]
+        self.loss.forward(scores, given)
     }
 
     /// The terms of the centers of `network`, after `output`.
@@ -89,7 +96,7 @@ impl Objective for CenterObjective {
         progress: &mut Progress<'_>,
     ) -> Terms {
         let output = networks[0].forward(batch.images.clone(), progress.rng);
-        let losses = weighted(self.losses(&output, batch.given.clone()), batch);
+        let losses = weighted(self.losses(&networks[0], &output, batch.given.clone()), batch);
         self.with_loss(losses.mean(), &networks[0], output)
     }
 }

@@ -40,7 +40,7 @@ impl Objective for CoTeaching {
         progress: &mut Progress<'_>,
     ) -> Terms {
         let outputs = forward_both(networks, batch, progress);
-        let losses = outputs.each_ref().map(|output| self.base.losses(output, batch.given.clone()));
+        let losses = losses_of_both(&self.base, networks, &outputs, batch);
         let ramp = (progress.epoch as f64 / self.ramp_epochs as f64).min(1.0);
         let kept = 1.0 - self.forget_rate * ramp;
         let chosen = losses.each_ref().map(|losses| smallest(&floats(losses.clone()), kept));
@@ -57,6 +57,16 @@ pub(super) fn forward_both(
     progress: &mut Progress<'_>,
 ) -> [Output; 2] {
     [0, 1].map(|k| networks[k].forward(batch.images.clone(), progress.rng))
+}
+
+/// The losses of two networks on a batch, each `[N]`.
+pub(super) fn losses_of_both(
+    base: &CenterObjective,
+    networks: &[Classifier],
+    outputs: &[Output; 2],
+    batch: &Batch,
+) -> [Tensor<1>; 2] {
+    [0, 1].map(|k| base.losses(&networks[k], &outputs[k], batch.given.clone()))
 }
 
 /// Mean of `losses` `[N]` over the samples that are chosen; 0 if none is.

@@ -1,7 +1,7 @@
 //! Decoupling: two networks that learn only where they disagree.
 
 use super::center::weighted;
-use super::co_teaching::{forward_both, mean_of};
+use super::co_teaching::{forward_both, losses_of_both, mean_of};
 use super::{Batch, CenterObjective, Objective, Progress, Terms};
 use crate::evaluate::argmax_rows;
 use crate::model::Classifier;
@@ -45,9 +45,8 @@ impl Objective for Decoupling {
             });
             predicted[0].iter().zip(&predicted[1]).map(|(a, b)| a != b).collect()
         };
-        let [own, peer] = outputs
-            .each_ref()
-            .map(|output| weighted(self.base.losses(output, batch.given.clone()), batch));
+        let [own, peer] = losses_of_both(&self.base, networks, &outputs, batch)
+            .map(|losses| weighted(losses, batch));
         let loss = mean_of(own, &chosen) + mean_of(peer, &chosen);
         self.base.with_loss_of_two(loss, networks, outputs)
     }

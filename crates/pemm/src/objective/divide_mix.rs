@@ -2,14 +2,14 @@
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData, activation};
+use pemm_audit::mixture::Mixture;
 
-use super::co_teaching::forward_both;
+use super::co_teaching::{forward_both, losses_of_both};
 use super::epoch_memory::EpochMemory;
 use super::mixup::Mixing;
 use super::{Batch, CenterObjective, Objective, Progress, Terms};
 use crate::error::Result;
 use crate::loss::log_probability;
-use crate::mixture::Mixture;
 use crate::model::Classifier;
 use crate::tensors::{TensorMap, floats};
 
@@ -86,7 +86,10 @@ impl DivideMix {
                 let losses: Vec<f64> =
                     self.losses.values().chunks_exact(2).map(|row| f64::from(row[k])).collect();
                 let mixture = Mixture::fit(&losses);
-                losses.iter().map(|&loss| mixture.lower(loss) as f32).collect()
+                losses
+                    .iter()
+                    .map(|&loss| mixture.map_or(1.0, |fitted| 1.0 - fitted.high_share(loss)) as f32)
+                    .collect()
             });
             self.trust = Some((epoch, trust));
         }
@@ -171,9 +174,8 @@ impl Objective for DivideMix {
     ) -> Terms {
         if progress.epoch < self.parameters.warmup_epochs {
             let outputs = forward_both(networks, batch, progress);
-            let [own, peer] = outputs
-                .each_ref()
-                .map(|output| self.base.losses(output, batch.given.clone()).mean());
+            let [own, peer] =
+                losses_of_both(&self.base, networks, &outputs, batch).map(|losses| losses.mean());
             self.remember(batch, outputs.each_ref().map(|output| output.scores.clone().detach()));
             return self.base.with_loss_of_two(own + peer, networks, outputs);
         }

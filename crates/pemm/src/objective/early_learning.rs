@@ -80,7 +80,7 @@ impl Objective for EarlyLearning {
         progress: &mut Progress<'_>,
     ) -> Terms {
         let output = networks[0].forward(batch.images.clone(), progress.rng);
-        let losses = weighted(self.base.losses(&output, batch.given.clone()), batch);
+        let losses = weighted(self.base.losses(&networks[0], &output, batch.given.clone()), batch);
         let probabilities = activation::softmax(output.scores.clone(), 1).clamp(CLAMP, 1.0 - CLAMP); // [N, K]
         let shape = probabilities.dims();
         let targets = self.remember(&batch.indices, &floats(probabilities.clone().detach()));

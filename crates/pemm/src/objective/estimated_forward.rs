@@ -27,8 +27,8 @@ const MATRIX: &str = "forward.matrix";
 ///
 /// # Differs from the authors' code
 /// There a model is trained to the end with cross entropy, the matrix is estimated from it, and a
-/// second model is trained from the start; `pemm noise estimate` with `loss.matrix = FILE` does
-/// that. Here the predictions are those that the training steps of one epoch made on the way, so
+/// second model is trained from the start; `pemm evaluate RUN --noise-matrix FILE` with
+/// `loss.matrix = FILE` does that. Here the predictions are those that the training steps of one epoch made on the way, so
 /// they are of augmented samples and of a model that changes, and cost nothing.
 pub struct EstimatedForward {
     inner: CenterObjective,

@@ -37,8 +37,12 @@ impl Objective for Mixup {
     ) -> Terms {
         let mixing = Mixing::draw(batch.indices.len(), self.alpha, progress.rng, batch);
         let output = networks[0].forward(mixing.mix(batch.images.clone()), progress.rng);
-        let own = weighted(self.base.losses(&output, batch.given.clone()), batch);
-        let other = self.base.losses(&output, batch.given.clone().select(0, mixing.other.clone()));
+        let own = weighted(self.base.losses(&networks[0], &output, batch.given.clone()), batch);
+        let other = self.base.losses(
+            &networks[0],
+            &output,
+            batch.given.clone().select(0, mixing.other.clone()),
+        );
         let other = match &batch.weights {
             Some(weights) => other * weights.clone().select(0, mixing.other.clone()),
             None => other,

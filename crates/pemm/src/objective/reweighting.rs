@@ -1,6 +1,7 @@
 //! Samples weighted by how probably their label is right, judged by a mixture of two normals.
 
 use burn::tensor::{Tensor, TensorData};
+use pemm_audit::mixture::Mixture;
 use serde::{Deserialize, Serialize};
 
 use super::center::weighted;
@@ -8,7 +9,6 @@ use super::epoch_memory::EpochMemory;
 use super::{Batch, CenterObjective, Objective, Progress, Terms};
 use crate::error::Result;
 use crate::loss::log_probability;
-use crate::mixture::Mixture;
 use crate::model::Classifier;
 use crate::tensors::{TensorMap, floats};
 
@@ -70,8 +70,8 @@ impl Reweighting {
 /// Posterior of the lower component, divided by its mean.
 fn trust(doubts: &[f32]) -> Vec<f32> {
     let values: Vec<f64> = doubts.iter().map(|&x| f64::from(x)).collect();
-    let mixture = Mixture::fit(&values);
-    let posteriors: Vec<f64> = values.iter().map(|&x| mixture.lower(x)).collect();
+    let Some(mixture) = Mixture::fit(&values) else { return vec![1.0; doubts.len()] };
+    let posteriors: Vec<f64> = values.iter().map(|&x| 1.0 - mixture.high_share(x)).collect();
     let mean = posteriors.iter().sum::<f64>() / posteriors.len().max(1) as f64;
     posteriors.iter().map(|posterior| (posterior / mean.max(1e-6)) as f32).collect()
 }
@@ -84,7 +84,8 @@ impl Objective for Reweighting {
         progress: &mut Progress<'_>,
     ) -> Terms {
         let output = networks[0].forward(batch.images.clone(), progress.rng);
-        let mut losses = weighted(self.base.losses(&output, batch.given.clone()), batch);
+        let mut losses =
+            weighted(self.base.losses(&networks[0], &output, batch.given.clone()), batch);
         if progress.epoch >= self.warmup_epochs {
             let all = self.weights(progress.epoch);
             let weights: Vec<f32> = batch.indices.iter().map(|&i| all[i as usize]).collect();

@@ -5,6 +5,7 @@ mod bare_loop;
 mod contract;
 mod energy;
 mod experiment;
+mod methods;
 mod model;
 mod objectives;
 mod reference;

@@ -4,7 +4,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use pemm::energy::{CenterPotential, Pairs, Potential};
-use pemm::head::DistanceHead;
+use pemm::head::{AdditiveAngularMargin, DistanceHead, LargeMarginCosine};
 use pemm::loss::{
     BootstrapHard, BootstrapSoft, CrossEntropy, ForwardCorrection, GeneralizedCrossEntropy,
     LabelSmoothing, Loss, MeanAbsoluteError, NormalizedAndReverse, NormalizedCrossEntropy,
@@ -148,6 +148,24 @@ fn every_case_that_this_crate_implements_agrees() {
                 let loss = CrossEntropy.forward(head.forward(z), given()).mean();
                 agree(case, loss, &[("features", &features), ("centers", &centers)]);
             }
+            "large_margin_cosine" => {
+                let features = matrix(&inputs["features"]);
+                let (scale, margin) = (number(case, "scale"), number(case, "margin"));
+                let weight = matrix(&inputs["centers"]);
+                let head = LargeMarginCosine::from_weight(weight, scale, margin);
+                let scores = head.margin(head.forward(features.clone()), given());
+                let loss = CrossEntropy.forward(scores, given()).mean();
+                agree(case, loss, &[("features", &features), ("centers", &head.weight.val())]);
+            }
+            "additive_angular_margin" => {
+                let features = matrix(&inputs["features"]);
+                let (scale, margin) = (number(case, "scale"), number(case, "margin"));
+                let weight = matrix(&inputs["centers"]);
+                let head = AdditiveAngularMargin::from_weight(weight, scale, margin);
+                let scores = head.margin(head.forward(features.clone()), given());
+                let loss = CrossEntropy.forward(scores, given()).mean();
+                agree(case, loss, &[("features", &features), ("centers", &head.weight.val())]);
+            }
             "potential_energy" => {
                 let centers = matrix(&inputs["centers"]);
                 let potential = potential(case);
@@ -198,5 +216,5 @@ fn every_case_that_this_crate_implements_agrees() {
             _ => seen -= 1,
         }
     }
-    assert_eq!(seen, 31, "cases of values.json that are compared");
+    assert_eq!(seen, 33, "cases of values.json that are compared");
 }

@@ -57,6 +57,8 @@ fn five_steps_follow_pytorch() {
         dropout: 0.0,
         head: HeadKind::Distance,
         sigma: 1.0,
+        scale: None,
+        margin: None,
     };
     let streams = Streams::new(0);
     let model = Classifier::new(&plan, shape, 10, streams, &device);

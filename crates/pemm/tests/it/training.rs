@@ -43,6 +43,7 @@ pub(crate) fn timeless(folder: &Path) -> Record {
     for epoch in &mut epochs {
         epoch.seconds = 0.0;
         epoch.images_per_sec = 0.0;
+        epoch.cpu_seconds = None;
     }
     record.set_epochs(epochs);
     record.environment.started_at.clear();

@@ -1,0 +1,217 @@
+//! How labels became wrong: a temperature of the model's probabilities and a transition matrix,
+//! both by maximum likelihood.
+
+use rayon::prelude::*;
+
+use crate::joint::ConfidentJoint;
+use crate::samples::Samples;
+
+/// `q[k] ∝ p[k]^(1/τ)` is the probability that class k is the true one, and `T[k][j]` that a sample
+/// of class k is given label j, whatever else it looks like.
+///
+/// Then `P(given = j | x) = Σ_k q[k] T[k][j]`, and what the given label g leaves is
+/// `P(true = k | x, g) = q[k] T[k][g] / Σ_i q[i] T[i][g]`.
+///
+/// τ above 1 says that the probabilities are too certain, as those of a model that fits wrong labels
+/// or was pulled towards certainty are; below 1, that they are too careful. What no temperature
+/// explains (the most certain predictions are contradicted, too) is noise.
+///
+/// # Reference
+/// The matrix is that of Patrini et al. 2017; expectation maximisation of it for given predictions is
+/// that of Dawid and Skene 1979 with one annotator. Temperature: Guo et al. 2017.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoiseModel {
+    /// τ.
+    pub temperature: f64,
+    /// `T[true][given]`, `[K][K]`, rows sum to 1.
+    pub transition: Vec<Vec<f64>>,
+    /// Mean of `ln P(given | x)` over the samples that were used.
+    pub log_likelihood: f64,
+}
+
+/// Values of probabilities that are used at most; of more samples, evenly spaced ones.
+const MAX_VALUES: usize = 5_000_000;
+/// Samples that each true class is thought to have had before, spread as if every wrong label were
+/// equally likely: they keep the matrix steady where classes have few samples.
+const PRIOR_SAMPLES: f64 = 20.0;
+/// Range of ln τ.
+const LOG_TEMPERATURES: [f64; 2] = [-1.5, 2.0];
+const ROUNDS_OF_SEARCH: usize = 12;
+/// Rounds of expectation maximisation for each temperature, and for the last.
+const ROUNDS: usize = 25;
+const LAST_ROUNDS: usize = 100;
+/// Smallest probability of a class.
+const SMALLEST: f32 = 1e-9;
+
+impl NoiseModel {
+    /// Fits both to `samples`.
+    pub fn fit(samples: &Samples<'_>, joint: &ConfidentJoint) -> Self {
+        let used = Used::of(samples);
+        let start = start(samples, joint);
+        let golden = 0.5 * (5f64.sqrt() - 1.0);
+        let [mut low, mut high] = LOG_TEMPERATURES;
+        let at = |log: f64| used.fit(log.exp(), start.clone(), ROUNDS);
+        let (mut left, mut right) = (high - golden * (high - low), low + golden * (high - low));
+        let (mut at_left, mut at_right) = (at(left), at(right));
+        for _ in 0..ROUNDS_OF_SEARCH {
+            if at_left.log_likelihood >= at_right.log_likelihood {
+                (high, right, at_right) = (right, left, at_left);
+                left = high - golden * (high - low);
+                at_left = at(left);
+            } else {
+                (low, left, at_left) = (left, right, at_right);
+                right = low + golden * (high - low);
+                at_right = at(right);
+            }
+        }
+        let best =
+            if at_left.log_likelihood >= at_right.log_likelihood { at_left } else { at_right };
+        used.fit(best.temperature, best.transition, LAST_ROUNDS)
+    }
+
+    /// Writes `P(true = k | x, given)` of a sample into `posterior`, `[K]`.
+    pub fn posterior(&self, given: usize, row: &[f32], posterior: &mut [f64]) {
+        temper(row, self.temperature, posterior);
+        for (k, value) in posterior.iter_mut().enumerate() {
+            *value *= self.transition[k][given];
+        }
+        let sum: f64 = posterior.iter().sum();
+        match sum > 0.0 {
+            true => posterior.iter_mut().for_each(|value| *value /= sum),
+            // A label that no class is ever given.
+            false => temper(row, self.temperature, posterior),
+        }
+    }
+}
+
+/// Writes `q[k] ∝ p[k]^(1/τ)` of a sample.
+fn temper(row: &[f32], temperature: f64, tempered: &mut [f64]) {
+    let top = f64::from(row.iter().fold(SMALLEST, |top, &p| top.max(p)).ln());
+    let mut sum = 0.0;
+    for (to, &p) in tempered.iter_mut().zip(row) {
+        *to = ((f64::from(p.max(SMALLEST).ln()) - top) / temperature).exp();
+        sum += *to;
+    }
+    tempered.iter_mut().for_each(|value| *value /= sum);
+}
+
+/// Where the search for a matrix starts: that of the confident joint, a fifth of it spread evenly, so
+/// that nothing is impossible.
+fn start(samples: &Samples<'_>, joint: &ConfidentJoint) -> Vec<Vec<f64>> {
+    const SPREAD: f64 = 0.2;
+    let k = samples.num_classes();
+    let joint = joint.calibrated(&samples.class_counts());
+    let row = |class: usize| -> Vec<f64> {
+        let total: f64 = joint.iter().map(|given| given[class]).sum();
+        let cell = |given: usize| match total > 0.0 {
+            true => joint[given][class] / total,
+            false => f64::from(u8::from(given == class)),
+        };
+        (0..k).map(|given| (1.0 - SPREAD) * cell(given) + SPREAD / k as f64).collect()
+    };
+    (0..k).map(row).collect()
+}
+
+/// The samples that a model is fitted to.
+struct Used<'a> {
+    num_classes: usize,
+    given: Vec<usize>,
+    rows: Vec<&'a [f32]>,
+}
+
+/// Sums over samples under one model.
+struct Sums {
+    log_likelihood: f64,
+    /// `Σ P(true = k | x, given)` over the samples given j, `[given][true]`.
+    counts: Vec<f64>,
+}
+
+impl<'a> Used<'a> {
+    fn of(samples: &Samples<'a>) -> Self {
+        let (n, k) = (samples.len(), samples.num_classes());
+        let count = n.min((MAX_VALUES / k).max(1000));
+        let chosen = (0..count).map(|i| (i as u128 * n as u128 / count as u128) as usize);
+        Self {
+            num_classes: k,
+            given: chosen.clone().map(|i| samples.given()[i] as usize).collect(),
+            rows: chosen.map(|i| samples.row(i)).collect(),
+        }
+    }
+
+    /// The most likely matrix for one temperature: expectation maximisation from `transition`.
+    fn fit(&self, temperature: f64, transition: Vec<Vec<f64>>, rounds: usize) -> NoiseModel {
+        const TOLERANCE: f64 = 1e-7;
+        let k = self.num_classes;
+        let mut tempered = vec![0.0f32; self.rows.len() * k];
+        tempered.par_chunks_mut(k).zip(&self.rows).for_each_init(
+            || vec![0.0; k],
+            |scratch, (to, row)| {
+                temper(row, temperature, scratch);
+                to.iter_mut().zip(scratch).for_each(|(to, from)| *to = *from as f32);
+            },
+        );
+        let mut model = NoiseModel { temperature, transition, log_likelihood: f64::NEG_INFINITY };
+        for _ in 0..rounds {
+            let Sums { log_likelihood, counts } = self.sums(&tempered, &model.transition);
+            let gain = log_likelihood - model.log_likelihood;
+            model.log_likelihood = log_likelihood;
+            if gain.abs() < TOLERANCE {
+                break;
+            }
+            model.transition = self.maximised(&counts);
+        }
+        model
+    }
+
+    fn sums(&self, tempered: &[f32], transition: &[Vec<f64>]) -> Sums {
+        const BLOCK: usize = 1024;
+        let k = self.num_classes;
+        // By given label, so that a sample reads one stretch of memory.
+        let by_given: Vec<f64> = (0..k * k).map(|i| transition[i % k][i / k]).collect();
+        let block = |(given, tempered): (&[usize], &[f32])| {
+            let mut sums = Sums { log_likelihood: 0.0, counts: vec![0.0; k * k] };
+            let mut posterior = vec![0.0; k];
+            for (&given, row) in given.iter().zip(tempered.chunks_exact(k)) {
+                let mut sum = 0.0;
+                for ((to, &q), &t) in posterior.iter_mut().zip(row).zip(&by_given[given * k..]) {
+                    *to = f64::from(q) * t;
+                    sum += *to;
+                }
+                let sum = sum.max(f64::MIN_POSITIVE);
+                sums.log_likelihood += sum.ln();
+                let counts = &mut sums.counts[given * k..][..k];
+                counts.iter_mut().zip(&posterior).for_each(|(to, p)| *to += p / sum);
+            }
+            sums
+        };
+        let blocks: Vec<Sums> =
+            self.given.par_chunks(BLOCK).zip(tempered.par_chunks(BLOCK * k)).map(block).collect();
+        let mut all = Sums { log_likelihood: 0.0, counts: vec![0.0; k * k] };
+        for block in blocks {
+            all.log_likelihood += block.log_likelihood;
+            all.counts.iter_mut().zip(&block.counts).for_each(|(to, from)| *to += from);
+        }
+        all.log_likelihood /= self.rows.len() as f64;
+        all
+    }
+
+    /// The matrix of `counts`, `[given][true]`, with the samples thought of before.
+    fn maximised(&self, counts: &[f64]) -> Vec<Vec<f64>> {
+        let k = self.num_classes;
+        let kept: f64 = (0..k).map(|class| counts[class * k + class]).sum();
+        let wrong = (1.0 - kept / self.rows.len() as f64).clamp(0.0, 1.0);
+        let row = |class: usize| -> Vec<f64> {
+            let total: f64 = (0..k).map(|given| counts[given * k + class]).sum();
+            let before = |given: usize| match given == class {
+                true => 1.0 - wrong,
+                false => wrong / (k - 1) as f64,
+            };
+            let cell = |given: usize| {
+                (counts[given * k + class] + PRIOR_SAMPLES * before(given))
+                    / (total + PRIOR_SAMPLES)
+            };
+            (0..k).map(cell).collect()
+        };
+        (0..k).map(row).collect()
+    }
+}

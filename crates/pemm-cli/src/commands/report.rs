@@ -1,0 +1,152 @@
+//! `pemm report`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use pemm_report::Report;
+use pemm_report::run::{Options, Stored};
+use pemm_runs::folder::{OUTPUTS, RECORD, REPORT};
+use pemm_runs::write;
+
+use crate::console::Console;
+use crate::failure::Failure;
+
+/// See what happened: one page about a run, or about a folder of runs
+///
+/// The page holds everything and loads nothing. It is made from what the runs stored; features,
+/// confusion matrix and doubted samples need the stored outputs (`pemm train --outputs`, or
+/// --outputs here, which takes them from weights and data).
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// A run folder, a record file, or a folder that holds several
+    #[arg(value_name = "RUN|FOLDER")]
+    path: PathBuf,
+    /// Where to write: a file for html (by default report.html in the run or folder), else a folder
+    /// (by default figures/ in it)
+    #[arg(long, value_name = "PATH")]
+    out: Option<PathBuf>,
+    /// What to write
+    #[arg(long, value_enum, default_value_t = Format::Html)]
+    format: Format,
+    /// Replace what --out names
+    #[arg(long)]
+    force: bool,
+    /// First store what the trained model says of every sample, where that is missing; needs the
+    /// run's data
+    #[arg(long)]
+    outputs: bool,
+    /// Samples in a map of the features, at most 10000; 0 draws none
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    points: usize,
+    /// Device for --outputs: cpu, cuda, cuda:N or wgpu
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One page
+    Html,
+    /// Every figure as a file
+    Svg,
+    /// The numbers of every figure and table
+    Csv,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
+    let out = destination(&arguments)?;
+    if arguments.outputs {
+        store_outputs(&arguments.path, &arguments.device, console)?;
+    }
+    let report = make(&arguments.path, arguments.points, console)?;
+    let written = match arguments.format {
+        Format::Html => {
+            write::atomic(&out, report.html().as_bytes())?;
+            vec![out]
+        }
+        Format::Svg => {
+            let files = report.figures().map(|f| (format!("{}.svg", f.name), f.standalone()));
+            write_all(&out, files)?
+        }
+        Format::Csv => {
+            let figures = report.figures().map(|f| (format!("{}.csv", f.name), f.data.csv()));
+            let tables = report.tables().map(|t| (format!("{}.csv", t.name), t.data.csv()));
+            write_all(&out, figures.chain(tables))?
+        }
+    };
+    let names: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
+    console.result(&names.join("\n"), &names)
+}
+
+/// Where to write. What the user named is replaced only with `--force`.
+fn destination(arguments: &Arguments) -> Result<PathBuf, Failure> {
+    let name = if arguments.format == Format::Html { REPORT } else { "figures" };
+    match &arguments.out {
+        Some(out) if out.exists() && !arguments.force => {
+            let message = format!("--out: {} is there already; --force replaces it", out.display());
+            Err(Failure::usage(message))
+        }
+        Some(out) => Ok(out.clone()),
+        None if arguments.path.is_dir() => Ok(arguments.path.join(name)),
+        None => Err(Failure::usage(format!(
+            "{}: a report on a record file needs --out",
+            arguments.path.display()
+        ))),
+    }
+}
+
+fn write_all(
+    folder: &Path,
+    files: impl Iterator<Item = (String, String)>,
+) -> Result<Vec<PathBuf>, Failure> {
+    let failed = |error| Failure::new(format!("{}: {error}", folder.display()));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let mut written = Vec::new();
+    for (name, text) in files {
+        let path = folder.join(name);
+        write::atomic(&path, text.as_bytes())?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+/// The report on a run, or on the runs of a folder.
+fn make(path: &Path, num_points: usize, console: &Console) -> Result<Report, Failure> {
+    let bar = console.bar(0, "rounds of mapping the features");
+    let mut on_round = |done: usize, all: usize| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    };
+    let mut options = Options { num_points, on_round: &mut on_round };
+    let report = pemm_report::run::report(&Stored::read(path)?, &mut options);
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+/// Stores the outputs of the run in `path`.
+pub(crate) fn store_outputs(path: &Path, device: &str, console: &Console) -> Result<(), Failure> {
+    let device = pemm::device::open(device)?;
+    let bar = console.counter("samples");
+    pemm::outputs::write_outputs(path, &device, &mut |samples| bar.inc(samples as u64))?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Writes the report of the run in `folder` beside its record. A report is no reason to end a run:
+/// what goes wrong is a warning.
+pub(crate) fn refresh(folder: &Path, num_points: usize, console: &Console) {
+    if !folder.join(RECORD).is_file() {
+        return;
+    }
+    let written = make(folder, num_points, console)
+        .and_then(|report| Ok(write::atomic(&folder.join(REPORT), report.html().as_bytes())?));
+    if let Err(failure) = written {
+        console.warn(&format!("no report: {}", failure.message()));
+    }
+}
+
+/// Whether `folder` holds stored outputs.
+pub(crate) fn has_outputs(folder: &Path) -> bool {
+    folder.join(OUTPUTS).is_file()
+}

@@ -1,0 +1,36 @@
+//! Pictures and pages made from what a run left on disk. Nothing here knows the tensor engine,
+//! trains, or prints; what is drawn is what the run stored.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`chart`] | small charts as SVG, light and dark from one source, each with its numbers |
+//! | [`mod@embedding`] | feature vectors in a plane, by t-SNE |
+//! | [`mod@layout`] | class centers in a plane, by multidimensional scaling |
+//! | [`mod@calibration`] | confidence against accuracy |
+//! | [`noise`] | the noise that was drawn, and the one that the outputs imply |
+//! | [`report`] | sections of text, figures, tables and sample images |
+//! | [`run`] | the report on one run |
+//! | [`grid`] | the report on several runs |
+//! | [`page`] | a report as one HTML page |
+//! | [`energy`] | the potential energy, and points that come to rest under it |
+//! | [`error`] | the one error type |
+
+#[cfg(test)]
+mod browser;
+pub mod calibration;
+pub mod chart;
+mod eigen;
+pub mod embedding;
+pub mod energy;
+pub mod error;
+pub mod grid;
+pub mod layout;
+pub mod noise;
+pub mod page;
+pub mod report;
+pub mod run;
+#[cfg(test)]
+mod testing;
+
+pub use error::{ReportError, Result};
+pub use report::Report;

@@ -1,0 +1,161 @@
+//! A report as one HTML page that needs nothing else: no network, no file beside it. Light, dark,
+//! on a telephone and on paper.
+
+use askama::Template;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::chart::svg::escape;
+use crate::chart::{Color, Data, Figure};
+use crate::report::Report;
+
+/// Larger tables stand in the CSV files only.
+const MAX_ROWS: usize = 250;
+const MAX_COLUMNS: usize = 32;
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Page<'a> {
+    report: &'a Report,
+    style: String,
+    script: &'static str,
+}
+
+impl Report {
+    /// The page. Everything that comes from outside is escaped.
+    pub fn html(&self) -> String {
+        let page = Page {
+            report: self,
+            style: style(self.num_colors),
+            script: include_str!("../templates/page.js"),
+        };
+        page.render().expect("a string takes all, and nothing in the template fails")
+    }
+}
+
+/// The rules, and the colours of both themes: the system's choice, unless the reader chose.
+fn style(num_colors: usize) -> String {
+    let light = Color::declarations(num_colors, 0)
+        + "--raised:#f3f4f7;--edge:#8a90a0;--link:#0b57b8;color-scheme:light;";
+    let dark = Color::declarations(num_colors, 1)
+        + "--raised:#1e2229;--edge:#6b7280;--link:#8cc0ff;color-scheme:dark;";
+    format!(
+        ":root{{{light}}}\n@media(prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}\n\
+         :root[data-theme=dark]{{{dark}}}\n@media print{{:root:root:root{{{light}}}}}\n{}",
+        include_str!("../templates/page.css")
+    )
+}
+
+/// Whether a table is small enough for the page.
+fn fits(data: &Data) -> bool {
+    !data.rows.is_empty() && data.rows.len() <= MAX_ROWS && data.columns.len() <= MAX_COLUMNS
+}
+
+fn cells(data: &Data) -> String {
+    format!("<table>{}</table>", body(data))
+}
+
+/// Head and rows of a table.
+fn body(data: &Data) -> String {
+    let row = |element: &str, fields: &[String]| {
+        let cells = fields.iter().map(|field| format!("<{element}>{}</{element}>", escape(field)));
+        format!("<tr>{}</tr>", cells.collect::<String>())
+    };
+    let head: String = data
+        .columns
+        .iter()
+        .map(|name| format!("<th scope=\"col\">{}</th>", escape(name)))
+        .collect();
+    let rows: String = data.rows.iter().map(|fields| row("td", fields)).collect();
+    format!("<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>")
+}
+
+fn encoded(image: &[u8]) -> String {
+    STANDARD.encode(image)
+}
+
+fn score(score: &f64) -> String {
+    format!("{score:.3}").replace('-', "−")
+}
+
+impl Figure {
+    /// Whether the picture is wider than two in a row allow.
+    fn is_wide(&self) -> bool {
+        self.width > crate::chart::frame::WIDTH + 20.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Sample, Section, Table, Tile};
+
+    const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\"'&{{ 😀";
+
+    /// A report in which every text is hostile.
+    fn hostile() -> Report {
+        let mut data = Data::new([HOSTILE]);
+        data.row([HOSTILE]);
+        let figure = Figure {
+            name: "figure".into(),
+            title: HOSTILE.into(),
+            description: HOSTILE.into(),
+            width: 600.0,
+            height: 10.0,
+            body: String::new(),
+            data: data.clone(),
+        };
+        let sample = Sample {
+            image: Some(vec![1, 2, 3]),
+            name: HOSTILE.into(),
+            given: HOSTILE.into(),
+            suggestion: HOSTILE.into(),
+            score: -0.5,
+            clean: Some(HOSTILE.into()),
+        };
+        Report {
+            title: HOSTILE.into(),
+            lead: HOSTILE.into(),
+            notices: vec![HOSTILE.into()],
+            tiles: vec![Tile {
+                label: HOSTILE.into(),
+                value: HOSTILE.into(),
+                note: HOSTILE.into(),
+                is_oracle: true,
+            }],
+            sections: vec![Section {
+                text: vec![HOSTILE.into()],
+                figures: vec![figure],
+                tables: vec![Table { name: "t".into(), caption: HOSTILE.into(), data }],
+                samples: vec![sample],
+                ..Section::new("part", HOSTILE)
+            }],
+            num_colors: 2,
+        }
+    }
+
+    #[test]
+    fn hostile_texts_are_shown_as_text() {
+        let page = hostile().html();
+        assert!(!page.contains("<img src=x"), "{page}");
+        assert!(!page.contains("onerror=alert(1)>\""), "{page}");
+        assert_eq!(page.matches("</script>").count(), 1);
+        assert_eq!(page.matches("<script>").count(), 1);
+        assert!(page.contains("😀") && page.contains("class=\"wide\""));
+    }
+
+    #[test]
+    fn nothing_is_loaded_from_elsewhere() {
+        let page = hostile().html();
+        for forbidden in ["http://", "https://", "url(", "@import", " src=\"/", "<link"] {
+            let found = page.match_indices(forbidden).next();
+            assert!(found.is_none(), "{forbidden} at {found:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_report_is_a_page() {
+        let page = Report::default().html();
+        assert!(page.contains("<main id=\"main\">") && page.ends_with("</html>"));
+    }
+}

@@ -1,0 +1,372 @@
+//! The report on one run.
+
+mod centers;
+pub(crate) mod curves;
+mod features;
+mod gallery;
+mod outcome;
+
+use std::path::{Path, PathBuf};
+
+use pemm_runs::folder::OUTPUTS;
+use pemm_runs::{Chosen, Outputs, Record, RunFolder, Status};
+use serde_json::Value;
+
+use crate::chart::Data;
+use crate::error::Result;
+use crate::noise::NoiseManifest;
+use crate::report::{Report, Section, Table, Tile, duration, percent};
+
+/// What a run left on disk, as far as a report needs it.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// What it was and what came out of it.
+    pub record: Record,
+    /// Its noise, as far as it is known.
+    pub noise: NoiseManifest,
+    /// What the trained model says of every sample, if that was stored.
+    pub outputs: Option<Outputs>,
+    /// Files that are there and could not be used, and why.
+    pub problems: Vec<String>,
+}
+
+/// What is drawn, and who hears of it.
+pub struct Options<'a> {
+    /// Samples in a map of the features; 0 draws none.
+    pub num_points: usize,
+    /// Hears how many rounds of a map are done, and of how many.
+    pub on_round: &'a mut (dyn FnMut(usize, usize) + Send),
+}
+
+impl std::fmt::Debug for Options<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Options").field("num_points", &self.num_points).finish()
+    }
+}
+
+impl Stored {
+    /// Reads a run folder, or a record file. Outputs that cannot be used become a problem, not an
+    /// error: the rest is worth showing.
+    ///
+    /// # Errors
+    /// No run, or a record that cannot be read.
+    pub fn read(path: &Path) -> Result<Self> {
+        let mut stored = Self {
+            path: path.to_path_buf(),
+            record: if path.is_file() {
+                Record::read(path)?
+            } else {
+                RunFolder::open(path)?.read_record()?
+            },
+            noise: NoiseManifest::default(),
+            outputs: None,
+            problems: Vec::new(),
+        };
+        if path.is_file() {
+            return Ok(stored);
+        }
+        let folder = RunFolder::open(path)?;
+        stored.noise = NoiseManifest::read(&folder).unwrap_or_default();
+        if folder.has(OUTPUTS) {
+            match Outputs::read(&folder.file(OUTPUTS)) {
+                Ok(outputs) => match mismatch(&stored.record, &outputs) {
+                    None => stored.outputs = Some(outputs),
+                    Some(reason) => stored.problems.push(reason),
+                },
+                Err(error) => stored.problems.push(error.to_string()),
+            }
+        }
+        Ok(stored)
+    }
+}
+
+/// Why `outputs` are not those of `record`.
+fn mismatch(record: &Record, outputs: &Outputs) -> Option<String> {
+    let expected = (record.data.classes.len(), record.data.num_train, record.data.num_test);
+    let num_test = outputs.test.as_ref().map_or(0, |test| test.len());
+    let found = (outputs.train.num_classes, outputs.given.len(), num_test);
+    (expected != found).then(|| {
+        format!(
+            "{OUTPUTS}: is for (classes, training, test samples) {found:?}, the record for \
+             {expected:?}; write it again with `pemm report RUN --outputs`"
+        )
+    })
+}
+
+/// The report on `run`.
+pub fn report(run: &Stored, options: &mut Options<'_>) -> Report {
+    let Stored { record, noise, outputs, problems, .. } = run;
+    let outputs = outputs.as_ref();
+    let mut sections =
+        vec![curves::learning(record), curves::memorisation(record), curves::confidence(record)];
+    if let Some(outputs) = outputs.filter(|_| options.num_points > 0) {
+        sections.push(features::features(record, outputs, options.num_points, options.on_round));
+    }
+    sections.push(centers::centers(record, outputs));
+    if let Some(outputs) = outputs {
+        sections.push(outcome::outcome(record, outputs));
+    }
+    sections.push(outcome::noise_matrices(record, noise, outputs));
+    if let Some(outputs) = outputs {
+        sections.push(gallery::gallery(record, outputs));
+    }
+    sections.push(made_of(record));
+    sections.retain(|section| !section.is_empty());
+    Report {
+        title: format!("{} on {}", record.arm, record.data.name),
+        lead: lead(record),
+        notices: notices(record, outputs, problems),
+        tiles: tiles(record),
+        sections,
+        num_colors: record.data.classes.len(),
+    }
+}
+
+fn lead(record: &Record) -> String {
+    let data = &record.data;
+    let noise = &record.noise;
+    let rate = noise.realised_rate.map_or("an unknown share".to_owned(), percent);
+    let convention = match noise.convention.as_str() {
+        "none" | "given" => "labels as given".to_owned(),
+        drawn => format!("{drawn} noise"),
+    };
+    format!(
+        "{} classes, {} training, {} validation and {} test samples; {convention}, {rate} of the \
+         labels are wrong.",
+        data.classes.len(),
+        data.num_train,
+        data.num_val,
+        data.num_test
+    )
+}
+
+fn notices(record: &Record, outputs: Option<&Outputs>, problems: &[String]) -> Vec<String> {
+    let num_epochs = record.epochs.len();
+    let mut notices = match &record.status {
+        Status::Finished => Vec::new(),
+        Status::Running => {
+            vec![format!("The run is under way, or was killed, after {num_epochs} epochs.")]
+        }
+        Status::Interrupted => vec![format!(
+            "The run was interrupted after {num_epochs} epochs; the same command continues it."
+        )],
+        Status::Failed { step, term, message } => {
+            vec![format!("The run failed at step {step}, in the term {term}: {message}")]
+        }
+    };
+    notices.extend(problems.iter().cloned());
+    match outputs {
+        Some(outputs) if outputs.epoch != num_epochs => notices.push(format!(
+            "The stored outputs are those after epoch {}, not {num_epochs}.",
+            outputs.epoch
+        )),
+        None if record.status == Status::Finished && problems.is_empty() => notices.push(
+            "The run stored no outputs, so features, confusion matrix and doubted samples are \
+             missing; `pemm report RUN --outputs` adds them from its weights and data."
+                .into(),
+        ),
+        _ => {}
+    }
+    notices
+}
+
+fn tiles(record: &Record) -> Vec<Tile> {
+    let mut tiles = Vec::new();
+    let mut accuracy = |label: &str, chosen: &Option<Chosen>, note: &str, is_oracle: bool| {
+        if let Some(chosen) = chosen
+            && let Some(test) = chosen.test_accuracy
+        {
+            tiles.push(Tile {
+                label: label.into(),
+                value: percent(test),
+                note: format!("epoch {}{note}", chosen.epoch),
+                is_oracle,
+            });
+        }
+    };
+    let choice = &record.choice;
+    accuracy("Test accuracy, last epoch", &choice.last, "", false);
+    accuracy("Test accuracy, best by noisy validation", &choice.best_by_noisy_val, "", false);
+    let note = ", chosen by the test set itself: a bound, no result";
+    accuracy("Oracle: best test accuracy", &choice.oracle_best_on_test, note, true);
+    let scored = record.epochs.iter().rev().find_map(|epoch| epoch.scored);
+    if let Some(scored) = scored
+        && let (Some(fitted), Some(corrected), Some(flipped)) =
+            (scored.flipped_fitted, scored.flipped_corrected, scored.num_flipped)
+        && flipped > 0
+    {
+        let share = |count: usize| percent(count as f64 / flipped as f64);
+        tiles.push(Tile {
+            label: "Wrong labels fitted".into(),
+            value: share(fitted),
+            note: format!("{} are seen through", share(corrected)),
+            is_oracle: false,
+        });
+    }
+    tiles.push(Tile {
+        label: "Time".into(),
+        value: duration(record.total_seconds),
+        note: format!("{} epochs", record.epochs.len()),
+        is_oracle: false,
+    });
+    tiles
+}
+
+/// Data, model, machine, and every setting.
+fn made_of(record: &Record) -> Section {
+    let mut section = Section::new("settings", "How it was run");
+    let environment = &record.environment;
+    let mut about = Data::new(["what", "value"]);
+    let commit = environment.git_commit.as_ref().map(|commit| {
+        let dirty = environment.git_dirty == Some(true);
+        format!("{commit}{}", if dirty { " with uncommitted changes" } else { "" })
+    });
+    let mut fact = |what: &str, value: String| about.row([what.to_owned(), value]);
+    fact("samples", {
+        let [channels, height, width] = record.data.shape;
+        format!("{channels}×{height}×{width}")
+    });
+    let (parameters, features) = (record.model.num_parameters, record.model.num_features);
+    fact("parameters", parameters.to_string());
+    fact("features", features.to_string());
+    fact("labels, SHA-256", record.noise.labels_sha256.clone());
+    fact("data, SHA-256", record.data.data_sha256.clone());
+    fact("pemm", environment.pemm_version.clone());
+    fact("commit", commit.unwrap_or("unknown".into()));
+    fact(
+        "machine",
+        format!("{}, {}", environment.os, environment.cpu_model.clone().unwrap_or_default()),
+    );
+    fact("device, threads", format!("{}, {}", environment.device, environment.num_threads));
+    fact("started", environment.started_at.clone());
+    if let Some(last) = record.epochs.last() {
+        fact("training images per second, last epoch", format!("{:.0}", last.images_per_sec));
+    }
+    section.tables.push(Table {
+        name: "about".into(),
+        caption: "Data, model, machine".into(),
+        data: about,
+    });
+    let mut settings = Data::new(["key", "value"]);
+    for (key, value) in pemm_runs::identity::flatten(&record.experiment) {
+        let text = match value {
+            Value::Null => "–".into(),
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        settings.row([key, text]);
+    }
+    let caption = "The experiment with every default filled in".into();
+    section.tables.push(Table { name: "experiment".into(), caption, data: settings });
+    section
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{outputs, record, stored};
+
+    fn made(run: &Stored) -> Report {
+        let mut on_round = |_, _| {};
+        report(run, &mut Options { num_points: 100, on_round: &mut on_round })
+    }
+
+    fn names(report: &Report) -> Vec<&str> {
+        report.figures().map(|figure| figure.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_run_that_stored_everything_shows_everything() {
+        let report = made(&stored(3));
+        for name in [
+            "accuracy",
+            "objective",
+            "term--energy-",
+            "learning-rate",
+            "memorisation",
+            "entropy",
+            "largest-softmax",
+            "tsne-train-given",
+            "tsne-train-clean",
+            "tsne-test",
+            "center-distances",
+            "center-sum",
+            "center-energy",
+            "center-matrix",
+            "center-plane",
+            "confusion",
+            "per-class",
+            "reliability",
+            "noise-drawn",
+            "noise-implied",
+        ] {
+            assert!(names(&report).contains(&name), "{name} in {:?}", names(&report));
+        }
+        let mut files: Vec<&str> = names(&report);
+        files.extend(report.tables().map(|table| table.name.as_str()));
+        files.sort_unstable();
+        let num = files.len();
+        files.dedup();
+        assert_eq!(files.len(), num, "two files of one name");
+        let doubts = report.sections.iter().find(|section| section.id == "doubts").unwrap();
+        let first = &doubts.samples[0];
+        assert_eq!((first.given.as_str(), first.suggestion.as_str()), ("do\"g", "<i>cat</i>"));
+        assert!(first.image.as_ref().unwrap().starts_with(b"\x89PNG"));
+    }
+
+    #[test]
+    fn the_oracle_is_named_so() {
+        let report = made(&stored(3));
+        let oracles: Vec<_> = report.tiles.iter().filter(|tile| tile.is_oracle).collect();
+        assert_eq!(oracles.len(), 1);
+        assert!(oracles[0].label.starts_with("Oracle") && oracles[0].note.contains("no result"));
+    }
+
+    #[test]
+    fn empty_one_epoch_failed_and_bare_runs_make_a_page() {
+        let mut run = stored(0);
+        run.outputs = None;
+        run.record.status = Status::Running;
+        let report = made(&run);
+        assert!(report.sections[0].text[0].contains("No epoch is finished"));
+        assert!(report.html().ends_with("</html>"));
+        run = stored(1);
+        assert!(made(&run).html().contains("epoch 3, not 1"));
+        let message = "the term `energy` is NaN".to_owned();
+        run.record.status = Status::Failed { step: 7, term: "energy".into(), message };
+        let mut epochs = run.record.epochs.clone();
+        epochs[0].loss = f64::NAN;
+        epochs[0].terms.insert("loss".into(), f64::INFINITY);
+        run.record.set_epochs(epochs);
+        let page = made(&run).html();
+        assert!(page.contains("The run failed at step 7"));
+        assert!(!page.contains("\"NaN") && !page.contains("\"inf"));
+    }
+
+    #[test]
+    fn outputs_of_another_run_and_broken_ones_are_told_and_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        std::fs::write(path.join("experiment.toml"), "").unwrap();
+        record("pemm", 3).write(&path.join("record.json")).unwrap();
+        assert_eq!(Stored::read(path).unwrap().problems, [""; 0]);
+        let mut other = outputs();
+        other.given.pop();
+        other.clean = None;
+        other.train.probabilities.truncate(15);
+        other.train.features.truncate(20);
+        other.write(&path.join(OUTPUTS)).unwrap();
+        let read = Stored::read(path).unwrap();
+        assert!(read.outputs.is_none() && read.problems[0].contains("--outputs"));
+        std::fs::write(path.join(OUTPUTS), "no such thing").unwrap();
+        let read = Stored::read(path).unwrap();
+        assert!(read.outputs.is_none() && read.problems.len() == 1);
+        assert!(made(&read).notices.iter().any(|notice| notice.contains(OUTPUTS)));
+        outputs().write(&path.join(OUTPUTS)).unwrap();
+        assert!(Stored::read(path).unwrap().outputs.is_some());
+        let file = Stored::read(&path.join("record.json")).unwrap();
+        assert!(file.outputs.is_none() && made(&file).html().ends_with("</html>"));
+    }
+}

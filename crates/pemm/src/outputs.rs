@@ -1,0 +1,124 @@
+//! `outputs.safetensors` of a finished run: what its last weights say of every sample.
+//!
+//! It is made from the run folder, after the run. The data is opened anew and its seal broken, so
+//! nothing that trains ever held a clean label.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use pemm_data::Part;
+use pemm_data::augment::Augment;
+use pemm_data::loader::Loader;
+use pemm_data::normalize::Normalization;
+use pemm_data::{Pixels, Streams};
+use pemm_runs::folder::OUTPUTS;
+use pemm_runs::outputs::{Gallery, Outputs, PartOutputs};
+use pemm_runs::{Record, RunFolder};
+
+use crate::error::Result;
+use crate::evaluate::Predictions;
+use crate::finished::reopen;
+
+/// Samples in the gallery.
+const GALLERY: usize = 60;
+/// Longest side of a gallery's image, in pixels.
+const SIDE: usize = 64;
+
+/// About how many bytes the outputs of the run `record` take.
+pub fn num_bytes(record: &Record) -> usize {
+    let values = record.data.classes.len() + record.model.num_features;
+    (record.data.num_train + record.data.num_test).saturating_mul(2 * values + 4)
+}
+
+/// Writes `outputs.safetensors` into the run folder `path`, from the weights after the last epoch;
+/// an older one is replaced. `on_samples` hears how many samples each batch had.
+///
+/// # Errors
+/// No weights, or data that is no longer that of the run.
+pub fn write_outputs(
+    path: &Path,
+    device: &Device,
+    on_samples: &mut dyn FnMut(usize),
+) -> Result<PathBuf> {
+    let (_, trained, prepared) = reopen(path, false, device)?;
+    let given = prepared.train.given.clone();
+    let train = part_outputs(trained.predict(prepared.train.clone(), on_samples)?);
+    let test = match prepared.sealed.test_images() {
+        Some(part) => Some(part_outputs(trained.predict(part, on_samples)?)),
+        None => None,
+    };
+    let gallery = gallery(&prepared.train, &trained.card.normalization, &train, &given)?;
+    let (clean, test_labels) = prepared.sealed.reveal();
+    let outputs = Outputs {
+        epoch: trained.card.epoch,
+        train,
+        given,
+        clean,
+        test,
+        test_labels: test_labels.unwrap_or_default(),
+        centers: trained.networks[0].head.centers().map(crate::tensors::floats),
+        gallery,
+    };
+    let file = RunFolder::open(path)?.file(OUTPUTS);
+    outputs.write(&file)?;
+    Ok(file)
+}
+
+fn part_outputs(predictions: Predictions) -> PartOutputs {
+    let Predictions { num_classes, probabilities, num_features, features, .. } = predictions;
+    PartOutputs { num_classes, probabilities, num_features, features }
+}
+
+/// The samples whose given label the model doubts most, as small images.
+fn gallery(
+    train: &Part,
+    normalization: &Normalization,
+    outputs: &PartOutputs,
+    given: &[u32],
+) -> Result<Gallery> {
+    let doubts = outputs.doubts(given).into_iter().take(GALLERY);
+    let samples: Vec<u32> = doubts.map(|doubt| doubt.sample).collect();
+    let names = samples.iter().map(|&sample| train.name(sample as usize).to_owned()).collect();
+    let shape = train.shape;
+    if matches!(*train.pixels, Pixels::Vectors(_)) || ![1, 3].contains(&shape.channels) {
+        return Ok(Gallery { samples, names, ..Gallery::default() });
+    }
+    let positions: Vec<usize> = samples.iter().map(|&sample| sample as usize).collect();
+    let part = train.select(&positions);
+    let loader = Loader::new(
+        part,
+        normalization.clone(),
+        Augment::default(),
+        GALLERY.max(2),
+        Streams::new(0),
+    )?;
+    let step = shape.height.max(shape.width).div_ceil(SIDE);
+    let (height, width) = (shape.height / step, shape.width / step);
+    let mut pixels = Vec::with_capacity(samples.len() * height * width * shape.channels);
+    for batch in loader.in_order() {
+        let batch = batch?;
+        for image in batch.pixels.chunks_exact(shape.len()) {
+            for (row, column) in (0..height).flat_map(|row| (0..width).map(move |c| (row, c))) {
+                for channel in 0..shape.channels {
+                    let block = block_mean(image, shape, step, [channel, row, column]);
+                    let (mean, deviation) =
+                        (normalization.mean[channel], normalization.deviation[channel]);
+                    pixels.push((255.0 * (block * deviation + mean)).round() as u8);
+                }
+            }
+        }
+    }
+    Ok(Gallery { samples, names, shape: [height, width, shape.channels], pixels })
+}
+
+/// Mean of the `step` × `step` pixels of a channel that become one.
+fn block_mean(
+    image: &[f32],
+    shape: pemm_data::Shape,
+    step: usize,
+    [channel, row, column]: [usize; 3],
+) -> f32 {
+    let start = (channel * shape.height + row * step) * shape.width + column * step;
+    let rows = (0..step).map(|offset| start + offset * shape.width);
+    rows.flat_map(|from| &image[from..from + step]).sum::<f32>() / (step * step) as f32
+}
