@@ -13,6 +13,7 @@
 //! | [`grid`] | the report on several runs |
 //! | [`page`] | a report as one HTML page |
 //! | [`energy`] | the potential energy, and points that come to rest under it |
+//! | `pixels` | figures as PNG (feature `png`) |
 //! | [`error`] | the one error type |
 
 #[cfg(test)]
@@ -27,6 +28,8 @@ pub mod grid;
 pub mod layout;
 pub mod noise;
 pub mod page;
+#[cfg(feature = "png")]
+pub mod pixels;
 pub mod report;
 pub mod run;
 #[cfg(test)]
