@@ -142,7 +142,8 @@ fn arms_share_the_recipe_of_cross_entropy() {
         (plan.experiment.optim, plan.experiment.schedule)
     };
     for (name, _) in PRESETS {
-        let has_its_own = ["pemm", "authors", "paper-tables"].contains(&name);
+        let own = ["pemm", "pemm-reweight", "authors", "paper-tables", "ce-early"];
+        let has_its_own = own.contains(&name);
         assert_eq!(recipe(name) == recipe("ce"), !has_its_own, "{name}");
     }
 }
