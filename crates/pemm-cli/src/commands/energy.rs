@@ -234,7 +234,7 @@ fn rest_value(potential: Potential) -> Value {
 fn summary(settled: &Settled) -> String {
     let last = settled.steps.last().expect("the start is a step");
     let distances = &last.distances;
-    let state = if settled.at_rest { "at rest" } else { "not quite at rest; more with --steps" };
+    let state = if settled.at_rest { "at rest" } else { "almost at rest; further with --steps" };
     format!(
         "{} points in {} dimensions after {} steps: {state}\n\
          energy     {:.6}\n\

@@ -23,8 +23,8 @@ pub(crate) struct Panel {
     /// What is drawn, and its unit: a long form and a short one.
     titles: [&'static str; 2],
     curves: Vec<Curve>,
-    /// Values that are always within the vertical axis.
-    within: Option<[f64; 2]>,
+    /// Whether the vertical axis starts at 0 and ends at 100 at most.
+    is_percent: bool,
     decimals: usize,
 }
 
@@ -44,12 +44,12 @@ pub(crate) fn panels(state: &State) -> Vec<Panel> {
     if state.facts.knows_flips {
         panels.push(fitted(epochs));
     }
-    if epochs.iter().any(|epoch| epoch.centers.is_some()) {
+    if state.facts.has_centers {
         panels.push(distances(epochs, state));
         panels.push(Panel {
             titles: ["energy of the centers, sum over pairs", "energy of the centers"],
             curves: vec![Curve::of(epochs, "energy", BLUE, |epoch| Some(epoch.centers?.energy))],
-            within: None,
+            is_percent: false,
             decimals: 2,
         });
     }
@@ -58,7 +58,7 @@ pub(crate) fn panels(state: &State) -> Vec<Panel> {
         curves: vec![Curve::of(epochs, "training part", BLUE, |epoch| {
             Some(100.0 * epoch.mean_max_softmax)
         })],
-        within: Some([0.0, 1.0]),
+        is_percent: true,
         decimals: 1,
     });
     panels
@@ -73,7 +73,7 @@ fn accuracy(epochs: &[EpochRecord]) -> Panel {
             Curve::of(epochs, "val", ORANGE, |epoch| percent(epoch.val_accuracy_given)),
             Curve::of(epochs, "test (record)", PURPLE, |epoch| percent(epoch.test_accuracy())),
         ],
-        within: Some([0.0, 1.0]),
+        is_percent: true,
         decimals: 1,
     }
 }
@@ -85,7 +85,7 @@ fn loss(epochs: &[EpochRecord]) -> Panel {
     Panel {
         titles: ["loss of the classifier, mean over samples", "loss of the classifier"],
         curves: vec![Curve::of(epochs, "train", BLUE, loss)],
-        within: None,
+        is_percent: false,
         decimals: 4,
     }
 }
@@ -99,18 +99,21 @@ fn fitted(epochs: &[EpochRecord]) -> Panel {
         }
     };
     Panel {
-        titles: ["training labels fitted, %: wrong ones are memorised", "labels fitted, %"],
+        titles: [
+            "training labels fitted, %: wrong ones are memorised",
+            "training labels fitted, %",
+        ],
         curves: vec![
             Curve::of(epochs, "correct", BLUE, share(|s| s.clean_fitted, |s| s.num_clean)),
             Curve::of(epochs, "wrong", ORANGE, share(|s| s.flipped_fitted, |s| s.num_flipped)),
             Curve::of(
                 epochs,
-                "seen through",
+                "corrected",
                 GREEN,
                 share(|s| s.flipped_corrected, |s| s.num_flipped),
             ),
         ],
-        within: Some([0.0, 1.0]),
+        is_percent: true,
         decimals: 1,
     }
 }
@@ -123,13 +126,12 @@ fn distances(epochs: &[EpochRecord], state: &State) -> Panel {
     ];
     if let Some(rest) = state.facts.rest_distance {
         let points = vec![(1.0, rest), (state.facts.num_epochs as f64, rest)];
-        curves
-            .insert(0, Curve { name: "at rest", color: Color::DarkGray, points, last: Some(rest) });
+        curves.push(Curve { name: "rest", color: Color::DarkGray, points, last: Some(rest) });
     }
     Panel {
-        titles: ["distances of the centers", "distances of the centers"],
+        titles: ["distances of the centers, and that at rest", "distances of the centers"],
         curves,
-        within: None,
+        is_percent: false,
         decimals: 2,
     }
 }
@@ -166,27 +168,40 @@ impl Panel {
 
     /// Curves with their last values, as many as there is room for.
     fn legend(&self, width: u16) -> Line<'static> {
-        let mut spans = Vec::new();
+        let entries: Vec<(String, Color)> = self
+            .curves
+            .iter()
+            .filter_map(|curve| {
+                let value = format!("{:.*}", self.decimals, curve.last?);
+                let value = if value == "100.0" { "100" } else { value.as_str() };
+                Some((format!("{} {value}", curve.name), curve.color))
+            })
+            .collect();
+        if entries.is_empty() {
+            return Line::from("after the first epoch").dim();
+        }
+        let letters: usize = entries.iter().map(|(text, _)| text.chars().count()).sum();
+        let is_wide = letters + 2 * (entries.len() - 1) <= usize::from(width);
+        let gap = if is_wide { "  " } else { " " };
+        let mut spans: Vec<Span<'static>> = Vec::new();
         let mut used = 0;
-        for curve in &self.curves {
-            let Some(last) = curve.last else { continue };
-            let text = format!("{} {last:.*}", curve.name, self.decimals);
-            let gap = if used == 0 { "" } else { "  " };
-            used += gap.len() + text.chars().count();
+        for (text, color) in entries {
+            used += text.chars().count() + if spans.is_empty() { 0 } else { gap.len() };
             if used > usize::from(width) {
                 break;
             }
-            spans.extend([Span::raw(gap), Span::styled(text, curve.color)]);
-        }
-        if spans.is_empty() {
-            return Line::from("after the first epoch").dim();
+            if !spans.is_empty() {
+                spans.push(Span::raw(gap));
+            }
+            spans.push(Span::styled(text, color));
         }
         Line::from(spans)
     }
 
     fn draw_chart(&self, frame: &mut Frame<'_>, area: Rect, num_epochs: usize) {
         let [low, high] = self.bounds();
-        let datasets = self.curves.iter().map(|curve| {
+        // The first curve is drawn last, over the others.
+        let datasets = self.curves.iter().rev().map(|curve| {
             Dataset::default()
                 .marker(Marker::Braille)
                 .graph_type(GraphType::Line)
@@ -212,17 +227,19 @@ impl Panel {
     /// Range of the vertical axis: all values, and a little around them.
     fn bounds(&self) -> [f64; 2] {
         let values = self.curves.iter().flat_map(|curve| curve.points.iter().map(|&(_, y)| y));
-        let [mut low, mut high] = self.within.unwrap_or([f64::INFINITY, f64::NEG_INFINITY]);
+        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for value in values {
             (low, high) = (low.min(value), high.max(value));
         }
         if low > high {
-            return [0.0, 1.0];
+            return [0.0, if self.is_percent { 100.0 } else { 1.0 }];
+        }
+        if self.is_percent {
+            return [0.0, (1.05 * high).clamp(1.0, 100.0)];
         }
         let margin = 0.05 * (high - low);
         // Curves of a single value, however large, still need some height.
         let margin = if margin > 0.0 { margin } else { 0.05 * high.abs().max(0.1) };
-        let below = if self.within.is_some_and(|[lowest, _]| lowest == low) { 0.0 } else { margin };
-        [low - below, high + margin]
+        [low - margin, high + margin]
     }
 }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
+use pemm::head::HeadKind;
 use pemm::plan::Plan;
 use pemm::train::Event;
 use pemm_runs::{EpochRecord, Record};
@@ -28,6 +29,8 @@ pub(crate) struct Facts {
     pub(crate) num_steps: usize,
     /// What is allowed but probably not meant.
     pub(crate) warnings: Vec<String>,
+    /// Whether the classes have centers.
+    pub(crate) has_centers: bool,
     /// Distance at which the potential of the centers is smallest, if there is one.
     pub(crate) rest_distance: Option<f64>,
     /// Whether it is known which training labels are wrong, and any is.
@@ -47,6 +50,7 @@ impl Facts {
             num_epochs: plan.experiment.schedule.num_epochs,
             num_steps,
             warnings: plan.warnings.clone(),
+            has_centers: plan.model.head == HeadKind::Distance,
             rest_distance: energy.is_on().then(|| energy.potential().rest_distance()),
             knows_flips: record.noise.num_flipped.is_some_and(|flipped| flipped > 0),
         }
@@ -177,6 +181,7 @@ pub(crate) mod tests {
             num_epochs: 60,
             num_steps: 45,
             warnings: Vec::new(),
+            has_centers: true,
             rest_distance: Some(0.45),
             knows_flips: true,
         }

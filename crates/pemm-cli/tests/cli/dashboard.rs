@@ -37,7 +37,8 @@ mod in_a_terminal {
                 return None;
             }
             let binary = env!("CARGO_BIN_EXE_pemm");
-            let inside = format!("stty rows {rows} cols {columns}; exec '{binary}' {line}");
+            let inside =
+                format!("stty rows {rows} cols {columns}; echo $$ > pid; exec '{binary}' {line}");
             let mut command = Command::new("script");
             command.args(["-qec", &inside, "/dev/null"]).current_dir(place.path(""));
             command.env("TERM", "xterm-256color").env("SHELL", "/bin/sh").env_remove("NO_COLOR");
@@ -96,14 +97,9 @@ mod in_a_terminal {
             running.wait_for(ENTER);
             running.wait_for("images/s");
             if stop == "signal" {
-                let binary = env!("CARGO_BIN_EXE_pemm");
-                let killed = Command::new("pkill")
-                    .args(["-TERM", "-P", &running.child.id().to_string(), "-f", binary])
-                    .status();
-                if killed.is_err() {
-                    println!("skipped: there is no program `pkill`");
-                    running.press(b"q");
-                }
+                let process = place.text("pid");
+                let killed = Command::new("kill").args(["-TERM", process.trim()]).status();
+                assert!(killed.unwrap().success());
             } else {
                 running.press(stop.as_bytes());
             }

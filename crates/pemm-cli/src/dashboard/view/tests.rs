@@ -81,8 +81,10 @@ fn numbers_that_are_not_finite_are_named_and_not_drawn() {
 
 #[test]
 fn a_plain_run_without_centers_and_without_a_test_part() {
-    let mut state =
-        State::new(Facts { rest_distance: None, knows_flips: false, ..facts() }, Vec::new());
+    let mut state = State::new(
+        Facts { has_centers: false, rest_distance: None, knows_flips: false, ..facts() },
+        Vec::new(),
+    );
     let plain = EpochRecord { centers: None, scored: None, val_accuracy_given: None, ..epoch(1) };
     state.note(&Event::Epoch(&plain), Duration::from_secs(1));
     let text = picture(&state, [80, 24]);
