@@ -22,7 +22,10 @@ pub enum ReportError {
         source: std::io::Error,
     },
     /// There is nothing to report on.
-    #[error("{}: holds no run and no record; give a run folder, a record, or a folder of them", path.display())]
+    #[error(
+        "{}: holds no run and no record; give a run folder, a record, or a folder of them",
+        path.display()
+    )]
     NoRuns {
         /// The folder.
         path: PathBuf,
@@ -35,4 +38,7 @@ pub enum ReportError {
         /// What is wrong.
         reason: String,
     },
+    /// There is no font to draw texts with.
+    #[error("this system has no fonts, so pictures would have no text: install some, or write SVG")]
+    Fonts,
 }

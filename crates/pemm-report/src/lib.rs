@@ -14,6 +14,7 @@
 //! | [`audit`] | the report on an audit of labels |
 //! | [`page`] | a report as one HTML page |
 //! | [`energy`] | the potential energy, and points that come to rest under it |
+//! | `pixels` | figures as PNG (feature `png`) |
 //! | [`error`] | the one error type |
 
 pub mod audit;
@@ -30,6 +31,8 @@ mod image;
 pub mod layout;
 pub mod noise;
 pub mod page;
+#[cfg(feature = "png")]
+pub mod pixels;
 pub mod report;
 pub mod run;
 #[cfg(test)]

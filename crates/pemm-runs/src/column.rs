@@ -51,12 +51,24 @@ fn label_column(record: &Record) -> Option<String> {
     Some(data.get("label_column")?.as_str()?.to_owned())
 }
 
+/// Clean labels first, then the noise that all papers have.
+fn place(convention: &str) -> u8 {
+    match convention {
+        "none" => 0,
+        "symmetric" => 1,
+        "symmetric-inclusive" => 2,
+        "given" => 4,
+        _ => 3,
+    }
+}
+
 impl Ord for Column {
     fn cmp(&self, other: &Self) -> Ordering {
-        let data = self.data.cmp(&other.data).then(self.data_sha256.cmp(&other.data_sha256));
-        let convention = self.convention.cmp(&other.convention);
-        let rate = self.nominal_rate.total_cmp(&other.nominal_rate);
-        data.then(convention).then(rate).then(self.labels.cmp(&other.labels))
+        let data = self.data.cmp(&other.data).then(self.labels.cmp(&other.labels));
+        let data = data.then(self.data_sha256.cmp(&other.data_sha256));
+        let places = place(&self.convention).cmp(&place(&other.convention));
+        let convention = places.then(self.convention.cmp(&other.convention));
+        data.then(convention).then(self.nominal_rate.total_cmp(&other.nominal_rate))
     }
 }
 impl PartialOrd for Column {
@@ -94,6 +106,8 @@ mod tests {
             other(|column| column.data = "mnist".into()),
             other(|column| column.data_sha256 = "e".repeat(64)),
             other(|column| column.nominal_rate = 0.6),
+            other(|column| column.labels = Some("worse".into())),
+            other(|column| column.convention = "asymmetric".into()),
             other(|column| column.convention = "none".into()),
             base.clone(),
         ];
@@ -104,7 +118,9 @@ mod tests {
                 "cifar10 (dddddddd), no noise",
                 "cifar10 (dddddddd), symmetric 0.4",
                 "cifar10 (dddddddd), symmetric 0.6",
+                "cifar10 (dddddddd), asymmetric 0.4",
                 "cifar10 (eeeeeeee), symmetric 0.4",
+                "cifar10 (dddddddd), symmetric 0.4 on labels `worse`",
                 "mnist (dddddddd), symmetric 0.4",
             ]
         );

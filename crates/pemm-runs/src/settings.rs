@@ -14,11 +14,11 @@ use crate::statistics::Summary;
 /// Sections and keys that are no setting of a method.
 fn is_setting(key: &str) -> bool {
     let section = key.split('.').next().unwrap_or(key);
-    !["arm", "seed", "data", "noise"].contains(&section)
+    !["arm", "preset", "seed", "data", "noise"].contains(&section)
 }
 
-/// The setting of each of `runs`: the keys in which the runs of its arm differ, and their values;
-/// empty where they do not.
+/// The setting of each of `runs`: the keys in which the runs of its arm differ, and their values
+/// where they are set; empty where the runs do not differ.
 pub fn settings(runs: &[(PathBuf, Record)]) -> Vec<String> {
     let values: Vec<BTreeMap<String, Value>> = runs
         .iter()
@@ -40,11 +40,13 @@ pub fn settings(runs: &[(PathBuf, Record)]) -> Vec<String> {
         };
         let keys: Vec<&String> = keys.into_iter().filter(differ).collect();
         for &run in places {
-            let shown = keys.iter().map(|key| {
-                let value = values[run].get(*key).map_or("–".into(), plain);
-                format!("{key} {value}")
-            });
-            settings[run] = shown.collect::<Vec<_>>().join(", ");
+            let set = keys.iter().filter_map(|key| Some((key, values[run].get(*key)?)));
+            let shown: Vec<String> =
+                set.map(|(key, value)| format!("{key} {}", plain(value))).collect();
+            settings[run] = match shown.is_empty() {
+                true if !keys.is_empty() => "none of the others' keys".into(),
+                _ => shown.join(", "),
+            };
         }
     }
     settings
@@ -174,6 +176,8 @@ mod tests {
         let runs = [tried(0.5, 1, 0.4, 0.4), tried(0.7, 1, 0.4, 0.4), run("ce", 1, 0.5)];
         assert_eq!(settings(&runs), ["loss.q 0.5", "loss.q 0.7", ""]);
         assert_eq!(trials(&runs), BTreeMap::from([("ce".into(), 1), ("gce".into(), 2)]));
+        let unset = [runs[0].clone(), run("gce", 2, 0.5)];
+        assert_eq!(settings(&unset), ["loss.q 0.5", "none of the others' keys"]);
         let mut runs = runs.to_vec();
         as_arms(&mut runs);
         let arms: Vec<&str> = runs.iter().map(|(_, record)| record.arm.as_str()).collect();

@@ -357,7 +357,7 @@ Best against next:
             "| pemm | **81.00 ± 1.00** (3) |",
             "| sce | 80.67 ± 2.08 (3) ≈ |",
             "| ce | 50.00 ± 0.00 (3) |",
-            "pemm − sce = +0.33 (95 % interval -3.46 to +4.13, p = 0.742, n = 3)",
+            "pemm − sce = +0.33 (95 % interval -2.54 to +3.20, p = 0.667, n = 3)",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use pemm_report::Report;
+use pemm_report::chart::{Data, Figure};
+use pemm_report::grid::Runs;
 use pemm_report::run::{Options, Stored};
-use pemm_runs::folder::{OUTPUTS, RECORD, REPORT};
+use pemm_runs::folder::{EXPERIMENT, OUTPUTS, RECORD, REPORT};
 use pemm_runs::write;
 
 use crate::console::Console;
@@ -31,13 +33,16 @@ pub(crate) struct Arguments {
     /// Replace what --out names
     #[arg(long)]
     force: bool,
-    /// First store what the trained model says of every sample, where that is missing; needs the
-    /// run's data
+    /// First store what the trained model says of every sample (of several runs, where that is
+    /// missing); needs their data
     #[arg(long)]
     outputs: bool,
     /// Samples in a map of the features, at most 10000; 0 draws none
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     points: usize,
+    /// Keys in which the runs of one table column may differ, as for `pemm table`
+    #[arg(long, value_name = "KEY")]
+    allow: Vec<String>,
     /// Device for --outputs: cpu, cuda, cuda:N or wgpu
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -49,6 +54,8 @@ enum Format {
     Html,
     /// Every figure as a file
     Svg,
+    /// Every figure as pixels; needs a build with --features png
+    Png,
     /// The numbers of every figure and table
     Csv,
 }
@@ -57,21 +64,27 @@ enum Format {
 pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
     let out = destination(&arguments)?;
     if arguments.outputs {
-        store_outputs(&arguments.path, &arguments.device, console)?;
+        // Of one run they are made anew, of many where they are missing.
+        let runs = runs(&arguments.path)?;
+        for run in runs.iter().filter(|run| runs.len() == 1 || !has_outputs(run)) {
+            store_outputs(run, &arguments.device, console)?;
+        }
     }
-    let report = make(&arguments.path, arguments.points, console)?;
+    let report = make(&arguments.path, &arguments.allow, arguments.points, console)?;
     let written = match arguments.format {
         Format::Html => {
             write::atomic(&out, report.html().as_bytes())?;
             vec![out]
         }
         Format::Svg => {
-            let files = report.figures().map(|f| (format!("{}.svg", f.name), f.standalone()));
-            write_all(&out, files)?
+            let svg = |f: &Figure| (format!("{}.svg", f.name), f.standalone().into_bytes());
+            write_all(&out, report.figures().map(svg))?
         }
+        Format::Png => write_all(&out, pixels(&report)?.into_iter())?,
         Format::Csv => {
-            let figures = report.figures().map(|f| (format!("{}.csv", f.name), f.data.csv()));
-            let tables = report.tables().map(|t| (format!("{}.csv", t.name), t.data.csv()));
+            let csv = |name: &str, data: &Data| (format!("{name}.csv"), data.csv().into_bytes());
+            let figures = report.figures().map(|figure| csv(&figure.name, &figure.data));
+            let tables = report.tables().map(|table| csv(&table.name, &table.data));
             write_all(&out, figures.chain(tables))?
         }
     };
@@ -98,30 +111,73 @@ fn destination(arguments: &Arguments) -> Result<PathBuf, Failure> {
 
 fn write_all(
     folder: &Path,
-    files: impl Iterator<Item = (String, String)>,
+    files: impl Iterator<Item = (String, Vec<u8>)>,
 ) -> Result<Vec<PathBuf>, Failure> {
     let failed = |error| Failure::new(format!("{}: {error}", folder.display()));
     std::fs::create_dir_all(folder).map_err(failed)?;
     let mut written = Vec::new();
-    for (name, text) in files {
+    for (name, bytes) in files {
         let path = folder.join(name);
-        write::atomic(&path, text.as_bytes())?;
+        write::atomic(&path, &bytes)?;
         written.push(path);
     }
     Ok(written)
 }
 
+/// Every figure as PNG.
+#[cfg(feature = "png")]
+fn pixels(report: &Report) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let painter = pemm_report::pixels::Painter::new()?;
+    let png = |f: &Figure| Ok((format!("{}.png", f.name), painter.png(f)?));
+    report.figures().map(png).collect()
+}
+
+/// Every figure as PNG: not in this build.
+#[cfg(not(feature = "png"))]
+fn pixels(_: &Report) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let message = "--format png: this pemm was built without it; use svg, or build with \
+                   `cargo build --release --features png`";
+    Err(Failure::usage(message))
+}
+
 /// The report on a run, or on the runs of a folder.
-fn make(path: &Path, num_points: usize, console: &Console) -> Result<Report, Failure> {
+fn make(
+    path: &Path,
+    allow: &[String],
+    num_points: usize,
+    console: &Console,
+) -> Result<Report, Failure> {
     let bar = console.bar(0, "rounds of mapping the features");
     let mut on_round = |done: usize, all: usize| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
     };
     let mut options = Options { num_points, on_round: &mut on_round };
-    let report = pemm_report::run::report(&Stored::read(path)?, &mut options);
+    let report = if is_run(path) {
+        pemm_report::run::report(&Stored::read(path)?, &mut options)
+    } else {
+        pemm_report::grid::report(&Runs::read(path)?, allow, &mut options)
+    };
     bar.finish_and_clear();
     Ok(report)
+}
+
+/// The run folder `path`, or those in it.
+fn runs(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if path.is_file() {
+        let message = format!("--outputs: {} is a record without weights", path.display());
+        return Err(Failure::usage(message));
+    }
+    if is_run(path) {
+        return Ok(vec![path.to_owned()]);
+    }
+    let all = Runs::read(path)?.runs.into_iter().map(|(path, _)| path);
+    Ok(all.filter(|path| path.is_dir()).collect())
+}
+
+/// Whether `path` is one run: a record file, or a folder in which a run has started.
+fn is_run(path: &Path) -> bool {
+    path.is_file() || path.join(RECORD).is_file() || path.join(EXPERIMENT).is_file()
 }
 
 /// Stores the outputs of the run in `path`.
@@ -139,7 +195,7 @@ pub(crate) fn refresh(folder: &Path, num_points: usize, console: &Console) {
     if !folder.join(RECORD).is_file() {
         return;
     }
-    let written = make(folder, num_points, console)
+    let written = make(folder, &[], num_points, console)
         .and_then(|report| Ok(write::atomic(&folder.join(REPORT), report.html().as_bytes())?));
     if let Err(failure) = written {
         console.warn(&format!("no report: {}", failure.message()));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use pemm::grid::{check_same, with_new_keys};
 use pemm_runs::grid::TableConfig;
-use pemm_runs::{Grid, Judge, Record, RunFolder, Table, settings, settings_text};
+use pemm_runs::{Grid, Judge, Record, RunError, RunFolder, Table, settings, settings_text};
 use serde_json::json;
 
 use super::grid::{default_folder, open, record_file};
@@ -103,7 +103,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     }
     let allow = [arguments.allow, config.allow].concat();
     let mut table = Table::of(&runs, &allow).map_err(|error| match error {
-        error @ pemm_runs::RunError::ProtocolDiffers { .. } if !by_settings => {
+        error @ (RunError::ProtocolDiffers { .. } | RunError::Duplicate { .. }) if !by_settings => {
             let hint = "if an arm was run with several settings, --settings makes a row of each";
             Failure::new(format!("{error}\n{hint}"))
         }

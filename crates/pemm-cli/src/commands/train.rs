@@ -21,7 +21,7 @@ const RUNS: &str = "runs";
 /// While a run goes on, its report is not written more often than this.
 const REFRESH: Duration = Duration::from_secs(30);
 /// Samples in the report's map of the features; `pemm report` draws more.
-const POINTS: usize = 4_000;
+const POINTS: usize = 2_000;
 
 /// Train a classifier, or continue an interrupted run
 ///

@@ -14,7 +14,7 @@ const GRID: &str = r#"
 [base]
 noise = { kind = "symmetric", rate = 0.4 }
 model = { backbone = "cnn8", width = 16 }
-schedule = { num_epochs = 4, kind = "constant", batch_size = 64 }
+schedule = { num_epochs = 6, kind = "constant", batch_size = 64 }
 
 [[axis]]
 key = "seed"
@@ -27,7 +27,7 @@ const NAMES: [&str; 4] = ["seed-1_ce", "seed-1_pemm", "seed-2_ce", "seed-2_pemm"
 
 /// The same of runs that take no time.
 fn quick() -> String {
-    GRID.replace("backbone = \"cnn8\"", "backbone = \"mlp\"").replace("epochs = 4", "epochs = 2")
+    GRID.replace("backbone = \"cnn8\"", "backbone = \"mlp\"").replace("epochs = 6", "epochs = 2")
 }
 
 struct Running {
@@ -105,7 +105,7 @@ fn a_killed_grid_ends_with_the_same_numbers() {
     assert_eq!(names, NAMES);
 
     // The whole group at once: in the middle of the first run, and of a later one.
-    for (part, millis) in [("start  seed-1_ce", 300), ("done   seed-1_ce", 200)] {
+    for (part, millis) in [("start  seed-1_ce", 150), ("done ", 50)] {
         let mut running = Running::start(&place, "grid g.toml --out cut");
         running.wait_for(part, millis);
         running.kill("-KILL", true);
@@ -114,7 +114,7 @@ fn a_killed_grid_ends_with_the_same_numbers() {
     }
     // The grid alone: its runs notice and save.
     let mut running = Running::start(&place, "grid g.toml --out cut");
-    running.wait_for("start ", 200);
+    running.wait_for("start ", 0);
     let busy = place.pemm("grid g.toml --out cut");
     busy.fails(1, &["cut: another `pemm grid` is at work in this folder"]);
     running.kill("-KILL", false);
@@ -144,7 +144,7 @@ fn ctrl_c_saves_and_the_same_command_goes_on() {
     let place = Place::new();
     place.write("g.toml", GRID);
     let mut running = Running::start(&place, "grid g.toml --jobs 2");
-    running.wait_for("start  seed-1_ce", 400);
+    running.wait_for("start  seed-1_ce", 0);
     running.kill("-INT", false);
     let (code, said) = running.end();
     assert_eq!(code, Some(130), "{said}");
@@ -157,7 +157,7 @@ fn ctrl_c_saves_and_the_same_command_goes_on() {
 
     // A second Ctrl-C does not wait; from a terminal it reaches the runs as well.
     let mut running = Running::start(&place, "grid g.toml");
-    running.wait_for("start  seed-1_ce", 200);
+    running.wait_for("start  seed-1_ce", 100);
     running.kill("-STOP", true);
     running.kill("-INT", true);
     running.kill("-CONT", true);
@@ -201,7 +201,7 @@ fn all_runs_are_checked_before_the_first_starts() {
     };
     let wrong = |point: &str| quick().replace("{ preset = \"pemm\" }", point);
     refused(wrong("{ preset = \"pem\" }"), &["run seed-1_pem: ", "did you mean pemm?"]);
-    refused(wrong("{ loss.kin = \"ce\" }"), &["unknown field `kin`"]);
+    refused(wrong("{ name = \"x\", loss.kin = \"ce\" }"), &["unknown field `kin`"]);
     refused(
         wrong("{ preset = \"pemm\", loss.kind = \"ce\", loss.alpha = 1 }"),
         &["run seed-1_pemm: loss.alpha: "],
@@ -213,7 +213,7 @@ fn all_runs_are_checked_before_the_first_starts() {
     refused(quick() + "[expects]\nshape = [3, 32, 32]\nnum_classes = 10\n", &["has [1, 8, 8] in"]);
     refused(quick() + "[base.data]\npath = \"nowhere\"\n", &["nothing at \"nowhere\""]);
     refused(wrong("{ preset = \"ce\", name = \"x\", schedule.milestones = [] }"), &["is the same"]);
-    refused(quick().replace("values", "value"), &["g.toml: ", "line 8", "unknown field `value`"]);
+    refused(quick().replace("values", "value"), &["g.toml: ", "line 9", "unknown field `value`"]);
     refused("seed = 1\n".into(), &["is no grid: it has neither [base] nor"]);
     place.write("g.toml", quick());
     place.pemm("grid g.toml --only arm=sce").fails(2, &["the grid has arm ce, pemm"]);
@@ -240,4 +240,130 @@ fn records_outlive_their_run_folders() {
     for line in ["grid g.toml --records kept --only seed=1", "grid g.toml --only seed=2"] {
         place.pemm(line).fails(2, &["holds another experiment", "noise.rate: 0.4 → 0.2"]);
     }
+}
+
+/// A sweep and two arms, shown in every form.
+const SWEEP: &str = r#"
+[base]
+noise = { kind = "symmetric", rate = 0.4 }
+model = { backbone = "mlp", width = 16, dropout = 0.0 }
+schedule = { num_epochs = 2, kind = "constant", batch_size = 64 }
+optim = { learning_rate = 0.01 }
+
+[expects]
+shape = [1, 8, 8]
+num_classes = 10
+
+[[axis]]
+points = [
+  { preset = "ce", schedule.milestones = [] },
+  { preset = "sce", loss.alpha = 0.1, schedule.milestones = [] },
+  { preset = "sce", name = "sce-1", loss.alpha = 1.0, schedule.milestones = [] },
+  { preset = "forward", schedule.milestones = [] },
+]
+
+[[axis]]
+key = "seed"
+values = [1, 2]
+
+[table]
+trials = { ce = 1, sce = 2 }
+"#;
+
+#[test]
+fn the_table_of_a_grid_in_every_form() {
+    let place = Place::new();
+    place.write("g.toml", SWEEP);
+    let nothing = ["runs/g: no run of g.toml is there", "`pemm grid`"];
+    place.pemm("table g.toml").fails(2, &nothing);
+    place.pemm("grid g.toml --only seed=1 --records kept --quiet").ok();
+    let said = place.pemm("table g.toml --settings").ok();
+    assert!(said.err.contains("4 of the 8 runs of g.toml are not there yet"), "{said}");
+    place.pemm("grid g.toml --records kept --quiet").ok();
+
+    let hint = ["are both seed 1 of arm `sce`", "--settings makes a row of each"];
+    place.pemm("table g.toml").fails(1, &hint);
+    let said = place.pemm("table g.toml --settings").ok();
+    assert_eq!(said.err, "", "{said}");
+    said.says(&[
+        "Data: digits\n\n### Last epoch\n\n| arm | symmetric 0.4 |",
+        "| sce: loss.alpha 0.1 | ",
+        "| sce: loss.alpha 1.0 | ",
+        "| forward° | ",
+        "°: used what nobody knows",
+        "### Oracle: best epoch on the test set",
+        "Best against next:\n\n- symmetric 0.4: ",
+        ", n = 2)",
+        "| ce | 2 | 2 | ",
+    ]);
+    // Records give the same table as the run folders; only the paths of rows differ.
+    let kept = place.pemm("table g.toml --out kept --settings").ok();
+    assert_eq!(kept.out, said.out);
+    let only = place.pemm("table kept --settings --judge last").ok();
+    assert!(!only.out.contains("### Oracle"), "{only}");
+    let latex = place.pemm("table kept --settings --format latex --judge last,val").ok();
+    assert_eq!(latex.out.matches("\\begin{tabular}{lr}").count(), 2, "{latex}");
+    latex.says(&["forward$^\\dagger$ & $", "2 seeds"]);
+    let csv = place.pemm("table g.toml --settings --format csv").ok();
+    assert_eq!(csv.out.lines().count(), 1 + 4 * 3, "{csv}");
+    let counted = place.pemm("table kept --settings --trials kept").ok();
+    counted.says(&["| ce | 2 | 2 | "]);
+
+    // By noisy validation: the settings of each arm, and nothing of the test set.
+    let ranked = place.pemm("table g.toml --by val").ok();
+    ranked.says(&["### sce, 2 settings", "Best: loss.alpha ", "### ce, 1 settings"]);
+    let values = place.pemm("table g.toml --by val --json").ok();
+    assert!(!values.out.contains("test"), "{values}");
+    let values = values.json_lines();
+    let sce: Vec<_> = values.iter().filter(|value| value["arm"] == "sce").collect();
+    let score = |place: usize| sce[place]["mean_last_val_accuracy_over_columns"].as_f64().unwrap();
+    assert!(sce.len() == 2 && score(0) >= score(1));
+    place.pemm("table g.toml --by val --format latex").fails(2, &["--by val: --format"]);
+
+    // What the folder holds must be what the grid means.
+    place.write("g.toml", SWEEP.replace("rate = 0.4", "rate = 0.2"));
+    place.pemm("table g.toml").fails(2, &["holds another experiment", "noise.rate: 0.4 → 0.2"]);
+}
+
+#[test]
+fn a_grid_explained_with_and_without_its_data() {
+    let place = Place::new();
+    let elsewhere = SWEEP.replace("[base]\n", "[base]\ndata.path = \"elsewhere\"\n");
+    place.write("g.toml", &elsewhere);
+    let said = place.pemm("explain g.toml").ok();
+    said.says(&[
+        "path = \"elsewhere\"",
+        "# data      as the grid expects, not looked at: 1×8×8, 10 classes",
+        "# grid      8 runs",
+        "#   ce_seed-1\n",
+        "#   sce-1_seed-2: arm = \"sce\"",
+        "seed = 2",
+    ]);
+    assert_eq!(
+        place.pemm("explain g.toml --json").ok().json_lines()[0].as_array().unwrap().len(),
+        8
+    );
+    place.write("g.toml", SWEEP.replace("[expects]\nshape = [1, 8, 8]\nnum_classes = 10\n", ""));
+    place.pemm("explain g.toml").ok().says(&["those of the first run: 1×8×8, 10 classes"]);
+    place.pemm("explain g.toml --seed 3").fails(2, &["g.toml: is a grid"]);
+    place.pemm("train g.toml").fails(2, &["g.toml: is a grid of runs: `pemm grid` runs them"]);
+    assert_eq!(place.names(""), ["g.toml"]);
+}
+
+#[test]
+fn every_grid_of_the_repository_is_explained_without_its_data() {
+    let place = Place::new();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../experiments");
+    let mut num_grids = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        if text.contains("[[axis]]") {
+            if text.contains("[expects]") {
+                place.pemm_with("explain", path.to_str().unwrap()).ok().says(&["# grid      "]);
+            }
+            num_grids += 1;
+        }
+    }
+    assert!(num_grids > 0);
 }

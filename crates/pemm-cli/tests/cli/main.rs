@@ -12,4 +12,5 @@ mod interruption;
 mod labels;
 mod mistakes;
 mod place;
+mod report;
 mod training;

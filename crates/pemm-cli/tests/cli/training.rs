@@ -2,14 +2,16 @@
 
 use crate::place::{Place, QUICK};
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 11] = [
     "best.safetensors",
     "environment.json",
     "experiment.toml",
     "last.safetensors",
     "log.jsonl",
     "noise.json",
+    "outputs.safetensors",
     "record.json",
+    "report.html",
     "run.lock",
     "state.safetensors",
 ];

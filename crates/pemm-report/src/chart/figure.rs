@@ -79,6 +79,19 @@ impl Figure {
         )
     }
 
+    /// The picture as a file of its own for a program that knows no style sheets.
+    #[cfg(feature = "png")]
+    pub(crate) fn light(&self) -> String {
+        let (width, height) = (place(self.width), place(self.height));
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
+             width=\"{width}\" height=\"{height}\">\n<rect width=\"{width}\" height=\"{height}\" \
+             fill=\"{}\"/>\n{}</svg>\n",
+            Color::Surface.forms()[0],
+            with_light_forms(&self.body).0
+        )
+    }
+
     /// The picture as a file of its own, light, and dark where the reader prefers that.
     pub fn standalone(&self) -> String {
         let (body, used) = with_light_forms(&self.body);

@@ -11,8 +11,7 @@ use crate::method::{Method, Parameter, Range};
 
 pub(super) const METHOD: Method = Method {
     name: "arcface",
-    summary: "score s cos θ_k, s cos(θ_k + m) for the given label in training; centers on the unit \
-              sphere",
+    summary: "score s cos θ_k, s cos(θ_k + m) for the given label in training; unit centers",
     parameters: &[
         SCALE,
         Parameter::number(

@@ -128,6 +128,9 @@ pub(super) fn run(
             let mut ending = match status.code() {
                 Some(0) => finished(job),
                 Some(130) => Ending::Stopped,
+                Some(code) if said.is_empty() => {
+                    Ending::Failed(format!("its process ended with exit code {code}"))
+                }
                 Some(_) => Ending::Failed(said.trim_start_matches("error: ").to_owned()),
                 None => Ending::Failed(crash(&status.to_string(), &said, run.worker.memory)),
             };

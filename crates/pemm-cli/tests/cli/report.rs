@@ -1,0 +1,48 @@
+//! Reports, from the run to the page.
+
+use crate::place::Place;
+
+#[test]
+fn a_run_leaves_a_page_and_the_command_makes_it_again() {
+    let place = Place::new();
+    let train = "train digits --noise symmetric:0.4 --set schedule.num_epochs=2 --out run";
+    place.pemm(train).ok().says(&["to look at: run/report.html"]);
+    let page = place.text("run/report.html");
+    for part in ["id=\"tsne-test\"", "id=\"confusion\"", "id=\"center-plane\"", "data:image/png"] {
+        assert!(page.contains(part), "{part} is missing");
+    }
+    assert!(page.len() < 5_000_000);
+
+    place.pemm("report run --points 100").ok().says(&["run/report.html"]);
+    place.pemm("report run --points 100 --out page.html --quiet").ok();
+    let message = "page.html is there already; --force replaces it";
+    place.pemm("report run --out page.html").fails(2, &[message]);
+    place.pemm("report run --points 100 --out page.html --force").ok();
+
+    place.pemm("report run --points 100 --format csv --out numbers").ok();
+    assert!(place.text("numbers/accuracy.csv").starts_with("epoch,\"training, given labels\""));
+    place.pemm("report run --points 0 --format svg").ok().says(&["run/figures/confusion.svg"]);
+    assert!(place.text("run/figures/confusion.svg").starts_with("<svg xmlns"));
+
+    place.pemm("report run/record.json").fails(2, &["needs --out"]);
+    place.pemm("report run/record.json --out bare.html").ok();
+    assert!(place.text("bare.html").contains("stored no outputs"));
+}
+
+#[test]
+fn outputs_come_later_where_they_were_not_stored() {
+    let place = Place::new();
+    place.images("data/train", 6);
+    place.images("data/test", 4);
+    let train = "train data --set schedule.num_epochs=1 --set model.width=16 --outputs off \
+                 --no-report --seed";
+    place.pemm(&format!("{train} 1 --out runs/one")).ok();
+    place.pemm(&format!("{train} 2 --out runs/two")).ok();
+    assert!(!place.exists("runs/one/outputs.safetensors"));
+    assert!(!place.exists("runs/one/report.html"));
+    place.pemm("report runs --outputs").ok().says(&["runs/report.html"]);
+    assert!(place.exists("runs/one/outputs.safetensors"));
+    let page = place.text("runs/report.html");
+    assert!(page.contains("id=\"results\"") && page.contains("id=\"tsne-1\""));
+    place.pemm("report data").fails(2, &["holds no run and no record"]);
+}
