@@ -4,6 +4,7 @@
 use rayon::prelude::*;
 
 use crate::joint::ConfidentJoint;
+use crate::random::Random;
 use crate::samples::Samples;
 
 /// `q[k] ∝ p[k]^(1/τ)` is the probability that class k is the true one, and `T[k][j]` that a sample
@@ -40,6 +41,8 @@ const ROUNDS_OF_SEARCH: usize = 12;
 /// Rounds of expectation maximisation for each temperature, and for the last.
 const ROUNDS: usize = 25;
 const LAST_ROUNDS: usize = 100;
+/// Opens the draws of [`NoiseModel::resampled_rates`].
+const RESAMPLING_SEED: u64 = 1;
 /// Smallest probability of a class.
 const SMALLEST: f32 = 1e-9;
 
@@ -67,6 +70,25 @@ impl NoiseModel {
         let best =
             if at_left.log_likelihood >= at_right.log_likelihood { at_left } else { at_right };
         used.fit(best.temperature, best.transition, LAST_ROUNDS)
+    }
+
+    /// Share of wrong labels that models fitted to resampled samples find, with the temperature kept:
+    /// how much the share depends on which samples there are. Drawn from a fixed seed.
+    pub(crate) fn resampled_rates(&self, samples: &Samples<'_>, count: usize) -> Vec<f64> {
+        let used = Used::of(samples);
+        let mut random = Random::new(RESAMPLING_SEED);
+        let rate = |_| {
+            let n = used.rows.len();
+            let drawn: Vec<usize> = (0..n).map(|_| random.below(n)).collect();
+            let resampled = Used {
+                num_classes: used.num_classes,
+                given: drawn.iter().map(|&sample| used.given[sample]).collect(),
+                rows: drawn.iter().map(|&sample| used.rows[sample]).collect(),
+            };
+            let model = resampled.fit(self.temperature, self.transition.clone(), ROUNDS);
+            resampled.rate(&model)
+        };
+        (0..count).map(rate).collect()
     }
 
     /// Writes `P(true = k | x, given)` of a sample into `posterior`, `[K]`.
@@ -163,6 +185,16 @@ impl<'a> Used<'a> {
         model
     }
 
+    /// Mean of `P(true ≠ given | x, given)`.
+    fn rate(&self, model: &NoiseModel) -> f64 {
+        let mut posterior = vec![0.0; self.num_classes];
+        let wrong = |(&given, row): (&usize, &&[f32])| {
+            model.posterior(given, row, &mut posterior);
+            1.0 - posterior[given]
+        };
+        self.given.iter().zip(&self.rows).map(wrong).sum::<f64>() / self.rows.len() as f64
+    }
+
     fn sums(&self, tempered: &[f32], transition: &[Vec<f64>]) -> Sums {
         const BLOCK: usize = 1024;
         let k = self.num_classes;
@@ -213,5 +245,88 @@ impl<'a> Used<'a> {
             (0..k).map(cell).collect()
         };
         (0..k).map(row).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::Arrays;
+
+    /// Samples of `k` classes whose model is right as often as it says, with labels drawn from `T`.
+    fn made(n: usize, transition: &[Vec<f64>]) -> (Vec<u32>, Vec<f32>) {
+        let k = transition.len();
+        let mut random = Random::new(5);
+        let draw = |shares: &[f64], unit: f64| {
+            let mut left = unit;
+            shares
+                .iter()
+                .position(|share| {
+                    left -= share;
+                    left < 0.0
+                })
+                .unwrap_or(shares.len() - 1)
+        };
+        let (mut given, mut probabilities) = (Vec::new(), Vec::new());
+        for _ in 0..n {
+            let odds: Vec<f64> = (0..k).map(|_| (2.5 * random.normal()).exp()).collect();
+            let total: f64 = odds.iter().sum();
+            let row: Vec<f64> = odds.iter().map(|odds| odds / total).collect();
+            let true_class = draw(&row, random.unit());
+            given.push(draw(&transition[true_class], random.unit()) as u32);
+            probabilities.extend(row.iter().map(|&p| p as f32));
+        }
+        (given, probabilities)
+    }
+
+    fn fit(given: &[u32], probabilities: &[f32], k: usize) -> (NoiseModel, f64) {
+        let arrays = Arrays { num_classes: k, given, probabilities, ..Arrays::default() };
+        let samples = Samples::new(arrays).unwrap();
+        let model = NoiseModel::fit(&samples, &ConfidentJoint::of(&samples));
+        let rate = Used::of(&samples).rate(&model);
+        let rates = model.resampled_rates(&samples, 5);
+        assert!(rates.iter().all(|resampled| (resampled - rate).abs() < 0.05), "{rates:?} {rate}");
+        (model, rate)
+    }
+
+    #[test]
+    fn the_matrix_and_the_share_of_wrong_labels_are_found() {
+        let transition = vec![vec![0.7, 0.3, 0.0], vec![0.1, 0.8, 0.1], vec![0.0, 0.0, 1.0]];
+        let (given, probabilities) = made(20_000, &transition);
+        let (model, rate) = fit(&given, &probabilities, 3);
+        for (found, known) in model.transition.iter().flatten().zip(transition.iter().flatten()) {
+            assert!((found - known).abs() < 0.03, "{:?}", model.transition);
+        }
+        assert!((rate - 0.5 / 3.0).abs() < 0.015, "{rate}");
+        assert!((model.temperature - 1.0).abs() < 0.1, "{}", model.temperature);
+    }
+
+    #[test]
+    fn probabilities_that_are_too_certain_are_tempered() {
+        let transition = vec![vec![0.7, 0.3], vec![0.2, 0.8]];
+        let (given, probabilities) = made(20_000, &transition);
+        let sharp: Vec<f32> = probabilities
+            .chunks_exact(2)
+            .flat_map(|row| {
+                let odds = f64::from(row[0] / row[1].max(1e-30)).powi(2);
+                let p = if odds.is_finite() { odds / (1.0 + odds) } else { 1.0 };
+                [p as f32, 1.0 - p as f32]
+            })
+            .collect();
+        let (model, rate) = fit(&given, &sharp, 2);
+        assert!((model.temperature - 2.0).abs() < 0.3, "{}", model.temperature);
+        assert!((rate - 0.25).abs() < 0.03, "{rate}");
+    }
+
+    #[test]
+    fn a_posterior_sums_to_1_even_for_a_label_that_no_class_is_given() {
+        let transition = vec![vec![1.0, 0.0], vec![1.0, 0.0]];
+        let model = NoiseModel { temperature: 1.0, transition, log_likelihood: 0.0 };
+        let mut posterior = [0.0; 2];
+        for (given, row) in [(0, [0.25, 0.75]), (1, [0.25, 0.75]), (0, [0.0, 1.0])] {
+            model.posterior(given, &row, &mut posterior);
+            assert!((posterior.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            assert!((posterior[0] - f64::from(row[0])).abs() < 1e-6, "{posterior:?}");
+        }
     }
 }

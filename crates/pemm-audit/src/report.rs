@@ -95,7 +95,7 @@ pub fn audit(samples: &Samples<'_>) -> Audit {
     let model = NoiseModel::fit(&fair, &joint);
     let posterior = posterior(&fair, &model);
     let (loss_mixture, mixture) = loss_mixture(samples);
-    let noise_rate = NoiseRate::of(samples, &posterior, &joint, mixture.as_ref());
+    let noise_rate = NoiseRate::of(samples, &fair, &model, &posterior, &joint, mixture.as_ref());
 
     // ---- order and cut --------------------------------------------------------------------------
     let mut order: Vec<u32> = (0..n as u32).collect();

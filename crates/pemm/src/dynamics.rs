@@ -31,7 +31,8 @@ impl Dynamics {
 
     /// Mean margin of each sample, the area under its margin; 0 for one that was never seen.
     pub(crate) fn means(&self) -> Vec<f32> {
-        self.sums.iter().zip(&self.counts).map(|(sum, count)| sum / count.max(1.0)).collect()
+        let mean = |(sum, count): (&f32, &f32)| (sum / count.max(1.0)).clamp(-1.0, 1.0);
+        self.sums.iter().zip(&self.counts).map(mean).collect()
     }
 
     /// For the checkpoint.

@@ -30,6 +30,8 @@ pub struct SamplePredictions {
     pub names: Vec<String>,
     /// Given label of each sample.
     pub given: Vec<u32>,
+    /// The samples themselves, where they are at hand.
+    pub part: Option<Part>,
     /// Number of the model that spoke of each sample; features and distances of two models do not
     /// compare.
     pub models: Vec<u32>,
@@ -111,6 +113,8 @@ struct Gathered {
     /// Position in the source, number of the model, name and given label of each sample.
     samples: Vec<(u32, u32, String, u32)>,
     predictions: Predictions,
+    /// The last part, whose pixels are those of all.
+    part: Option<Part>,
     /// Sum and number of the mean margins of the sample at each position in the source.
     margins: BTreeMap<u32, (f32, f32)>,
     classes: Vec<String>,
@@ -128,6 +132,7 @@ impl Gathered {
         model: u32,
         on_samples: &mut dyn FnMut(usize),
     ) -> Result<()> {
+        self.part = Some(part.clone());
         let sample = |i: usize| (part.rows[i], model, part.name(i).to_owned(), part.given[i]);
         self.samples.extend((0..part.len()).map(sample));
         self.classes.clone_from(&prepared.classes);
@@ -163,6 +168,7 @@ impl Gathered {
 
     fn in_order(self) -> SamplePredictions {
         let Self {
+            part,
             margins,
             samples,
             predictions,
@@ -178,10 +184,15 @@ impl Gathered {
         };
         let margin = |&i: &usize| margins.get(&samples[i].0).map(|(sum, count)| sum / count);
         let (k, d) = (predictions.num_classes, predictions.num_features);
+        let given: Vec<u32> = order.iter().map(|&i| samples[i].3).collect();
+        let rows_in_order = order.iter().map(|&i| samples[i].0).collect();
+        let whole =
+            |part: Part| Part { rows: rows_in_order, given: given.clone(), weights: None, ..part };
         SamplePredictions {
             classes,
+            part: part.map(whole),
             names: order.iter().map(|&i| samples[i].2.clone()).collect(),
-            given: order.iter().map(|&i| samples[i].3).collect(),
+            given,
             models: order.iter().map(|&i| samples[i].1).collect(),
             predictions: Predictions {
                 num_classes: k,

@@ -2,6 +2,7 @@
 
 mod input;
 mod output;
+mod page;
 mod progress;
 
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ const AUDITS: &str = "audits";
 ///
 /// Trains with each fold held out in turn and lets the model speak of the fold that it has not seen.
 /// The same command with the same --out continues where it stopped. The folder then holds
-/// label_issues.csv, most doubtful first, and audit.json. Given a run folder, the run's own training
+/// label_issues.csv, most doubtful first, audit.json and the page audit.html. Given a run folder, the run's own training
 /// samples are judged by the model that was trained on them, which finds fewer; with --probs no
 /// model is trained.
 #[derive(Debug, Args)]
@@ -88,23 +89,34 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     let (said, about, out) = if let Some(probabilities) = &arguments.probs {
         let said =
             input::from_files(&arguments.experiment, probabilities, arguments.features.as_deref())?;
-        (said, About::new(Origin::Probabilities, None, None), folder(&arguments)?)
+        (
+            said,
+            About::new(Origin::Probabilities, name(probabilities), None, None),
+            folder(&arguments)?,
+        )
     } else if let Some(run) = run {
         let bar = console.counter("images");
         let said = in_sample(run, &device, &mut |count| bar.inc(count as u64));
         bar.finish_and_clear();
         console.warn("the model was trained on these labels; `pemm audit` on the data finds more");
-        (said?, About::new(Origin::InSample, None, None), folder(&arguments)?)
+        (said?, About::new(Origin::InSample, name(run), None, None), folder(&arguments)?)
     } else {
         let experiment = arguments.experiment.experiment()?;
         let out = folder(&arguments)?;
+        let data = name(Path::new(&experiment.data.path));
         let value = serde_json::to_value(&experiment).expect("experiments are plain data");
         let said = cross_validated(&arguments, experiment, &out, console)?;
-        (said, About::new(Origin::OutOfSample, Some(arguments.folds), Some(value)), out)
+        (said, About::new(Origin::OutOfSample, data, Some(arguments.folds), Some(value)), out)
     };
     let audit = judge(&said)?;
     let files = output::write(&arguments, &about, &said, &audit, &out)?;
     console.result(&output::text(&said, &audit, &files), &audit.summary)
+}
+
+/// The last part of a path, for people.
+fn name(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into())
 }
 
 fn folder(arguments: &Arguments) -> Result<PathBuf, Failure> {

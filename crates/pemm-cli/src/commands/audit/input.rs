@@ -5,6 +5,7 @@ use std::path::Path;
 
 use pemm::evaluate::Predictions;
 use pemm::folds::SamplePredictions;
+use pemm_data::Part;
 use pemm_data::prepare::prepare;
 use pemm_data::source::{Matrix, matrix};
 
@@ -16,6 +17,7 @@ struct Labels {
     classes: Vec<String>,
     names: Vec<String>,
     given: Vec<u32>,
+    part: Option<Part>,
     data_sha256: String,
     labels_sha256: String,
 }
@@ -65,6 +67,7 @@ pub(super) fn from_files(
         classes: labels.classes,
         names: labels.names,
         given: labels.given,
+        part: labels.part,
         predictions: Predictions {
             num_classes,
             probabilities: read.values,
@@ -116,6 +119,7 @@ fn from_data(arguments: &ExperimentArguments) -> Result<Labels, Failure> {
     Ok(Labels {
         names: (0..part.len()).map(|i| part.name(i).to_owned()).collect(),
         given: part.given.clone(),
+        part: Some(part.clone()),
         classes: prepared.classes,
         data_sha256: prepared.data_sha256,
         labels_sha256: prepared.manifest.labels_sha256,
@@ -162,7 +166,7 @@ fn from_csv(path: &Path, column: &str, num_classes: usize) -> Result<Labels, Fai
         }
     };
     let labels_sha256 = pemm_data::noise::labels_sha256(&given);
-    Ok(Labels { classes, names, given, data_sha256: String::new(), labels_sha256 })
+    Ok(Labels { classes, names, given, part: None, data_sha256: String::new(), labels_sha256 })
 }
 
 fn shown(names: &[String]) -> String {

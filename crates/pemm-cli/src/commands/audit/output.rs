@@ -8,11 +8,14 @@ use pemm_data::source::npy_header;
 use pemm_runs::write;
 use serde::Serialize;
 
+use super::page::page;
 use super::{Arguments, How};
 use crate::failure::Failure;
 
 /// Every sample, most doubtful first.
 const ISSUES: &str = "label_issues.csv";
+/// The same to look at.
+const PAGE: &str = "audit.html";
 /// The audit without the samples.
 const AUDIT: &str = "audit.json";
 /// Of the shape of `audit.json`.
@@ -30,10 +33,27 @@ pub(super) enum Origin {
     Probabilities,
 }
 
+impl Origin {
+    fn lead(self) -> &'static str {
+        match self {
+            Self::OutOfSample => {
+                "Every sample was judged by a model that was trained without it, in cross-validation."
+            }
+            Self::InSample => {
+                "The samples were judged by the model that was trained on these very labels: what it \
+                 memorised it does not doubt. An audit of the data finds more."
+            }
+            Self::Probabilities => "Judged by probabilities from a file.",
+        }
+    }
+}
+
 /// What was audited, for `audit.json`.
 #[derive(Debug, Serialize)]
 pub(super) struct About {
     origin: Origin,
+    /// What the user named: data, run, or labels file.
+    data: String,
     /// Folds of the cross-validation.
     folds: Option<usize>,
     /// Arm or preset that was trained.
@@ -58,10 +78,11 @@ struct File<'a> {
 impl About {
     pub(super) fn new(
         origin: Origin,
+        data: String,
         folds: Option<usize>,
         experiment: Option<serde_json::Value>,
     ) -> Self {
-        Self { origin, folds, experiment }
+        Self { origin, data, folds, experiment }
     }
 }
 
