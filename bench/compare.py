@@ -102,7 +102,7 @@ def measure(options, task, keys, modes=None):
         subprocess.run(options.after, shell=True, check=True)
     result = {
         "task": task,
-        "keys": keys,
+        "keys": {**keys, "data": Path(keys["data"]).name} if "data" in keys else keys,
         "parameters": counts.pop(),
         "others_load": others,
         "stolen": (stolen - before[0][1]) / elapsed / os.cpu_count(),

@@ -60,6 +60,8 @@ fn model(arguments: &Arguments, device: &Device) -> Classifier {
         dropout: 0.2,
         head: HeadKind::Linear,
         sigma: 1.0,
+        scale: None,
+        margin: None,
     };
     Classifier::new(&plan, SHAPE, CLASSES, Streams::new(1), device)
 }

@@ -21,6 +21,11 @@ impl Console {
         Self { quiet, json, terminal: std::io::stderr().is_terminal() }
     }
 
+    /// Whether only results are wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether results are JSON.
     pub(crate) fn json(&self) -> bool {
         self.json

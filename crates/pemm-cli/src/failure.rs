@@ -72,14 +72,31 @@ impl From<pemm_data::DataError> for Failure {
     }
 }
 
+impl From<pemm_energy::EnergyError> for Failure {
+    fn from(error: pemm_energy::EnergyError) -> Self {
+        let pemm_energy::EnergyError::Setting { key, reason } = error;
+        // Every parameter is an argument of its name, but for the start, which is drawn.
+        let dashes = if key == "start" { "" } else { "--" };
+        Self::usage(format!("{dashes}{key}: {reason}"))
+    }
+}
+
 impl From<pemm_runs::RunError> for Failure {
     fn from(error: pemm_runs::RunError) -> Self {
-        use pemm_runs::RunError::{Foreign, NoRun, OtherExperiment};
+        use pemm_runs::RunError::{Foreign, Grid, NoRun, OtherExperiment};
         let message = chain(&error);
         match error {
-            NoRun { .. } | Foreign { .. } | OtherExperiment { .. } => Self::usage(message),
+            NoRun { .. } | Foreign { .. } | Grid { .. } | OtherExperiment { .. } => {
+                Self::usage(message)
+            }
             _ => Self::new(message),
         }
+    }
+}
+
+impl From<pemm_audit::AuditError> for Failure {
+    fn from(error: pemm_audit::AuditError) -> Self {
+        Self::usage(chain(&error))
     }
 }
 

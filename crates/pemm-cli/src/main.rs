@@ -2,12 +2,16 @@
 
 mod commands;
 mod console;
+mod dashboard;
 mod failure;
 mod interrupt;
 
 use clap::{Parser, Subcommand};
 
-use commands::{completions, data, evaluate, explain, noise, predict, report, table, train};
+use commands::{
+    audit, completions, data, energy, evaluate, explain, grid, methods, noise, predict, report,
+    table, train,
+};
 use console::Console;
 use failure::Failure;
 
@@ -36,14 +40,21 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Train(train::Arguments),
+    Audit(audit::Arguments),
     Evaluate(evaluate::Arguments),
     Predict(predict::Arguments),
     Explain(explain::Arguments),
     Data(data::Arguments),
     Noise(noise::Arguments),
+    Grid(grid::Arguments),
     Table(table::Arguments),
+    Methods(methods::Arguments),
     Report(report::Arguments),
+    Energy(energy::Arguments),
     Completions(completions::Arguments),
+    /// One run of a grid; `pemm grid` starts it
+    #[command(hide = true)]
+    GridCell,
 }
 
 fn main() -> std::process::ExitCode {
@@ -51,13 +62,18 @@ fn main() -> std::process::ExitCode {
     let console = Console::new(arguments.quiet, arguments.json);
     let result = use_threads(arguments.threads).and_then(|()| match arguments.command {
         Command::Train(arguments) => train::run(arguments, &console),
+        Command::Audit(arguments) => audit::run(arguments, &console),
         Command::Evaluate(arguments) => evaluate::run(arguments, &console),
         Command::Predict(arguments) => predict::run(arguments, &console),
         Command::Explain(arguments) => explain::run(arguments, &console),
         Command::Data(arguments) => data::run(arguments, &console),
         Command::Noise(arguments) => noise::run(arguments, &console),
+        Command::Grid(arguments) => grid::run(arguments, &console),
+        Command::GridCell => grid::run_cell(),
         Command::Table(arguments) => table::run(arguments, &console),
+        Command::Methods(arguments) => methods::run(arguments, &console),
         Command::Report(arguments) => report::run(arguments, &console),
+        Command::Energy(arguments) => energy::run(arguments, &console),
         Command::Completions(arguments) => completions::run::<Arguments>(arguments, &console),
     });
     match result {
@@ -67,7 +83,7 @@ fn main() -> std::process::ExitCode {
 }
 
 /// More than any machine has cores; as many threads as somebody mistypes would bring it down.
-const MAX_THREADS: usize = 1024;
+pub(crate) const MAX_THREADS: usize = 1024;
 
 fn use_threads(num_threads: Option<usize>) -> Result<(), Failure> {
     let Some(num_threads) = num_threads else { return Ok(()) };

@@ -50,6 +50,11 @@ pub struct DataConfig {
     /// Share of the training samples, by given label, held out for model choice when the source
     /// has no validation part, 0 to 0.9.
     pub val_rate: f64,
+    /// `[index, count]`: the validation part is fold `index` (from 1) of `count` (at least 2), and
+    /// `val_rate` and the source's own validation part are not used. The `count` folds of a seed
+    /// are a partition of the training samples, stratified by given label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<[usize; 2]>,
     /// Decoded images are kept in memory up to this many MiB, else decoded as they stream.
     pub memory_mib: usize,
 }
@@ -66,6 +71,7 @@ impl Default for DataConfig {
             limit: None,
             test_rate: 0.0,
             val_rate: 0.1,
+            fold: None,
             memory_mib: 4096,
         }
     }

@@ -87,7 +87,7 @@ impl Part {
 }
 
 /// What a source gives before labels are joined, limited, made noisy and split.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct DataSet {
     /// Name of the source, for records (`digits`, `cifar10`, the folder's name).
     pub name: String,

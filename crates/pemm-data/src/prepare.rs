@@ -20,6 +20,9 @@ const TEST_HOLD_OUT: u64 = 1;
 /// Substreams of [`Stream::Noise`].
 const TRAIN_NOISE: u64 = 0;
 const VAL_NOISE: u64 = 1;
+/// Substreams of [`Stream::Split`].
+const VAL_HOLD_OUT: u64 = 0;
+const FOLDS: u64 = 1;
 
 /// What a run works on.
 #[derive(Debug)]
@@ -63,11 +66,12 @@ pub fn prepare(data: &DataConfig, noise: &NoiseConfig, seed: u64) -> Result<Prep
 /// noise is drawn, the labels before noise, else unknown. A held-out test part is labelled with
 /// the clean labels where the labels file has any. `data.val_rate` is ignored when the source has
 /// a validation part of its own; that part gets noise too when noise is drawn, so that model choice
-/// never sees clean labels. `data.test_rate` is ignored when the source has a test part.
+/// never sees clean labels. `data.test_rate` is ignored when the source has a test part. With
+/// `data.fold` the validation part is that fold, and the source's own is left out.
 ///
 /// # Errors
 /// Fewer than 2 classes, no training sample, a rate out of range or one that leaves a part empty,
-/// `data.limit` of 0, and those of [`noise::draw`].
+/// `data.limit` of 0, a fold that there is not, and those of [`noise::draw`] and [`split::folds`].
 pub fn prepare_set(
     set: DataSet,
     data: &DataConfig,
@@ -79,18 +83,25 @@ pub fn prepare_set(
     let DataSet { name, classes, train, clean, val, test, mut notes, .. } = set;
     notes.extend(manifest.warnings.iter().map(|warning| format!("noise: {warning}")));
     let mut training = Training { part: train, clean };
-    let val = match val {
-        Some(own) => Some(own),
-        None if data.val_rate == 0.0 => None,
-        None => {
-            let mut rng = Streams::new(seed).open(Stream::Split);
-            let given = &training.part.given;
-            let (kept, held) =
-                split::hold_out(given, classes.len(), data.val_rate, "data.val_rate", &mut rng)?;
+    let split = if let Some(fold) = data.fold {
+        if val.is_some() {
+            notes.push("data.fold: the source's own validation part is not used".into());
+        }
+        Some(hold_out_fold(&training.part.given, &classes, fold, seed)?)
+    } else if val.is_none() && data.val_rate > 0.0 {
+        let mut rng = Streams::new(seed).open_at(Stream::Split, VAL_HOLD_OUT);
+        let given = &training.part.given;
+        Some(split::hold_out(given, classes.len(), data.val_rate, "data.val_rate", &mut rng)?)
+    } else {
+        None
+    };
+    let val = match split {
+        Some((kept, held)) => {
             let held = training.part.select(&held);
             training = training.select(&kept);
             Some(held)
         }
+        None => val,
     };
     Ok(Prepared {
         name,
@@ -161,6 +172,22 @@ pub fn data_sha256(set: &DataSet) -> String {
         }
     }
     hex(&hasher.finalize())
+}
+
+/// Positions outside and inside of fold `index` of `count`.
+fn hold_out_fold(
+    given: &[u32],
+    classes: &[String],
+    [index, count]: [usize; 2],
+    seed: u64,
+) -> Result<(Vec<usize>, Vec<usize>)> {
+    let mut rng = Streams::new(seed).open_at(Stream::Split, FOLDS);
+    let folds = split::folds(given, classes, count, &mut rng)?;
+    if !(1..=count).contains(&index) {
+        let reason = format!("fold {index} of {count} is not there; folds count from 1");
+        return Err(DataError::setting("data.fold", reason));
+    }
+    Ok((0..given.len()).partition(|&position| folds[position] as usize != index))
 }
 
 /// Training samples with the clean labels that belong to them.

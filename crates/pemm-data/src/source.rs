@@ -18,6 +18,7 @@ pub(crate) mod folder;
 mod idx;
 mod images;
 mod loose;
+mod matrix;
 mod npy;
 pub(crate) mod read;
 
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cifar_names::{CIFAR10, CIFAR100};
 pub use loose::{BrokenFiles, images_at};
+pub use matrix::{Matrix, matrix, npy_header};
 pub use read::nearest_sibling;
 
 use crate::config::DataConfig;

@@ -57,6 +57,43 @@ pub fn hold_out(
     Ok(take(given, num_classes, given.len() - num_held, rng))
 }
 
+/// Fold, from 1 to `count`, of each sample: a partition of the positions, stratified by given label.
+///
+/// Within a class the samples are shuffled and dealt out in turn, each class going on with the fold
+/// after the last one of the class before, so that the sizes of any two folds differ by at most
+/// one, in all and within each class.
+///
+/// # Errors
+/// `count` below 2, or a class with some samples but fewer than `count`: of these some fold would
+/// have none.
+pub fn folds(given: &[u32], classes: &[String], count: usize, rng: &mut Rng) -> Result<Vec<u32>> {
+    if count < 2 {
+        return Err(DataError::setting("data.fold", format!("needs 2 folds or more, is {count}")));
+    }
+    let members = members(given, classes.len());
+    let few = members.iter().zip(classes).find(|(m, _)| !m.is_empty() && m.len() < count);
+    if let Some((members, class)) = few {
+        return Err(DataError::setting(
+            "data.fold",
+            format!(
+                "class {class:?} has {0} samples, fewer than the {count} folds; use at most {0} \
+                 folds, or leave the class out",
+                members.len()
+            ),
+        ));
+    }
+    let mut folds = vec![0; given.len()];
+    let mut dealt = 0;
+    for mut class in members {
+        rng.shuffle(&mut class);
+        for position in class {
+            folds[position] = (dealt % count) as u32 + 1;
+            dealt += 1;
+        }
+    }
+    Ok(folds)
+}
+
 /// Refuses a share that is not within 0 to [`MAX_HELD_RATE`].
 pub fn check_rate(key: &str, rate: f64) -> Result<()> {
     if (0.0..=MAX_HELD_RATE).contains(&rate) {
@@ -146,6 +183,26 @@ mod tests {
         assert_ne!(kept, other);
         assert_eq!(limit(&given, 2, 5000, &mut rng()).unwrap().len(), 1000);
         assert!(limit(&given, 2, 0, &mut rng()).unwrap_err().to_string().contains("data.limit"));
+    }
+
+    #[test]
+    fn folds_are_even_in_every_class_and_too_many_are_refused() {
+        let classes = ["a", "b", "c", "none"].map(String::from);
+        let given: Vec<u32> = (0..103).map(|i| if i < 5 { 2 } else { i % 2 }).collect();
+        let folds = folds(&given, &classes, 4, &mut rng()).unwrap();
+        let count = |fold: u32, class: Option<u32>| {
+            let here = |&(f, g): &(&u32, &u32)| *f == fold && class.is_none_or(|c| *g == c);
+            folds.iter().zip(&given).filter(here).count()
+        };
+        for class in [None, Some(0), Some(1), Some(2)] {
+            let sizes: Vec<usize> = (1..=4).map(|fold| count(fold, class)).collect();
+            assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1, "{sizes:?}");
+        }
+        assert_eq!(folds, super::folds(&given, &classes, 4, &mut rng()).unwrap());
+        let error = super::folds(&given, &classes, 6, &mut rng()).unwrap_err().to_string();
+        assert!(error.contains("\"c\" has 5 samples, fewer than the 6 folds"), "{error}");
+        let error = super::folds(&given, &classes, 1, &mut rng()).unwrap_err().to_string();
+        assert!(error.starts_with("data.fold: needs 2 folds"), "{error}");
     }
 
     #[test]

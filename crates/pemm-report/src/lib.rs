@@ -11,18 +11,23 @@
 //! | [`report`] | sections of text, figures, tables and sample images |
 //! | [`run`] | the report on one run |
 //! | [`grid`] | the report on several runs |
+//! | [`audit`] | the report on an audit of labels |
 //! | [`page`] | a report as one HTML page |
+//! | [`energy`] | the potential energy, and points that come to rest under it |
 //! | `pixels` | figures as PNG (feature `png`) |
 //! | [`error`] | the one error type |
 
+pub mod audit;
 #[cfg(test)]
 mod browser;
 pub mod calibration;
 pub mod chart;
 mod eigen;
 pub mod embedding;
+pub mod energy;
 pub mod error;
 pub mod grid;
+mod image;
 pub mod layout;
 pub mod noise;
 pub mod page;

@@ -28,6 +28,7 @@ pub(crate) fn record(arm: &str, num_epochs: usize) -> Record {
         num_samples: 6,
         num_flipped: Some(2),
         labels_sha256: "1".repeat(64),
+        matrix_sha256: None,
     };
     let data = DataRecord {
         name: "<b>data</b> 😀".into(),
@@ -65,6 +66,7 @@ fn epoch(epoch: usize) -> EpochRecord {
         }),
         images_per_sec: 100.0,
         seconds: 1.0,
+        cpu_seconds: None,
         scored: Some(Scored {
             test_accuracy: Some(0.8 * learnt),
             test_balanced_accuracy: Some(0.8 * learnt),

@@ -12,7 +12,7 @@ use crate::number;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Choice {
-    /// The last epoch.
+    /// The last epoch; of a run that was stopped early, the one that it returns.
     pub last: Option<Chosen>,
     /// The epoch with the largest accuracy on the given labels of the validation part.
     pub best_by_noisy_val: Option<Chosen>,
@@ -35,11 +35,14 @@ pub struct Chosen {
 }
 
 impl Choice {
-    /// Chooses among `epochs`. Among equals the earliest wins; NaN never does.
-    pub fn of(epochs: &[EpochRecord]) -> Self {
+    /// Chooses among `epochs`. Among equals the earliest wins; NaN never does. A run with early
+    /// stopping returns its best epoch by noisy validation.
+    pub fn of(epochs: &[EpochRecord], stops_early: bool) -> Self {
+        let best_by_noisy_val = best(epochs, |epoch| epoch.val_accuracy_given);
+        let last = epochs.last().map(Chosen::from);
         Self {
-            last: epochs.last().map(Chosen::from),
-            best_by_noisy_val: best(epochs, |epoch| epoch.val_accuracy_given),
+            last: if stops_early { best_by_noisy_val.or(last) } else { last },
+            best_by_noisy_val,
             oracle_best_on_test: best(epochs, EpochRecord::test_accuracy),
         }
     }
@@ -79,7 +82,7 @@ mod tests {
             epoch(3, Some(0.55), Some(0.85)),
             epoch(4, Some(f64::NAN), Some(0.70)),
         ];
-        let choice = Choice::of(&epochs);
+        let choice = Choice::of(&epochs, false);
         assert_eq!(choice.last.unwrap().test_accuracy, Some(0.70));
         let best = choice.best_by_noisy_val.unwrap();
         assert_eq!(
@@ -87,12 +90,13 @@ mod tests {
             (2, Some(0.55), Some(0.80))
         );
         assert_eq!(choice.oracle_best_on_test.unwrap().epoch, 3);
+        assert_eq!(Choice::of(&epochs, true).last.unwrap().epoch, 2);
     }
 
     #[test]
     fn unknown_stays_unknown() {
-        assert_eq!(Choice::of(&[]), Choice::default());
-        let choice = Choice::of(&[epoch(1, None, None), epoch(2, None, None)]);
+        assert_eq!(Choice::of(&[], false), Choice::default());
+        let choice = Choice::of(&[epoch(1, None, None), epoch(2, None, None)], false);
         assert_eq!(choice.last, Some(Chosen { epoch: 2, val_accuracy: None, test_accuracy: None }));
         assert_eq!((choice.best_by_noisy_val, choice.oracle_best_on_test), (None, None));
     }

@@ -158,13 +158,18 @@ impl Deref for LockedFolder {
 /// The lock of folder `path`. The system releases it when the file closes, whatever ends the
 /// process; the file stays, because removing it would let two processes lock two files.
 fn lock(path: &Path) -> Result<File> {
-    let file_path = path.join(LOCK);
-    let file = File::options().write(true).create(true).truncate(false).open(&file_path);
-    let file = file.map_err(|source| write::failed(&file_path, source))?;
+    let busy = || RunError::Busy { path: path.to_path_buf() };
+    lock_file(&path.join(LOCK))?.ok_or_else(busy)
+}
+
+/// The file `path`, made if missing and locked; `None` if another process holds its lock.
+pub(crate) fn lock_file(path: &Path) -> Result<Option<File>> {
+    let file = File::options().write(true).create(true).truncate(false).open(path);
+    let file = file.map_err(|source| write::failed(path, source))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(RunError::Busy { path: path.to_path_buf() }),
-        Err(TryLockError::Error(source)) => Err(RunError::io(file_path, source)),
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(RunError::io(path, source)),
     }
 }
 

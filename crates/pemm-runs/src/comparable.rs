@@ -1,9 +1,10 @@
 //! Which runs may be averaged and compared.
 //!
-//! Three rules make the numbers of a column comparable, and breaking one is an error that names
-//! both runs: for each seed all arms saw the same given labels; all runs share the protocol (data,
-//! noise, model, optim, schedule, augment); the runs of one arm are the same experiment but for the
-//! seed. Keys may be allowed to differ; they are then shown with the table.
+//! Four rules make the numbers of a column comparable, and breaking one is an error that names
+//! both runs: for each seed all arms saw the same given labels; all runs had their noise drawn from
+//! one matrix; all runs share the protocol (data, noise, model, optim, schedule, augment); the runs
+//! of one arm are the same experiment but for the seed. Keys may be allowed to differ; they are then
+//! shown with the table. A key that is not set is the same as one that is absent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use crate::column::Column;
 use crate::error::{Result, RunError};
-use crate::identity::{differences, flatten, is_under, short};
+use crate::identity::{Difference, differences, flatten, is_under, short};
 use crate::record::Record;
 
 /// Sections of an experiment that all arms of a column share.
@@ -22,7 +23,16 @@ const WITHOUT_EFFECT: [&str; 3] = ["data.path", "data.labels", "data.memory_mib"
 /// Keys that the column itself stands for.
 const IN_COLUMN: [&str; 2] = ["noise.kind", "noise.rate"];
 /// Keys that are part of the method that an arm stands for, not of the network that all share.
-const IN_METHOD: [&str; 3] = ["model.head", "model.sigma", "model.unit_norm"];
+const IN_METHOD: [&str; 6] = [
+    "model.head",
+    "model.sigma",
+    "model.unit_norm",
+    "model.scale",
+    "model.margin",
+    "schedule.patience",
+];
+/// The convention whose matrix is drawn anew for each seed.
+const MATRIX_BY_SEED: &str = "block-pair";
 
 /// Values of an experiment by dotted key.
 pub type Values = BTreeMap<String, Value>;
@@ -46,11 +56,25 @@ pub(crate) fn protocol(record: &Record, allow: &[String]) -> Values {
 /// What the runs of a cell share: all but the seed.
 fn repeated(record: &Record, allow: &[String]) -> Values {
     let mut values = flatten(&record.experiment);
-    values.retain(|key, _| key != "seed" && !is_in(key, &WITHOUT_EFFECT) && !is_in(key, allow));
+    values.retain(|key, value| {
+        key != "seed" && !value.is_null() && !is_in(key, &WITHOUT_EFFECT) && !is_in(key, allow)
+    });
     values
 }
 
-/// Holds the finished runs of one column to the three rules.
+/// The hash of the noise's matrix as a difference of two runs; records from before it was kept
+/// say nothing.
+fn matrix_difference(first: &Record, second: &Record) -> Option<Difference> {
+    let matrix = |record: &Record| record.noise.matrix_sha256.clone();
+    let (first_hash, second_hash) = (matrix(first)?, matrix(second)?);
+    (first_hash != second_hash && first.noise.convention != MATRIX_BY_SEED).then(|| Difference {
+        key: "noise's matrix (SHA-256)".into(),
+        first: Some(short(&first_hash).into()),
+        second: Some(short(&second_hash).into()),
+    })
+}
+
+/// Holds the finished runs of one column to the four rules.
 pub(crate) fn check_column(
     column: &Column,
     runs: &[(&Path, &Record)],
@@ -80,6 +104,14 @@ pub(crate) fn check_column(
                 Err(RunError::ProtocolDiffers { first, second, place, differences })
             };
         share(runs[0], format!("column `{column}`"), protocol)?;
+        if let Some(difference) = matrix_difference(runs[0].1, record) {
+            return Err(RunError::ProtocolDiffers {
+                first: runs[0].0.to_path_buf(),
+                second: path.to_path_buf(),
+                place: format!("column `{column}`"),
+                differences: vec![difference],
+            });
+        }
         let alike = *by_arm.entry(arm).or_insert((path, record));
         share(alike, format!("the cell of arm `{arm}` and column `{column}`"), repeated)?;
         let (first, drawn) = *by_seed.entry(seed).or_insert((path, record));
@@ -166,6 +198,32 @@ mod tests {
             assert_eq!(values["0.1"], BTreeSet::from(["pemm".to_string()]));
             assert_eq!(table.rows[0].protocol, table.rows[1].protocol);
         }
+    }
+
+    #[test]
+    fn one_matrix_for_a_column() {
+        let mut first = run("ce", 1, 0.8);
+        let mut second = run("ce", 2, 0.8);
+        (first.1.noise.matrix_sha256, second.1.noise.matrix_sha256) =
+            (Some("a".repeat(64)), Some("b".repeat(64)));
+        let both = [first.clone(), second.clone()];
+        let message = refused(&both, &[]);
+        assert!(message.contains("runs/ce-1 and runs/ce-2 stand in column"), "{message}");
+        assert!(message.ends_with("matrix (SHA-256): aaaaaaaa → bbbbbbbb"), "{message}");
+        for convention in ["symmetric", MATRIX_BY_SEED] {
+            let mut both = both.clone();
+            both.iter_mut().for_each(|run| run.1.noise.convention = convention.into());
+            assert_eq!(Table::of(&both, &[]).is_ok(), convention == MATRIX_BY_SEED);
+        }
+        second.1.noise.matrix_sha256 = None;
+        Table::of(&[first, second], &[]).unwrap();
+    }
+
+    #[test]
+    fn what_belongs_to_the_method_and_what_is_not_set_may_differ() {
+        let early = with(run("ce-early", 1, 0.8), "schedule", "patience", 10);
+        let unset = with(run("pemm", 1, 0.8), "optim", "clip_norm", Value::Null);
+        Table::of(&[run("ce", 1, 0.8), early, unset], &[]).unwrap();
     }
 
     #[test]

@@ -41,6 +41,10 @@ pub struct EpochRecord {
     /// Duration of the epoch, with its evaluation.
     #[serde(with = "number")]
     pub seconds: f64,
+    /// Processor time of the epoch, user and system, of all threads; unknown where the system does
+    /// not tell it, and in records of versions before it was kept.
+    #[serde(default, with = "number::optional", skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<f64>,
     /// What only the scorer knows, if it scored this epoch. Training never reads it.
     pub scored: Option<Scored>,
 }
@@ -113,6 +117,7 @@ pub(crate) mod tests {
             centers: None,
             images_per_sec: 1000.0,
             seconds: 2.5,
+            cpu_seconds: Some(4.0),
             scored: test.map(|test| Scored { test_accuracy: Some(test), ..Scored::default() }),
         }
     }
@@ -134,6 +139,15 @@ pub(crate) mod tests {
         diverged.loss = f64::NAN;
         let line = serde_json::to_string(&diverged).unwrap();
         assert!(serde_json::from_str::<EpochRecord>(&line).unwrap().loss.is_nan());
+    }
+
+    #[test]
+    fn lines_from_before_processor_time_was_kept_are_read() {
+        let mut old = epoch(1, None, None);
+        old.cpu_seconds = None;
+        let line = serde_json::to_string(&old).unwrap();
+        assert!(!line.contains("cpu_seconds"));
+        assert_eq!(serde_json::from_str::<EpochRecord>(&line).unwrap(), old);
     }
 
     #[test]

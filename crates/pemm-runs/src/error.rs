@@ -57,6 +57,24 @@ pub enum RunError {
         /// The run folder.
         path: PathBuf,
     },
+    /// A grid file is wrong.
+    #[error("{origin}: {reason}")]
+    Grid {
+        /// The file.
+        origin: String,
+        /// The axis or line, the rule and the value.
+        reason: String,
+    },
+    /// Another process works on a grid in the folder.
+    #[error(
+        "{}: another `pemm grid` is at work in this folder; wait for it, stop it, or choose \
+         another --out (the lock ends with the process, so never delete grid.lock)",
+        path.display()
+    )]
+    GridBusy {
+        /// The grid's folder.
+        path: PathBuf,
+    },
     /// The folder holds things that are not a run.
     #[error(
         "{}: not a run folder (no experiment.toml), but not empty either: it holds `{holds}`; \

@@ -21,6 +21,18 @@ pub(crate) fn identity_of(values: &BTreeMap<String, Value>) -> String {
     for (key, value) in values {
         hasher.update(format!("{key} = {}\n", canonical(value)));
     }
+    hex(hasher)
+}
+
+/// SHA-256, in hexadecimal, of a matrix: its rows in order, each value as 64-bit floating point,
+/// little endian.
+pub fn of_matrix(matrix: &[Vec<f64>]) -> String {
+    let mut hasher = Sha256::new();
+    matrix.iter().flatten().for_each(|value| hasher.update(value.to_le_bytes()));
+    hex(hasher)
+}
+
+fn hex(hasher: Sha256) -> String {
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -157,6 +169,15 @@ mod tests {
         assert_eq!(identity(&experiment), PINNED);
     }
     const PINNED: &str = "21a498566fdb0634fe07df6f374c757338b026ef8c2712ef9fa95fb48294c6b5";
+
+    #[test]
+    fn matrices_are_told_apart() {
+        // python3 -c 'import struct,hashlib;print(hashlib.sha256(struct.pack("<4d",.6,.4,0,1)).hexdigest())'
+        let hash = of_matrix(&[vec![0.6, 0.4], vec![0.0, 1.0]]);
+        assert_eq!(hash, MATRIX);
+        assert_ne!(hash, of_matrix(&[vec![0.4, 0.6], vec![0.0, 1.0]]));
+    }
+    const MATRIX: &str = "343855c3d1fd6540870124fd0ad2fc0ae18edfe6ed72bf1066cdf2b5a6438ff7";
 
     #[test]
     fn differences_are_by_dotted_key() {

@@ -28,6 +28,10 @@ pub struct Record {
     pub identity: String,
     /// Name of the method in tables, the experiment's `arm`.
     pub arm: String,
+    /// What tables must say of the arm, for example `oracle`: it used what nobody knows of real
+    /// data. Records from before there were tags have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// The resolved experiment: every key, defaults included.
     pub experiment: Value,
     /// Program, machine and time.
@@ -47,6 +51,9 @@ pub struct Record {
     /// Seconds of all epochs together, over all starts of the run.
     #[serde(with = "number")]
     pub total_seconds: f64,
+    /// Processor time of all epochs together, if known of each.
+    #[serde(default, with = "number::optional", skip_serializing_if = "Option::is_none")]
+    pub total_cpu_seconds: Option<f64>,
 }
 
 /// How far a run is.
@@ -87,6 +94,10 @@ pub struct NoiseRecord {
     pub num_flipped: Option<usize>,
     /// SHA-256 of the given labels after the draw; equal for all arms of one seed.
     pub labels_sha256: String,
+    /// SHA-256 of the matrix that the noise was drawn from, where there is one; unknown in records
+    /// of versions before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matrix_sha256: Option<String>,
 }
 
 /// The data of a run.
@@ -138,6 +149,7 @@ impl Record {
             schema: SCHEMA,
             identity: identity(&experiment),
             arm,
+            tags: Vec::new(),
             experiment,
             environment,
             noise,
@@ -147,6 +159,7 @@ impl Record {
             status: Status::Running,
             choice: Choice::default(),
             total_seconds: 0.0,
+            total_cpu_seconds: None,
         };
         record.check(Path::new("record.json"))?;
         Ok(record)
@@ -154,9 +167,15 @@ impl Record {
 
     /// Sets the epochs, and all that follows from them: choice and seconds.
     pub fn set_epochs(&mut self, epochs: Vec<EpochRecord>) {
-        self.choice = Choice::of(&epochs);
+        self.choice = Choice::of(&epochs, self.stops_early());
         self.total_seconds = epochs.iter().map(|epoch| epoch.seconds).sum();
+        self.total_cpu_seconds = epochs.iter().map(|epoch| epoch.cpu_seconds).sum();
         self.epochs = epochs;
+    }
+
+    /// Whether the run returns its best epoch by noisy validation instead of its last.
+    pub fn stops_early(&self) -> bool {
+        self.experiment.pointer("/schedule/patience").is_some_and(|patience| !patience.is_null())
     }
 
     /// The experiment's seed.
@@ -268,6 +287,7 @@ pub(crate) mod tests {
             num_samples: 45_000,
             num_flipped: Some(18_000),
             labels_sha256: format!("{:064}", experiment["seed"].as_u64().unwrap_or(0)),
+            matrix_sha256: None,
         };
         let data = DataRecord {
             name: "cifar10".into(),
@@ -304,6 +324,20 @@ pub(crate) mod tests {
             assert_eq!(Record::read(&path).unwrap(), record);
         }
         assert_eq!((record.seed(), record.total_seconds), (1, 2.5));
+        assert_eq!(record.total_cpu_seconds, Some(4.0));
+    }
+
+    #[test]
+    fn tags_survive_and_none_leave_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record.json");
+        let mut record = record("forward", 1, 0.5);
+        record.write(&path).unwrap();
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("tags"));
+        assert_eq!(Record::read(&path).unwrap().tags, Vec::<String>::new());
+        record.tags = vec!["oracle".into()];
+        record.write(&path).unwrap();
+        assert_eq!(Record::read(&path).unwrap(), record);
     }
 
     #[test]

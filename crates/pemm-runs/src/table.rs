@@ -3,7 +3,7 @@
 //! A column is one data set with one noise; a row is an arm (a method); a cell is the mean over
 //! seeds. The rules that make the numbers comparable stand in `comparable`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::choice::{Choice, Chosen};
@@ -12,6 +12,10 @@ use crate::comparable::{Allowed, Values, allowed_differences, check_column, prot
 use crate::error::Result;
 use crate::identity::{Difference, differences, identity_of};
 use crate::record::{Record, Status};
+use crate::statistics::{Paired, Summary};
+
+/// The tag of arms that used what nobody knows of real data.
+pub const ORACLE: &str = "oracle";
 
 /// By which epoch the runs are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,33 +81,40 @@ pub struct Row {
     pub num_epochs: usize,
     /// Its epochs to be judged by.
     pub choice: Choice,
+    /// Share of its training labels that are wrong, if known.
+    pub realised_rate: Option<f64>,
+    /// What must be said of its arm.
+    pub tags: Vec<String>,
     /// Seconds of all its epochs.
     pub total_seconds: f64,
+    /// Processor time of all its epochs.
+    pub total_cpu_seconds: Option<f64>,
+    /// Commit of the program that ran it, and whether its tree was dirty.
+    pub commit: Option<(String, bool)>,
 }
 
-/// Test accuracy over the seeds of a cell.
+/// What a run of an arm costs, means over its finished runs in all columns.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// Number of runs.
+    pub num_runs: usize,
+    /// Epochs that were trained.
+    pub num_epochs: f64,
+    /// Seconds of processor time, if known of all; on a shared machine the only measure.
+    pub cpu_seconds: Option<f64>,
+    /// Seconds by the clock.
+    pub seconds: f64,
+}
+
+/// The arms of a column against each other.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Summary {
-    /// The seeds, in order.
-    pub seeds: Vec<u64>,
-    /// Mean, 0–1.
-    pub mean: f64,
-    /// Sample standard deviation (divisor n - 1); unknown for one seed.
-    pub deviation: Option<f64>,
-}
-
-impl Summary {
-    /// Mean and deviation of values by seed; none without values.
-    fn of(values: &[(u64, f64)]) -> Option<Self> {
-        let num = values.len() as f64;
-        let mean = values.iter().map(|(_, value)| value).sum::<f64>() / num;
-        let squares: f64 = values.iter().map(|(_, value)| (value - mean).powi(2)).sum();
-        (!values.is_empty()).then(|| Self {
-            seeds: values.iter().map(|(seed, _)| *seed).collect(),
-            mean,
-            deviation: (values.len() > 1).then(|| (squares / (num - 1.0)).sqrt()),
-        })
-    }
+pub struct Contest {
+    /// The arm with the highest mean, of those that used nothing that nobody knows.
+    pub best: String,
+    /// The next, and the best compared with it by seed.
+    pub next: Option<(String, Paired)>,
+    /// Arms that the seeds do not tell from the best: the interval of the difference contains 0.
+    pub close: BTreeSet<String>,
 }
 
 /// Comparable runs, by column and arm.
@@ -119,6 +130,8 @@ pub struct Table {
     pub protocols: BTreeMap<Column, Values>,
     /// Allowed keys that do differ, in columns that have any.
     pub allowed: BTreeMap<Column, Allowed>,
+    /// Settings that were tried on noisy validation to choose those of each arm, as far as known.
+    pub trials: BTreeMap<String, usize>,
 }
 
 impl Table {
@@ -136,6 +149,7 @@ impl Table {
             unfinished: Vec::new(),
             protocols: BTreeMap::new(),
             allowed: BTreeMap::new(),
+            trials: BTreeMap::new(),
         };
         let mut columns: BTreeMap<Column, Vec<(&Path, &Record)>> = BTreeMap::new();
         for (path, record) in runs {
@@ -181,9 +195,78 @@ impl Table {
 
     /// Test accuracy of `arm` in `column`; none if no finished run there has one.
     pub fn summary(&self, column: &Column, arm: &str, judge: Judge) -> Option<Summary> {
+        Summary::of(&self.accuracies(column, arm, judge))
+    }
+
+    /// Test accuracies of `arm` in `column` by seed.
+    pub fn accuracies(&self, column: &Column, arm: &str, judge: Judge) -> Vec<(u64, f64)> {
         let accuracy = |row: &Row| judge.chosen(&row.choice)?.test_accuracy;
-        let values = self.cell(column, arm).filter_map(|row| Some((row.seed, accuracy(row)?)));
-        Summary::of(&values.collect::<Vec<_>>())
+        self.cell(column, arm).filter_map(|row| Some((row.seed, accuracy(row)?))).collect()
+    }
+
+    /// The arms of `column` against each other. Arms with the tag [`ORACLE`] stand outside: they
+    /// are neither best nor next. Among equals the first arm wins. None without an accuracy.
+    pub fn contest(&self, column: &Column, judge: Judge) -> Option<Contest> {
+        let mut ranked: Vec<(&String, Vec<(u64, f64)>, f64)> = self
+            .arms
+            .iter()
+            .filter(|arm| !self.tags(arm).contains(ORACLE))
+            .filter_map(|arm| {
+                let values = self.accuracies(column, arm, judge);
+                let mean = Summary::of(&values)?.mean;
+                (!mean.is_nan()).then_some((arm, values, mean))
+            })
+            .collect();
+        ranked.sort_by(|a, b| b.2.total_cmp(&a.2));
+        let (best, others) = ranked.split_first()?;
+        let against = |other: &[(u64, f64)]| Paired::of(&best.1, other);
+        let close = others.iter().filter(|other| against(&other.1).is_some_and(|p| p.is_open()));
+        Some(Contest {
+            best: best.0.clone(),
+            next: others.first().and_then(|next| Some((next.0.clone(), against(&next.1)?))),
+            close: close.map(|other| other.0.clone()).collect(),
+        })
+    }
+
+    /// `arm` minus the best of `column`, paired by seed; none for the best itself and for arms that
+    /// stand outside.
+    pub fn against_best(&self, column: &Column, arm: &str, judge: Judge) -> Option<Paired> {
+        let best = self.contest(column, judge)?.best;
+        if best == arm || self.tags(arm).contains(ORACLE) {
+            return None;
+        }
+        let values = |arm: &str| self.accuracies(column, arm, judge);
+        Paired::of(&values(arm), &values(&best))
+    }
+
+    /// What must be said of `arm`.
+    pub fn tags(&self, arm: &str) -> BTreeSet<String> {
+        let runs = self.rows.iter().filter(|row| row.arm == arm);
+        runs.flat_map(|row| row.tags.iter().cloned()).collect()
+    }
+
+    /// What a run of `arm` costs; none without a finished run.
+    pub fn cost(&self, arm: &str) -> Option<Cost> {
+        let runs: Vec<&Row> = self.rows.iter().filter(|row| row.arm == arm).collect();
+        let num = runs.len() as f64;
+        let mean =
+            |value: &dyn Fn(&Row) -> f64| runs.iter().map(|row| value(row)).sum::<f64>() / num;
+        let cpu: Option<f64> = runs.iter().map(|row| row.total_cpu_seconds).sum();
+        (!runs.is_empty()).then(|| Cost {
+            num_runs: runs.len(),
+            num_epochs: mean(&|row| row.num_epochs as f64),
+            cpu_seconds: cpu.map(|sum| sum / num),
+            seconds: mean(&|row| row.total_seconds),
+        })
+    }
+
+    /// Share of wrong training labels in `column`: smallest and largest of its runs.
+    pub fn realised_rate(&self, column: &Column) -> Option<[f64; 2]> {
+        let rates = self.rows.iter().filter(|row| row.column == *column);
+        rates.filter_map(|row| row.realised_rate).fold(None, |range, rate| match range {
+            None => Some([rate, rate]),
+            Some([low, high]) => Some([rate.min(low), rate.max(high)]),
+        })
     }
 
     /// In which keys the protocol of `column` differs from that of the first column.
@@ -206,7 +289,11 @@ fn row(path: &Path, record: &Record, protocol: &Values) -> Row {
         status: record.status.clone(),
         num_epochs: record.epochs.len(),
         choice: record.choice.clone(),
+        realised_rate: record.noise.realised_rate,
+        tags: record.tags.clone(),
         total_seconds: record.total_seconds,
+        total_cpu_seconds: record.total_cpu_seconds,
+        commit: record.environment.git_commit.clone().zip(record.environment.git_dirty),
     }
 }
 
@@ -239,6 +326,9 @@ pub(crate) mod tests {
             [run("pemm", 3, 0.90), run("ce", 1, 0.5), run("pemm", 1, 0.84), run("pemm", 2, 0.87)];
         let table = Table::of(&runs, &[]).unwrap();
         assert_eq!(table.arms, ["pemm", "ce"]);
+        let cost = table.cost("pemm").unwrap();
+        assert_eq!((cost.num_runs, cost.num_epochs), (3, 1.0));
+        assert_eq!((cost.cpu_seconds, cost.seconds), (Some(4.0), 2.5));
         let column = table.columns().next().unwrap();
         assert_eq!(column.to_string(), "cifar10 (dddddddd), symmetric 0.4");
         for judge in Judge::ALL {
@@ -251,6 +341,33 @@ pub(crate) mod tests {
             assert_eq!((ce.mean, ce.deviation), (0.5, None));
             assert_eq!(table.summary(column, "gce", judge), None);
         }
+    }
+
+    #[test]
+    fn the_best_and_who_cannot_be_told_from_it() {
+        let cell = |arm: &str, values: [f64; 3]| {
+            (1..).zip(values).map(|(seed, value)| run(arm, seed, value)).collect::<Vec<_>>()
+        };
+        let mut known = cell("forward", [0.99, 0.99, 0.99]);
+        known.iter_mut().for_each(|run| run.1.tags = vec![ORACLE.into()]);
+        let runs = [
+            cell("ce", [0.50, 0.51, 0.52]),
+            cell("sce", [0.80, 0.83, 0.79]),
+            known,
+            cell("pemm", [0.81, 0.82, 0.80]),
+        ];
+        let table = Table::of(&runs.concat(), &[]).unwrap();
+        let column = table.columns().next().unwrap();
+        let contest = table.contest(column, Judge::Last).unwrap();
+        assert_eq!(contest.best, "pemm");
+        assert_eq!(contest.close, BTreeSet::from(["sce".to_string()]));
+        let (next, paired) = contest.next.unwrap();
+        assert_eq!((next.as_str(), paired.num_seeds), ("sce", 3));
+        assert!((paired.difference - 0.01 / 3.0).abs() < 1e-12);
+        assert_eq!(table.realised_rate(column), Some([0.4, 0.4]));
+        let table = Table::of(&cell("forward", [0.1; 3]), &[]).unwrap();
+        let contest = table.contest(table.columns().next().unwrap(), Judge::Last).unwrap();
+        assert_eq!((contest.best.as_str(), contest.next), ("forward", None));
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub(crate) fn run() -> Result<(Vec<f64>, f64)> {
         dropout: 0.0,
         head: HeadKind::Distance,
         sigma: 1.0,
+        scale: None,
+        margin: None,
     };
     let mut model = Classifier::new(&plan, data.shape, data.classes.len(), streams, &device);
     let loss = SymmetricCrossEntropy { alpha: 0.1, beta_rce: 1.0, log_zero: -4.0 };
@@ -76,7 +78,7 @@ pub(crate) fn run() -> Result<(Vec<f64>, f64)> {
             let centers = model.head.centers().expect("a distance head has centers");
             let total = loss.forward(output.scores, given).mean() + energy.forward(centers);
             sum += f64::from(total.clone().into_scalar::<f32>()) * batch.len() as f64;
-            model = sgd.step(model, total.backward(), 0.01);
+            model = sgd.step(model, &mut total.backward(), 0.01);
         }
         losses.push(sum / num_train);
     }

@@ -51,8 +51,8 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 /// any did.
 pub fn separate(head: &mut Head, rng: &mut Rng) -> bool {
     const OFFSET: f64 = 1e-3;
-    let Head::Distance(head) = head else { return false };
-    let Values { shape, mut data } = read(head.centers.val());
+    let Some(centers) = head.center_parameter() else { return false };
+    let Values { shape, mut data } = read(centers.val());
     let size = shape[1];
     let mut moved = false;
     for k in 0..shape[0] {
@@ -71,7 +71,7 @@ pub fn separate(head: &mut Head, rng: &mut Rng) -> bool {
         moved = true;
     }
     if moved {
-        head.centers = head.centers.clone().map(|tensor| {
+        *centers = centers.clone().map(|tensor| {
             let new = Tensor::from_data(TensorData::new(data, shape), &tensor.device());
             new.set_require_grad(tensor.is_require_grad())
         });

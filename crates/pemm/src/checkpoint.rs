@@ -11,6 +11,7 @@ const SCHEMA: u32 = 1;
 const MODEL: &str = "model";
 const MOMENTUM: &str = "momentum";
 const OBJECTIVE: &str = "objective";
+const DYNAMICS: &str = "dynamics";
 
 /// A run after some whole epochs. The streams of random numbers have no state of their own: each
 /// epoch opens its substreams by number.
@@ -22,6 +23,8 @@ pub struct State {
     pub momentum: TensorMap,
     /// What the objective keeps.
     pub objective: TensorMap,
+    /// Margins of the training samples so far; empty for a run begun before they were recorded.
+    pub dynamics: TensorMap,
     /// Epochs so far, and which of them is the best.
     pub progress: Progress,
 }
@@ -56,6 +59,17 @@ pub fn write_weights(
     Ok(write::atomic(&folder.file(name), &to_safetensors(model, &card))?)
 }
 
+/// Puts the best weights by noisy validation in the place of the last, for a run that returns them.
+pub(crate) fn take_best(folder: &RunFolder) -> Result<()> {
+    let best = folder.file(BEST);
+    let refuse = |error: std::io::Error| Error::Weights {
+        file: best.display().to_string(),
+        reason: error.to_string(),
+    };
+    let bytes = std::fs::read(&best).map_err(refuse)?;
+    Ok(write::atomic(&folder.file(LAST), &bytes)?)
+}
+
 /// Reads `last.safetensors`, or `best.safetensors`: tensors, the text of the metadata, and the
 /// file's path for errors.
 pub fn read_weights(folder: &RunFolder, best: bool) -> Result<(TensorMap, String, String)> {
@@ -77,8 +91,12 @@ pub fn read_weights(folder: &RunFolder, best: bool) -> Result<(TensorMap, String
 impl State {
     /// Writes the state, whole or not at all.
     pub fn write(&self, folder: &LockedFolder) -> Result<()> {
-        let parts =
-            [(MODEL, &self.model), (MOMENTUM, &self.momentum), (OBJECTIVE, &self.objective)];
+        let parts = [
+            (MODEL, &self.model),
+            (MOMENTUM, &self.momentum),
+            (OBJECTIVE, &self.objective),
+            (DYNAMICS, &self.dynamics),
+        ];
         let all: TensorMap = parts
             .into_iter()
             .flat_map(|(part, tensors)| {
@@ -113,6 +131,7 @@ impl State {
             model: TensorMap::new(),
             momentum: TensorMap::new(),
             objective: TensorMap::new(),
+            dynamics: TensorMap::new(),
             progress,
         };
         for (name, values) in tensors {
@@ -121,6 +140,7 @@ impl State {
                 MODEL => &mut state.model,
                 MOMENTUM => &mut state.momentum,
                 OBJECTIVE => &mut state.objective,
+                DYNAMICS => &mut state.dynamics,
                 _ => return Err(refuse(format!("tensor {name} belongs to no part of a state"))),
             };
             part.insert(rest.to_owned(), values);

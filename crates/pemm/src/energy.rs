@@ -7,80 +7,29 @@
 //! weights, so that memory grows with K² and not with K² D.
 
 use burn::tensor::{Tensor, s};
+pub use pemm_energy::Potential;
 use serde::{Deserialize, Serialize};
 
-/// A function of the distance r between two centers.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Potential {
-    /// `E(r + β)` with `E(r) = 1/r^u - ξ/r^v`: push near, pull far.
-    Energy {
-        /// Power of the push, u > v.
-        u: f64,
-        /// Power of the pull, v ≥ 1.
-        v: f64,
-        /// Weight of the pull, ξ > 0.
-        xi: f64,
-        /// Offset of the distance, β ≥ 0.
-        beta: f64,
-    },
-    /// `max(0, r0 - r)`: push near, nothing far.
-    Margin {
-        /// Distance beyond which nothing pushes, r0 > 0.
-        rest: f64,
-    },
+/// Values of `potential` at distances `r`.
+fn values(potential: Potential, r: Tensor<2>) -> Tensor<2> {
+    match potential {
+        Potential::Energy { u, v, xi, beta } => {
+            let r = r + beta;
+            (r.clone().powf_scalar(u - v) * -xi + 1.0) / r.powf_scalar(u)
+        }
+        Potential::Margin { rest } => (-r + rest).clamp_min(0.0),
+    }
 }
 
-impl Potential {
-    /// Distance at which the value is smallest: `r0 - β` with `r0 = (u / (ξ v))^(1 / (u - v))`, not
-    /// below 0, for the energy; for the margin the smallest such distance, `r0`.
-    pub fn rest_distance(self) -> f64 {
-        match self {
-            Self::Energy { u, v, xi, beta } => ((u / (xi * v)).powf(1.0 / (u - v)) - beta).max(0.0),
-            Self::Margin { rest } => rest,
+/// Derivatives of `potential` at distances `r`.
+fn derivatives(potential: Potential, r: Tensor<2>) -> Tensor<2> {
+    match potential {
+        // -u/r^(u+1) + ξ v / r^(v+1)
+        Potential::Energy { u, v, xi, beta } => {
+            let r = r + beta;
+            (r.clone().powf_scalar(u - v) * (xi * v) - u) / r.powf_scalar(u + 1.0)
         }
-    }
-
-    /// Second derivative at rest, E''(r0): how stiff a pair is; 0 for the margin.
-    pub fn stiffness(self) -> f64 {
-        match self {
-            Self::Energy { u, v, xi, beta } => {
-                let r = self.rest_distance() + beta;
-                u * (u + 1.0) / r.powf(u + 2.0) - xi * v * (v + 1.0) / r.powf(v + 2.0)
-            }
-            Self::Margin { .. } => 0.0,
-        }
-    }
-
-    /// Value at distance `r`; +∞ (never NaN) where `r + β` is 0.
-    pub fn value(self, r: f64) -> f64 {
-        match self {
-            // (1 - ξ r^(u-v)) / r^u has no ∞ - ∞ at 0.
-            Self::Energy { u, v, xi, beta } => {
-                (1.0 - xi * (r + beta).powf(u - v)) / (r + beta).powf(u)
-            }
-            Self::Margin { rest } => (rest - r).max(0.0),
-        }
-    }
-
-    fn values(self, r: Tensor<2>) -> Tensor<2> {
-        match self {
-            Self::Energy { u, v, xi, beta } => {
-                let r = r + beta;
-                (r.clone().powf_scalar(u - v) * -xi + 1.0) / r.powf_scalar(u)
-            }
-            Self::Margin { rest } => (-r + rest).clamp_min(0.0),
-        }
-    }
-
-    fn derivatives(self, r: Tensor<2>) -> Tensor<2> {
-        match self {
-            // -u/r^(u+1) + ξ v / r^(v+1)
-            Self::Energy { u, v, xi, beta } => {
-                let r = r + beta;
-                (r.clone().powf_scalar(u - v) * (xi * v) - u) / r.powf_scalar(u + 1.0)
-            }
-            Self::Margin { rest } => r.clone().zeros_like().mask_fill(r.lower_scalar(rest), -1.0),
-        }
+        Potential::Margin { rest } => r.clone().zeros_like().mask_fill(r.lower_scalar(rest), -1.0),
     }
 }
 
@@ -181,8 +130,8 @@ impl CenterPotential {
     /// Value, and derivative divided by the distance, of pairs at distances `r`.
     fn pair(&self, r: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let coincide = r.clone().equal_scalar(0.0);
-        let values = self.potential.values(r.clone());
-        let mut weights = (self.potential.derivatives(r.clone()) / r).mask_fill(coincide, 0.0);
+        let values = values(self.potential, r.clone());
+        let mut weights = (derivatives(self.potential, r.clone()) / r).mask_fill(coincide, 0.0);
         let Some([low, high]) = self.clamp else { return (values, weights) };
         let outside = values.clone().lower_scalar(low).bool_or(values.clone().greater_scalar(high));
         weights = weights.mask_fill(outside, 0.0);

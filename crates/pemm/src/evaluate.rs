@@ -45,9 +45,9 @@ pub struct Predictions {
     pub probabilities: Vec<f32>,
     /// Distance to each center, `[N, K]`, if the head has centers.
     pub distances: Option<Vec<f32>>,
-    /// Number of features D.
+    /// Number of features D; 0 where they were not asked for.
     pub num_features: usize,
-    /// Features, the head's input, `[N, D]`.
+    /// Features, the head's input, `[N, D]`; empty where they were not asked for.
     pub features: Vec<f32>,
 }
 
@@ -58,30 +58,42 @@ impl Predictions {
     }
 }
 
-/// Runs `model` in evaluation over all samples of `loader`, in order. `on_samples` hears how many
-/// samples each batch had.
+/// Runs `networks` in evaluation over all samples of `loader`, in order: probabilities are the mean
+/// over them, distances and features those of the first. Features are kept if `with_features`.
+/// `on_samples` hears how many samples each batch had.
 pub fn predict(
-    model: &Classifier,
+    networks: &[Classifier],
     loader: &Loader,
     device: &Device,
+    with_features: bool,
     on_samples: &mut dyn FnMut(usize),
 ) -> Result<Predictions> {
-    let model = model.valid();
+    let networks: Vec<Classifier> = networks.iter().map(Classifier::valid).collect();
     let device = device.clone().without_autodiff();
     // Nothing is drawn in evaluation.
     let mut rng = Streams::new(0).open(Stream::Step);
     let mut all = Predictions::default();
     for batch in loader.in_order() {
-        let batch = to_device(batch?, &device);
-        let output = model.forward(batch.images, &mut rng);
-        let [n, num_classes] = output.scores.dims();
+        let images = to_device(batch?, &device).images;
+        let first = networks[0].forward(images.clone(), &mut rng);
+        let mut probabilities = activation::softmax(first.scores.clone(), 1);
+        for peer in &networks[1..] {
+            let scores = peer.forward(images.clone(), &mut rng).scores;
+            probabilities = probabilities + activation::softmax(scores, 1);
+        }
+        if networks.len() > 1 {
+            probabilities = probabilities / networks.len() as f64;
+        }
+        let [n, num_classes] = probabilities.dims();
         all.num_classes = num_classes;
-        all.num_features = output.features.dims()[1];
-        all.features.extend(floats(output.features));
-        if let Some(distances) = model.head.distances(output.scores.clone()) {
+        all.probabilities.extend(floats(probabilities));
+        if let Some(distances) = networks[0].head.distances(first.scores) {
             all.distances.get_or_insert_default().extend(floats(distances));
         }
-        all.probabilities.extend(floats(activation::softmax(output.scores, 1)));
+        if with_features {
+            all.num_features = first.features.dims()[1];
+            all.features.extend(floats(first.features));
+        }
         on_samples(n);
     }
     Ok(all)
@@ -110,9 +122,9 @@ impl Scorer {
     }
 
     /// Scores the test set, if there is one.
-    pub fn test(&self, model: &Classifier, device: &Device) -> Result<Option<Score>> {
+    pub fn test(&self, networks: &[Classifier], device: &Device) -> Result<Option<Score>> {
         let Some(loader) = &self.test else { return Ok(None) };
-        let predicted = predict(model, loader, device, &mut |_| {})?.classes();
+        let predicted = predict(networks, loader, device, false, &mut |_| {})?.classes();
         Ok(self.sealed.score_test(&predicted))
     }
 
@@ -120,11 +132,11 @@ impl Scorer {
     /// `predicted` are predictions of the whole training part.
     pub fn score(
         &self,
-        model: &Classifier,
+        networks: &[Classifier],
         device: &Device,
         predicted: &[u32],
     ) -> Result<Option<Scored>> {
-        let test = self.test(model, device)?;
+        let test = self.test(networks, device)?;
         let fits = self.sealed.fits(&self.given, predicted);
         if test.is_none() && fits.is_none() {
             return Ok(None);

@@ -3,21 +3,27 @@
 //!
 //! Layers, each over the one before: built-in defaults, a preset, a file, and `--set key=value`.
 
+mod energy;
+mod loss;
+
 use pemm_data::config::{AugmentConfig, DataConfig, NoiseConfig};
 use pemm_data::nearest;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::backbone::BackboneKind;
-use crate::energy::Pairs;
 use crate::error::{Error, Result};
-use crate::head::HeadKind;
-use crate::loss::LossKind;
+use crate::head::{HEADS, HeadKind};
+use crate::loss::LOSSES;
+use crate::objective::ObjectiveConfig;
 use crate::optim::OptimConfig;
 use crate::schedule::Schedule;
 
+pub use energy::{EnergyConfig, EnergyKind, REGULARISERS};
+pub use loss::{ClassWeights, LossConfig, LossContext, ORACLE};
+
 /// The presets by name, each with its text.
-pub const PRESETS: [(&str, &str); 7] = [
+pub const PRESETS: [(&str, &str); 25] = [
     ("pemm", include_str!("../presets/pemm.toml")),
     ("paper", include_str!("../presets/paper.toml")),
     ("paper-tables", include_str!("../presets/paper-tables.toml")),
@@ -25,6 +31,24 @@ pub const PRESETS: [(&str, &str); 7] = [
     ("authors", include_str!("../presets/authors.toml")),
     ("sce", include_str!("../presets/sce.toml")),
     ("ce", include_str!("../presets/ce.toml")),
+    ("mae", include_str!("../presets/mae.toml")),
+    ("gce", include_str!("../presets/gce.toml")),
+    ("nce-rce", include_str!("../presets/nce-rce.toml")),
+    ("bootstrap-soft", include_str!("../presets/bootstrap-soft.toml")),
+    ("bootstrap-hard", include_str!("../presets/bootstrap-hard.toml")),
+    ("forward", include_str!("../presets/forward.toml")),
+    ("forward-estimated", include_str!("../presets/forward-estimated.toml")),
+    ("phuber", include_str!("../presets/phuber.toml")),
+    ("cosface", include_str!("../presets/cosface.toml")),
+    ("arcface", include_str!("../presets/arcface.toml")),
+    ("label-smoothing", include_str!("../presets/label-smoothing.toml")),
+    ("ce-early", include_str!("../presets/ce-early.toml")),
+    ("elr", include_str!("../presets/elr.toml")),
+    ("mixup", include_str!("../presets/mixup.toml")),
+    ("pemm-reweight", include_str!("../presets/pemm-reweight.toml")),
+    ("co-teaching", include_str!("../presets/co-teaching.toml")),
+    ("decoupling", include_str!("../presets/decoupling.toml")),
+    ("divide-mix", include_str!("../presets/divide-mix.toml")),
 ];
 
 /// An experiment as it is written. Values left out are chosen by [`resolve`](Self::resolve).
@@ -47,6 +71,9 @@ pub struct Experiment {
     pub model: ModelConfig,
     /// What is minimised.
     pub loss: LossConfig,
+    /// How the losses of the samples are put together.
+    #[serde(skip_serializing_if = "ObjectiveConfig::is_plain")]
+    pub objective: ObjectiveConfig,
     /// Stochastic gradient descent.
     pub optim: OptimConfig,
     /// Epochs, batches and learning rates.
@@ -64,6 +91,7 @@ impl Default for Experiment {
             augment: AugmentConfig::default(),
             model: ModelConfig::default(),
             loss: LossConfig::default(),
+            objective: ObjectiveConfig::default(),
             optim: OptimConfig::default(),
             schedule: Schedule::default(),
         }
@@ -87,6 +115,12 @@ pub struct ModelConfig {
     pub head: HeadKind,
     /// σ of the distance head, > 0.
     pub sigma: f64,
+    /// s of `cosface` and `arcface`; left out, [`HEADS`] says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f64>,
+    /// m of `cosface` and `arcface`; left out, [`HEADS`] says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
 }
 
 impl Default for ModelConfig {
@@ -98,100 +132,8 @@ impl Default for ModelConfig {
             dropout: 0.0,
             head: HeadKind::Distance,
             sigma: 1.0,
-        }
-    }
-}
-
-/// How much each class counts in the loss.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ClassWeights {
-    /// Every sample counts the same.
-    #[default]
-    None,
-    /// Every given class counts the same: sample weight N / (K N_class).
-    Balanced,
-}
-
-/// The `[loss]` table.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LossConfig {
-    /// The loss per sample.
-    pub kind: LossKind,
-    /// α of `sce`; left out, 0.1.
-    pub alpha: Option<f64>,
-    /// β of `sce` (β_rce of METHOD); left out, 1.
-    pub beta_rce: Option<f64>,
-    /// A of `rce` and `sce`; left out, -4.
-    pub log_zero: Option<f64>,
-    /// Weights by given class; weights of a labels file multiply them.
-    pub class_weights: ClassWeights,
-    /// Weight ω ≥ 0 of the reconstruction term; needs the distance head.
-    pub reconstruction: f64,
-    /// The potential of the centers; needs the distance head.
-    pub energy: EnergyConfig,
-}
-
-impl Default for LossConfig {
-    fn default() -> Self {
-        Self {
-            kind: LossKind::Sce,
-            alpha: None,
-            beta_rce: None,
-            log_zero: None,
-            class_weights: ClassWeights::None,
-            reconstruction: 0.0,
-            energy: EnergyConfig::default(),
-        }
-    }
-}
-
-/// What holds the centers apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EnergyKind {
-    /// Nothing.
-    None,
-    /// Potential energy (eq. 10–12).
-    Potential,
-    /// Center margin (eq. 14) at the potential's `r0`.
-    Margin,
-}
-
-/// The `[loss.energy]` table.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EnergyConfig {
-    /// The potential.
-    pub kind: EnergyKind,
-    /// λ ≥ 0.
-    pub weight: f64,
-    /// Power of the push, u > v.
-    pub u: f64,
-    /// Power of the pull, v ≥ 1.
-    pub v: f64,
-    /// ξ > 0.
-    pub xi: f64,
-    /// β ≥ 0; from r0 on the centers are pulled together only, and a warning says so.
-    pub beta: f64,
-    /// Sum or mean over pairs.
-    pub pairs: Pairs,
-    /// Range to which each pair's value is clamped.
-    pub clamp: Option<[f64; 2]>,
-}
-
-impl Default for EnergyConfig {
-    fn default() -> Self {
-        Self {
-            kind: EnergyKind::Potential,
-            weight: 1.0,
-            u: 3.0,
-            v: 2.0,
-            xi: 2.0,
-            beta: 0.3,
-            pairs: Pairs::Sum,
-            clamp: None,
+            scale: None,
+            margin: None,
         }
     }
 }
@@ -237,7 +179,12 @@ impl Layer {
 
     /// A layer from values, for the arguments of a command line.
     pub fn from_experiment_keys(table: Table) -> Result<Self> {
-        check_keys("arguments", &table)?;
+        Self::from_table("arguments", table)
+    }
+
+    /// A layer from values that come from `origin`.
+    pub fn from_table(origin: &str, table: Table) -> Result<Self> {
+        check_keys(origin, &table)?;
         Ok(Self { table })
     }
 
@@ -326,16 +273,22 @@ impl Experiment {
     }
 }
 
-/// Parameters of one loss or schedule mean nothing to another: where a layer names another kind,
-/// those of the layers below go.
+/// Parameters of one loss, head, schedule or noise mean nothing to another: where a layer names
+/// another kind, those of the layers below go.
 fn drop_other_kinds(below: &mut Table, above: &Table) {
-    let parameters: [(&str, &[&str]); 3] = [
-        ("loss", &["alpha", "beta_rce", "log_zero"]),
-        ("schedule", &["milestones", "factor", "half_period"]),
-        ("noise", &["rate", "groups", "matrix"]),
+    let of_losses = LOSSES.iter().flat_map(|loss| loss.method.parameters).map(|p| p.key).collect();
+    let of_heads = HEADS.iter().flat_map(|(_, head)| head.parameters).map(|p| p.key);
+    // σ has a place in every record, whatever the head.
+    let of_heads = of_heads.filter(|&key| key != "sigma").collect();
+    let parameters: [(&str, &str, Vec<&str>); 5] = [
+        ("loss", "kind", of_losses),
+        ("model", "head", of_heads),
+        ("objective", "kind", ObjectiveConfig::parameters().collect()),
+        ("schedule", "kind", vec!["milestones", "factor", "half_period"]),
+        ("noise", "kind", vec!["rate", "groups", "matrix"]),
     ];
-    for (section, parameters) in parameters {
-        let kind = |table: &Table| table.get(section)?.get("kind").cloned();
+    for (section, kind, parameters) in parameters {
+        let kind = |table: &Table| table.get(section)?.get(kind).cloned();
         if kind(above).is_some_and(|kind_above| kind(below) != Some(kind_above))
             && let Some(Value::Table(section)) = below.get_mut(section)
         {

@@ -53,6 +53,23 @@ pub struct Summary {
     pub num_epochs: usize,
 }
 
+/// Size of a classifier.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// Feature size D.
+    pub num_features: usize,
+    /// Trained values.
+    pub num_parameters: usize,
+}
+
+/// Builds the classifier of `plan` for data with these facts, to see its size.
+pub fn size(plan: &Plan, facts: DataFacts) -> Result<Size> {
+    let streams = Streams::new(plan.experiment.seed);
+    let device = crate::device::open("cpu")?;
+    let model = Classifier::new(&plan.model, facts.shape, facts.num_classes, streams, &device);
+    Ok(Size { num_features: model.backbone.num_features(), num_parameters: num_parameters(&model) })
+}
+
 /// Reads the data, checks the experiment and builds the model.
 pub fn explain(experiment: Experiment) -> Result<Explanation> {
     let prepared = prepare(&experiment.data, &experiment.noise, experiment.seed)?;

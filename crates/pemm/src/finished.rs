@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use pemm_data::augment::Augment;
 use pemm_data::loader::Loader;
+use pemm_data::noise::Transition;
 use pemm_data::normalize::Normalization;
 use pemm_data::prepare::{Prepared, prepare};
 use pemm_data::{Part, Shape, Streams};
@@ -18,8 +19,10 @@ use crate::evaluate::{Predictions, Scorer, predict};
 use crate::experiment::Experiment;
 use crate::head::HeadKind;
 use crate::model::{Classifier, ModelPlan};
+use crate::networks::{MAX_NETWORKS, apply_all, networks};
+use crate::objective::estimated_forward::PERCENTILE;
 use crate::plan::DataFacts;
-use crate::tensors::{TensorMap, apply};
+use crate::tensors::TensorMap;
 
 /// What a model needs beside its weights; stands in the metadata of every weights file, so that the
 /// file alone is enough to predict.
@@ -36,6 +39,17 @@ pub struct ModelCard {
     pub normalization: Normalization,
     /// What the classifier is made of.
     pub model: ModelPlan,
+    /// Networks whose probabilities are averaged, 1 or 2; the second's tensors stand below `peer.`.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub num_networks: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(num: &usize) -> bool {
+    *num == 1
 }
 
 impl ModelCard {
@@ -64,14 +78,18 @@ impl ModelCard {
             size.is_some_and(|size| size > 0 && found == Some(&size))
         };
         let head = match self.model.head {
-            HeadKind::Linear => "head.weight",
+            HeadKind::Linear | HeadKind::Cosface | HeadKind::Arcface => "head.weight",
             HeadKind::Distance => "head.centers",
         };
-        let fits = has(largest, 1, inputs)
+        let fits = (1..=MAX_NETWORKS).contains(&self.num_networks)
+            && has(largest, 1, inputs)
             && has(head, 0, Some(self.classes.len()))
             && has(head, 1, features)
-            && self.model.sigma.is_finite()
-            && self.model.sigma > 0.0
+            && [Some(self.model.sigma), self.model.scale]
+                .into_iter()
+                .flatten()
+                .all(|radius| radius.is_finite() && radius > 0.0)
+            && self.model.margin.is_none_or(f64::is_finite)
             && [&self.normalization.mean, &self.normalization.deviation]
                 .iter()
                 .all(|values| values.len() == channels);
@@ -82,8 +100,8 @@ impl ModelCard {
 /// A trained classifier.
 #[derive(Debug)]
 pub struct Trained {
-    /// The classifier, on a device without autodiff.
-    pub model: Classifier,
+    /// The classifier, on a device without autodiff: one network, or two that are averaged.
+    pub networks: Vec<Classifier>,
     /// What it needs.
     pub card: ModelCard,
     device: Device,
@@ -100,14 +118,15 @@ impl Trained {
         })?;
         card.check(&tensors).map_err(|reason| Error::Weights { file: file.clone(), reason })?;
         let device = device.clone().without_autodiff();
-        let model =
-            Classifier::new(&card.model, card.shape, card.classes.len(), Streams::new(0), &device);
-        Ok(Self { model: apply(model, tensors, &file)?, card, device })
+        let ModelCard { num_networks, ref model, shape, .. } = card;
+        let blank =
+            networks(num_networks, model, shape, card.classes.len(), Streams::new(0), &device);
+        Ok(Self { networks: apply_all(blank, tensors, &file)?, card, device })
     }
 
-    /// Probabilities, and distances to the centers, of all samples of `part`.
+    /// Probabilities, features, and distances to the centers, of all samples of `part`.
     pub fn predict(&self, part: Part, on_samples: &mut dyn FnMut(usize)) -> Result<Predictions> {
-        predict(&self.model, &self.loader(part)?, &self.device, on_samples)
+        predict(&self.networks, &self.loader(part)?, &self.device, true, on_samples)
     }
 
     fn loader(&self, part: Part) -> Result<Loader> {
@@ -130,6 +149,9 @@ pub struct Evaluation {
     pub test: Option<pemm_data::dataset::Score>,
     /// Fitted clean and flipped training samples.
     pub fits: Option<pemm_data::dataset::Fits>,
+    /// P(given j | true i) as the model sees it, from its predictions of the training part at the
+    /// 97th percentile ([`Transition::estimate`]).
+    pub noise_matrix: Vec<Vec<f64>>,
 }
 
 /// The record, model and data of the run in `path`.
@@ -170,7 +192,10 @@ pub fn evaluate_run(
 ) -> Result<(Record, Evaluation)> {
     let (record, trained, prepared) = reopen(path, best, device)?;
     let given = prepared.train.given.clone();
-    let predicted = trained.predict(prepared.train, on_samples)?.classes();
+    let predictions = trained.predict(prepared.train, on_samples)?;
+    let noise_matrix =
+        Transition::estimate(&predictions.probabilities, predictions.num_classes, PERCENTILE);
+    let predicted = predictions.classes();
     let val_accuracy_given = match prepared.val {
         Some(part) => {
             let given = part.given.clone();
@@ -183,7 +208,10 @@ pub fn evaluate_run(
     let train_accuracy_given = crate::evaluate::agreement(&given, &predicted);
     let fits = prepared.sealed.fits(&given, &predicted);
     let scorer = Scorer::new(prepared.sealed, given, test);
-    let test = scorer.test(&trained.model, &trained.device)?;
+    let test = scorer.test(&trained.networks, &trained.device)?;
     let epoch = trained.card.epoch;
-    Ok((record, Evaluation { epoch, train_accuracy_given, val_accuracy_given, test, fits }))
+    let noise_matrix = noise_matrix.rows().to_vec();
+    let evaluation =
+        Evaluation { epoch, train_accuracy_given, val_accuracy_given, test, fits, noise_matrix };
+    Ok((record, evaluation))
 }

@@ -1,11 +1,24 @@
 //! Heads: features `[N, D]` → scores `[N, K]`, whose softmax are the class probabilities.
+//!
+//! Each head is a file: its equation, its code, and the [`Method`] by which experiments and `pemm
+//! methods` know it.
+
+pub mod arcface;
+pub mod cosface;
+mod cosine;
+pub mod distance;
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use pemm_data::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::layers::{Linear, uniform};
+pub use arcface::AdditiveAngularMargin;
+pub use cosface::LargeMarginCosine;
+pub use distance::DistanceHead;
+
+use crate::layers::Linear;
+use crate::method::Method;
 
 /// The heads that an experiment can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,69 +28,49 @@ pub enum HeadKind {
     Linear,
     /// [`DistanceHead`].
     Distance,
+    /// [`LargeMarginCosine`].
+    Cosface,
+    /// [`AdditiveAngularMargin`].
+    Arcface,
 }
 
-/// A classifier by distance to learned class centers.
-///
-/// `s[n,k] = -‖z_n - c_k‖² / σ²`, computed as `(2 z·c - ‖z‖² - ‖c‖²) / σ²` by one matrix product,
-/// never through a `[N, K, D]` tensor. Then `softmax(s)` is the posterior of a mixture of K equal
-/// spherical Gaussians with variance σ²/2.
-///
-/// # Shapes
-/// features `[N, D]` → scores `[N, K]`; `centers` is `[K, D]`.
-///
-/// # Parameters
-/// `sigma` > 0, the radius of the balls. σ → ∞ makes every class equally likely; σ → 0 the nearest
-/// center certain. Scores lie in (-∞, 0].
-///
-/// # Reference
-/// Wang et al., Potential Energy based Mixture Model for Noisy Label Learning, eq. 6 and 7.
-/// Differs from the authors' script in nothing but σ, which there is 1.
-///
-/// # Example
-/// ```
-/// use burn::tensor::{Device, Tensor};
-/// use pemm::head::DistanceHead;
-///
-/// let device = Device::flex();
-/// let head = DistanceHead::from_centers(Tensor::from_floats([[0.0, 0.0], [3.0, 4.0]], &device), 1.0);
-/// let scores = head.forward(Tensor::from_floats([[0.0, 0.0]], &device));
-/// assert_eq!(scores.into_data().try_to_vec::<f32>().unwrap(), [0.0, -25.0]);
-/// ```
-#[derive(Module, Debug)]
-pub struct DistanceHead {
-    /// One center per class, `[K, D]`.
-    pub centers: Param<Tensor<2>>,
-    sigma: f64,
+/// Every head.
+pub static HEADS: [(HeadKind, Method); 4] = [
+    (HeadKind::Linear, LINEAR),
+    (HeadKind::Distance, distance::METHOD),
+    (HeadKind::Cosface, cosface::METHOD),
+    (HeadKind::Arcface, arcface::METHOD),
+];
+
+const LINEAR: Method = Method {
+    name: "linear",
+    summary: "score w_k·z + b_k; no centers",
+    parameters: &[],
+    reference: "the usual last layer",
+};
+
+impl HeadKind {
+    /// Its row in the catalogue.
+    pub fn method(self) -> &'static Method {
+        let row = HEADS.iter().find(|(kind, _)| *kind == self);
+        &row.expect("the catalogue has every kind, as a test holds").1
+    }
+
+    /// Whether the head has class centers, which an energy can hold apart.
+    pub fn has_centers(self) -> bool {
+        self != Self::Linear
+    }
 }
 
-impl DistanceHead {
-    /// Centers from U(-1/√D, 1/√D), as a linear layer's weights.
-    pub fn new(
-        [features, classes]: [usize; 2],
-        sigma: f64,
-        rng: &mut Rng,
-        device: &Device,
-    ) -> Self {
-        let bound = 1.0 / (features as f64).sqrt();
-        Self { centers: uniform([classes, features], bound, rng, device), sigma }
-    }
-
-    /// A head with the given centers, `[K, D]`.
-    pub fn from_centers(centers: Tensor<2>, sigma: f64) -> Self {
-        Self { centers: Param::from_tensor(centers), sigma }
-    }
-
-    /// Scores of a batch of features.
-    pub fn forward(&self, features: Tensor<2>) -> Tensor<2> {
-        let centers = self.centers.val(); // [K, D]
-        let feature_norms = features.clone().square().sum_dim(1); // [N, 1]
-        let center_norms = centers.clone().square().sum_dim(1).transpose(); // [1, K]
-        let products = features.matmul(centers.transpose()); // [N, K]
-        // Rounding may leave a tiny negative distance for a feature on its center.
-        let squared = (feature_norms + center_norms - products * 2.0).clamp_min(0.0);
-        squared * (-1.0 / (self.sigma * self.sigma))
-    }
+/// The numbers of a head; each kind takes its own.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadParameters {
+    /// σ of the distance head.
+    pub sigma: f64,
+    /// s of the cosine heads.
+    pub scale: f64,
+    /// m of the cosine heads.
+    pub margin: f64,
 }
 
 /// A head of any kind.
@@ -87,6 +80,10 @@ pub enum Head {
     Linear(Linear),
     /// Distances to centers.
     Distance(DistanceHead),
+    /// Cosines, with a margin on the cosine.
+    Cosface(LargeMarginCosine),
+    /// Cosines, with a margin on the angle.
+    Arcface(AdditiveAngularMargin),
 }
 
 impl Head {
@@ -94,37 +91,85 @@ impl Head {
     pub fn new(
         kind: HeadKind,
         sizes: [usize; 2],
-        sigma: f64,
+        HeadParameters { sigma, scale, margin }: HeadParameters,
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
         match kind {
             HeadKind::Linear => Self::Linear(Linear::new(sizes, rng, device)),
             HeadKind::Distance => Self::Distance(DistanceHead::new(sizes, sigma, rng, device)),
+            HeadKind::Cosface => {
+                Self::Cosface(LargeMarginCosine::new(sizes, scale, margin, rng, device))
+            }
+            HeadKind::Arcface => {
+                Self::Arcface(AdditiveAngularMargin::new(sizes, scale, margin, rng, device))
+            }
         }
     }
 
-    /// Scores of a batch of features, `[N, D]` → `[N, K]`.
+    /// Scores of a batch of features, `[N, D]` → `[N, K]`: those of predictions and records, without
+    /// a margin.
     pub fn forward(&self, features: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Linear(head) => head.forward(features),
             Self::Distance(head) => head.forward(features),
+            Self::Cosface(head) => head.forward(features),
+            Self::Arcface(head) => head.forward(features),
         }
     }
 
-    /// Distances to the centers `‖z_n - c_k‖ = σ √-s[n,k]`, `[N, K]` → `[N, K]`, if there are any.
+    /// The scores that a loss sees in training: those of [`Self::forward`], with the head's margin
+    /// taken off the given label's; `[N, K]`, `[N]` → `[N, K]`. Heads without a margin change
+    /// nothing.
+    pub fn margin(&self, scores: Tensor<2>, given: Tensor<1, Int>) -> Tensor<2> {
+        match self {
+            Self::Linear(_) | Self::Distance(_) => scores,
+            Self::Cosface(head) => head.margin(scores, given),
+            Self::Arcface(head) => head.margin(scores, given),
+        }
+    }
+
+    /// Distances of the features to the centers, `[N, K]`, from their scores, if there are centers.
+    /// For the cosine heads both lie on the unit sphere.
     pub fn distances(&self, scores: Tensor<2>) -> Option<Tensor<2>> {
         match self {
             Self::Linear(_) => None,
-            Self::Distance(head) => Some((-scores).sqrt() * head.sigma),
+            Self::Distance(head) => Some(head.distances(scores)),
+            Self::Cosface(head) => Some(cosine::distances(scores, head.scale)),
+            Self::Arcface(head) => Some(cosine::distances(scores, head.scale)),
         }
     }
 
-    /// The class centers `[K, D]`, if the head has any.
+    /// The class centers `[K, D]`, if the head has any; those of the cosine heads have norm 1.
     pub fn centers(&self) -> Option<Tensor<2>> {
         match self {
             Self::Linear(_) => None,
             Self::Distance(head) => Some(head.centers.val()),
+            Self::Cosface(head) => Some(cosine::unit(head.weight.val())),
+            Self::Arcface(head) => Some(cosine::unit(head.weight.val())),
+        }
+    }
+
+    /// The parameter that the centers are made of.
+    pub(crate) fn center_parameter(&mut self) -> Option<&mut Param<Tensor<2>>> {
+        match self {
+            Self::Linear(_) => None,
+            Self::Distance(head) => Some(&mut head.centers),
+            Self::Cosface(head) => Some(&mut head.weight),
+            Self::Arcface(head) => Some(&mut head.weight),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalogue_has_every_kind_under_its_word() {
+        for (kind, method) in &HEADS {
+            assert_eq!(serde_json::to_value(kind).unwrap(), method.name);
+            assert_eq!(kind.method().name, method.name, "kinds are unique");
         }
     }
 }

@@ -6,7 +6,7 @@ use pemm_data::{Rng, Shape, Stream, Streams};
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Backbone, BackboneKind};
-use crate::head::{Head, HeadKind};
+use crate::head::{Head, HeadKind, HeadParameters};
 use crate::layers::is_training;
 use crate::tensors::collect;
 
@@ -26,6 +26,12 @@ pub struct ModelPlan {
     pub head: HeadKind,
     /// σ of the distance head.
     pub sigma: f64,
+    /// s of the cosine heads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f64>,
+    /// m of the cosine heads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
 }
 
 /// A classifier.
@@ -58,10 +64,24 @@ impl Classifier {
         streams: Streams,
         device: &Device,
     ) -> Self {
-        let mut rng = streams.open(Stream::Init);
+        Self::numbered(0, plan, shape, num_classes, streams, device)
+    }
+
+    /// Network `number` of a run that trains several: the same but for its initial weights.
+    pub fn numbered(
+        number: u64,
+        plan: &ModelPlan,
+        shape: Shape,
+        num_classes: usize,
+        streams: Streams,
+        device: &Device,
+    ) -> Self {
+        let mut rng = streams.open_at(Stream::Init, number);
         let backbone = Backbone::new(plan.backbone, plan.width, shape, &mut rng, device);
         let sizes = [backbone.num_features(), num_classes];
-        let head = Head::new(plan.head, sizes, plan.sigma, &mut rng, device);
+        let (scale, margin) = (plan.scale.unwrap_or(1.0), plan.margin.unwrap_or(0.0));
+        let parameters = HeadParameters { sigma: plan.sigma, scale, margin };
+        let head = Head::new(plan.head, sizes, parameters, &mut rng, device);
         Self { backbone, head, unit_norm: plan.unit_norm, dropout: plan.dropout }
     }
 

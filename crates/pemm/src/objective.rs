@@ -1,13 +1,29 @@
 //! What a training step minimises.
+//!
+//! Methods with a memory, a schedule of their own or a second network are objectives, so that the
+//! trainer does not know them. Each is written over [`CenterObjective`], which is the loss of a
+//! sample and the terms of the centers, so any of them goes with any loss, head and regulariser.
+
+pub mod center;
+pub mod co_teaching;
+pub mod decoupling;
+pub mod divide_mix;
+pub mod early_learning;
+mod epoch_memory;
+pub mod estimated_forward;
+pub mod kind;
+pub mod mixup;
+pub mod reweighting;
 
 use burn::tensor::{Int, Tensor};
 use pemm_data::Rng;
 
-use crate::energy::CenterPotential;
+pub use center::CenterObjective;
+pub use estimated_forward::EstimatedForward;
+pub use kind::{ObjectiveConfig, ObjectiveKind};
+
 use crate::error::Result;
-use crate::loss::Loss;
 use crate::model::Classifier;
-use crate::reconstruction::reconstruction;
 use crate::tensors::TensorMap;
 
 /// A batch on the device. Clean labels are not in it, nor anywhere else in training.
@@ -30,7 +46,7 @@ pub struct Progress<'a> {
     pub epoch: usize,
     /// Number of epochs in all.
     pub num_epochs: usize,
-    /// Draws inside the step (dropout).
+    /// Draws inside the step (dropout, mixup).
     pub rng: &'a mut Rng,
 }
 
@@ -41,65 +57,45 @@ pub struct Terms {
     pub total: Tensor<1>,
     /// Name and value `[1]` of each weighted term; they sum to the total.
     pub terms: Vec<(&'static str, Tensor<1>)>,
-    /// Scores of the batch, `[N, K]`, for the records.
+    /// Scores of the batch by the first network, `[N, K]`, for the records.
     pub scores: Tensor<2>,
 }
 
-/// What a training step minimises. Methods with a memory or a schedule of their own are objectives,
-/// so that the trainer does not know them.
-pub trait Objective: Send {
-    /// Value and terms of one batch.
-    fn forward(&mut self, model: &Classifier, batch: &Batch, progress: &mut Progress<'_>) -> Terms;
+impl Terms {
+    /// The total of `terms`.
+    pub fn of(terms: Vec<(&'static str, Tensor<1>)>, scores: Tensor<2>) -> Self {
+        let mut values = terms.iter().map(|(_, value)| value.clone());
+        let first = values.next().expect("an objective has a term");
+        Self { total: values.fold(first, |sum, value| sum + value), terms, scores: scores.detach() }
+    }
+}
 
-    /// What the next epoch needs beside the model, for the checkpoint.
+/// What a training step minimises.
+pub trait Objective: Send {
+    /// Networks that it trains, 1 or 2; their probabilities are averaged in evaluation.
+    fn num_networks(&self) -> usize {
+        1
+    }
+
+    /// Value and terms of one batch. `networks` has [`Self::num_networks`] of them; the gradients
+    /// of the total reach all.
+    fn forward(
+        &mut self,
+        networks: &[Classifier],
+        batch: &Batch,
+        progress: &mut Progress<'_>,
+    ) -> Terms;
+
+    /// What the next epoch needs beside the networks, for the checkpoint.
     fn state(&self) -> TensorMap {
         TensorMap::new()
     }
 
     /// Continues from [`Self::state`].
+    ///
+    /// # Errors
+    /// A state that is not this objective's.
     fn load(&mut self, _state: TensorMap) -> Result<()> {
         Ok(())
-    }
-}
-
-/// The paper's objective (eq. 13), of which cross entropy alone is a special case:
-/// `mean_n w_n loss_n + λ V(C) + ω mean_n (z_n - Σ_k p_nk c_k)²`.
-///
-/// The paper sums the classifier loss over the batch; the authors' script and we take the mean,
-/// which makes the energy N times stronger for the same λ.
-pub struct CenterObjective {
-    /// Loss per sample.
-    pub loss: Box<dyn Loss>,
-    /// λ and the potential of the centers; needs a head with centers.
-    pub energy: Option<(f64, CenterPotential)>,
-    /// ω, weight of the reconstruction term; needs a head with centers.
-    pub reconstruction: f64,
-}
-
-impl Objective for CenterObjective {
-    fn forward(&mut self, model: &Classifier, batch: &Batch, progress: &mut Progress<'_>) -> Terms {
-        let output = model.forward(batch.images.clone(), progress.rng);
-        let mut losses = self.loss.forward(output.scores.clone(), batch.given.clone()); // [N]
-        if let Some(weights) = &batch.weights {
-            losses = losses * weights.clone();
-        }
-        let loss = losses.mean();
-        let mut total = loss.clone();
-        let mut terms = vec![("loss", loss)];
-        if let Some(centers) = model.head.centers() {
-            if let Some((weight, potential)) = self.energy {
-                let energy = potential.forward(centers.clone()) * weight;
-                total = total + energy.clone();
-                terms.push(("energy", energy));
-            }
-            if self.reconstruction > 0.0 {
-                let scores = output.scores.clone();
-                let term =
-                    reconstruction(output.features, scores, centers).mean() * self.reconstruction;
-                total = total + term.clone();
-                terms.push(("reconstruction", term));
-            }
-        }
-        Terms { total, terms, scores: output.scores.detach() }
     }
 }

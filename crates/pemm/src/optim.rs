@@ -58,7 +58,7 @@ impl OptimConfig {
 }
 
 /// SGD, as PyTorch's: `g ← g + λ w`, `m ← μ m + g`, `w ← w - lr · m` (Nesterov: `w - lr (g + μ m)`).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sgd {
     config: OptimConfig,
     momentum: BTreeMap<String, Tensor<1>>,
@@ -70,9 +70,15 @@ impl Sgd {
         Self { config, momentum: BTreeMap::new() }
     }
 
-    /// One step of `model` against `gradients` at `learning_rate`.
-    pub fn step<M: Module>(&mut self, model: M, gradients: Gradients, learning_rate: f64) -> M {
-        let gradients = GradientsParams::from_grads(gradients, &model);
+    /// One step of `model` at `learning_rate` against those of `gradients` that are its own, which
+    /// are taken out.
+    pub fn step<M: Module>(
+        &mut self,
+        model: M,
+        gradients: &mut Gradients,
+        learning_rate: f64,
+    ) -> M {
+        let gradients = GradientsParams::from_module(gradients, &model);
         let scale = match self.config.clip_norm {
             Some(limit) => (limit / (norm(&model, &gradients) + 1e-6)).min(1.0),
             None => 1.0,

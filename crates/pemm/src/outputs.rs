@@ -56,7 +56,7 @@ pub fn write_outputs(
         clean,
         test,
         test_labels: test_labels.unwrap_or_default(),
-        centers: trained.model.head.centers().map(crate::tensors::floats),
+        centers: trained.networks[0].head.centers().map(crate::tensors::floats),
         gallery,
     };
     let file = RunFolder::open(path)?.file(OUTPUTS);
@@ -77,21 +77,25 @@ fn gallery(
     given: &[u32],
 ) -> Result<Gallery> {
     let doubts = outputs.doubts(given).into_iter().take(GALLERY);
-    let samples: Vec<u32> = doubts.map(|doubt| doubt.sample).collect();
-    let names = samples.iter().map(|&sample| train.name(sample as usize).to_owned()).collect();
-    let shape = train.shape;
-    if matches!(*train.pixels, Pixels::Vectors(_)) || ![1, 3].contains(&shape.channels) {
+    thumbnails(train, normalization, doubts.map(|doubt| doubt.sample).collect())
+}
+
+/// `samples`, positions in `part`, as small images; names alone where they are no images.
+pub fn thumbnails(
+    part: &Part,
+    normalization: &Normalization,
+    samples: Vec<u32>,
+) -> Result<Gallery> {
+    let names = samples.iter().map(|&sample| part.name(sample as usize).to_owned()).collect();
+    let shape = part.shape;
+    if matches!(*part.pixels, Pixels::Vectors(_)) || ![1, 3].contains(&shape.channels) {
         return Ok(Gallery { samples, names, ..Gallery::default() });
     }
     let positions: Vec<usize> = samples.iter().map(|&sample| sample as usize).collect();
-    let part = train.select(&positions);
-    let loader = Loader::new(
-        part,
-        normalization.clone(),
-        Augment::default(),
-        GALLERY.max(2),
-        Streams::new(0),
-    )?;
+    let batch_size = positions.len().max(2);
+    let part = part.select(&positions);
+    let loader =
+        Loader::new(part, normalization.clone(), Augment::default(), batch_size, Streams::new(0))?;
     let step = shape.height.max(shape.width).div_ceil(SIDE);
     let (height, width) = (shape.height / step, shape.width / step);
     let mut pixels = Vec::with_capacity(samples.len() * height * width * shape.channels);

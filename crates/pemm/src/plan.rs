@@ -5,13 +5,12 @@ use pemm_data::prepare::Prepared;
 use pemm_data::{Pixels, Shape};
 
 use crate::backbone::{BackboneKind, Cnn8, ResNet};
-use crate::energy::{CenterPotential, Potential};
+use crate::energy::CenterPotential;
 use crate::error::{Error, Result};
-use crate::experiment::{EnergyConfig, EnergyKind, Experiment, LossConfig};
+use crate::experiment::{Experiment, LossContext};
 use crate::head::HeadKind;
-use crate::loss::{CrossEntropy, Loss, LossKind, ReverseCrossEntropy, SymmetricCrossEntropy};
 use crate::model::ModelPlan;
-use crate::objective::CenterObjective;
+use crate::objective::{EstimatedForward, Objective, ObjectiveKind};
 use crate::schedule::ScheduleKind;
 
 /// What the data say that an experiment leaves to them.
@@ -68,11 +67,36 @@ impl Experiment {
             ));
         }
         let model = self.resolve_model(facts)?;
-        self.resolve_loss(&model, &mut warnings)?;
+        let num_epochs = self.schedule.num_epochs;
+        self.loss.resolve(model.head, facts.num_classes, num_epochs, &mut warnings)?;
         warnings.extend(self.unstable_energy(facts.num_classes));
         self.check_optim()?;
         self.check_schedule(&mut warnings)?;
+        let has_centers = model.head == HeadKind::Distance;
+        self.objective.resolve(has_centers, self.schedule.num_epochs)?;
+        if self.loss.estimate_after.is_some() && self.objective.kind != ObjectiveKind::Plain {
+            let reason = "\"estimated\" goes with objective.kind = \"plain\" only; give the matrix \
+                          as a file (pemm evaluate RUN --noise-matrix FILE)";
+            return Err(Error::setting("loss.matrix", reason));
+        }
         Ok(Plan { experiment: self, model, augment, warnings })
+    }
+
+    /// What a training step of a checked experiment minimises, for a training part of `num_samples`.
+    ///
+    /// # Errors
+    /// Those of [`LossConfig::loss`](crate::experiment::LossConfig::loss).
+    pub fn build_objective(
+        &self,
+        context: &LossContext,
+        num_samples: usize,
+    ) -> Result<Box<dyn Objective>> {
+        let base = self.loss.center_objective(context)?;
+        let num_classes = context.num_classes;
+        Ok(match self.loss.estimate_after {
+            Some(after) => Box::new(EstimatedForward::new(base, after, num_classes)),
+            None => self.objective.build(base, num_samples, num_classes),
+        })
     }
 
     fn resolve_model(&mut self, facts: DataFacts) -> Result<ModelPlan> {
@@ -104,6 +128,9 @@ impl Experiment {
         within("model.width", width as f64, 1.0, 4096.0)?;
         within("model.dropout", config.dropout, 0.0, 0.95)?;
         positive("model.sigma", config.sigma)?;
+        let head = config.head.method();
+        head.fill("model", "model.head", "scale", &mut config.scale)?;
+        head.fill("model", "model.head", "margin", &mut config.margin)?;
         Ok(ModelPlan {
             backbone,
             width,
@@ -111,37 +138,9 @@ impl Experiment {
             dropout: config.dropout,
             head: config.head,
             sigma: config.sigma,
+            scale: config.scale,
+            margin: config.margin,
         })
-    }
-
-    fn resolve_loss(&mut self, model: &ModelPlan, warnings: &mut Vec<String>) -> Result<()> {
-        let loss = &mut self.loss;
-        let has_alpha = loss.kind == LossKind::Sce;
-        let has_log_zero = matches!(loss.kind, LossKind::Sce | LossKind::Rce);
-        fill("loss.alpha", &mut loss.alpha, has_alpha, 0.1, loss.kind)?;
-        fill("loss.beta_rce", &mut loss.beta_rce, has_alpha, 1.0, loss.kind)?;
-        fill("loss.log_zero", &mut loss.log_zero, has_log_zero, -4.0, loss.kind)?;
-        if let (Some(alpha), Some(beta)) = (loss.alpha, loss.beta_rce) {
-            not_negative("loss.alpha", alpha)?;
-            not_negative("loss.beta_rce", beta)?;
-            if alpha + beta == 0.0 {
-                return Err(Error::setting("loss.alpha", "alpha and beta_rce must not both be 0"));
-            }
-        }
-        if let Some(log_zero) = loss.log_zero
-            && !(log_zero.is_finite() && log_zero < 0.0)
-        {
-            return Err(Error::setting("loss.log_zero", format!("must be below 0, is {log_zero}")));
-        }
-        not_negative("loss.reconstruction", loss.reconstruction)?;
-        let has_centers = model.head == HeadKind::Distance;
-        if loss.reconstruction > 0.0 && !has_centers {
-            return Err(needs_centers("loss.reconstruction", "0"));
-        }
-        if loss.energy.kind != EnergyKind::None && !has_centers {
-            return Err(needs_centers("loss.energy.kind", "\"none\""));
-        }
-        check_energy(&loss.energy, warnings)
     }
 
     /// Near rest a center is held by K pairs, so gradient descent with momentum μ is stable only
@@ -201,6 +200,9 @@ impl Experiment {
             let reason = format!("must be above 0 and at most 1, is {}", schedule.factor);
             return Err(Error::setting("schedule.factor", reason));
         }
+        if schedule.patience == Some(0) {
+            return Err(Error::setting("schedule.patience", "must be at least 1, is 0"));
+        }
         if !schedule.milestones.is_sorted_by(|a, b| a < b) {
             let reason = format!("must increase, are {:?}", schedule.milestones);
             return Err(Error::setting("schedule.milestones", reason));
@@ -220,98 +222,6 @@ impl Experiment {
         }
         Ok(())
     }
-}
-
-impl LossConfig {
-    /// The objective of a checked experiment.
-    pub(crate) fn objective(&self) -> CenterObjective {
-        let number = |value: Option<f64>| value.expect("checked: the loss's parameters are filled");
-        let loss: Box<dyn Loss> = match self.kind {
-            LossKind::Ce => Box::new(CrossEntropy),
-            LossKind::Rce => Box::new(ReverseCrossEntropy { log_zero: number(self.log_zero) }),
-            LossKind::Sce => Box::new(SymmetricCrossEntropy {
-                alpha: number(self.alpha),
-                beta_rce: number(self.beta_rce),
-                log_zero: number(self.log_zero),
-            }),
-        };
-        let energy =
-            (self.energy.kind != EnergyKind::None && self.energy.weight > 0.0).then(|| {
-                let EnergyConfig { pairs, clamp, .. } = self.energy;
-                let potential = CenterPotential::new(self.energy.potential(), pairs);
-                (self.energy.weight, CenterPotential { clamp, ..potential })
-            });
-        CenterObjective { loss, energy, reconstruction: self.reconstruction }
-    }
-}
-
-impl EnergyConfig {
-    /// Whether anything holds the centers apart.
-    pub fn is_on(&self) -> bool {
-        self.kind != EnergyKind::None && self.weight > 0.0
-    }
-
-    /// The function of the distance; the potential energy where `kind` is `none`, for the records.
-    pub fn potential(&self) -> Potential {
-        let energy = |beta| Potential::Energy { u: self.u, v: self.v, xi: self.xi, beta };
-        match self.kind {
-            EnergyKind::Margin => Potential::Margin { rest: energy(0.0).rest_distance() },
-            EnergyKind::None | EnergyKind::Potential => energy(self.beta),
-        }
-    }
-}
-
-fn check_energy(energy: &EnergyConfig, warnings: &mut Vec<String>) -> Result<()> {
-    not_negative("loss.energy.weight", energy.weight)?;
-    positive("loss.energy.xi", energy.xi)?;
-    not_negative("loss.energy.beta", energy.beta)?;
-    within("loss.energy.v", energy.v, 1.0, 64.0)?;
-    if !(energy.u > energy.v && energy.u <= 64.0) {
-        let reason = format!("must be above v = {} and at most 64, is {}", energy.v, energy.u);
-        return Err(Error::setting("loss.energy.u", reason));
-    }
-    if let Some([low, high]) = energy.clamp
-        && !(low.is_finite() && high.is_finite() && low < high)
-    {
-        let reason = format!("must be [low, high] with low < high, is [{low}, {high}]");
-        return Err(Error::setting("loss.energy.clamp", reason));
-    }
-    let rest = Potential::Energy { u: energy.u, v: energy.v, xi: energy.xi, beta: 0.0 };
-    let rest = rest.rest_distance();
-    if energy.kind == EnergyKind::Potential && energy.weight > 0.0 && energy.beta >= rest {
-        warnings.push(format!(
-            "loss.energy.beta: {} is not below r0 = {rest:.4}, so the energy only pulls the centers \
-             together",
-            energy.beta
-        ));
-    }
-    Ok(())
-}
-
-/// A parameter that belongs to some losses: filled in where it does, an error where it does not.
-fn fill(
-    key: &str,
-    value: &mut Option<f64>,
-    belongs: bool,
-    default: f64,
-    kind: LossKind,
-) -> Result<()> {
-    match (belongs, *value) {
-        (true, None) => *value = Some(default),
-        (false, Some(_)) => {
-            let kind = format!("{kind:?}").to_lowercase();
-            return Err(Error::setting(
-                key,
-                format!("loss.kind = \"{kind}\" has no such parameter"),
-            ));
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-fn needs_centers(key: &str, off: &str) -> Error {
-    Error::setting(key, format!("needs centers: set model.head = \"distance\", or {key} = {off}"))
 }
 
 fn within(key: &str, value: f64, low: f64, high: f64) -> Result<()> {

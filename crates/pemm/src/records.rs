@@ -2,7 +2,7 @@
 
 use pemm_data::noise::NoiseManifest;
 use pemm_data::prepare::Prepared;
-use pemm_runs::{DataRecord, NoiseRecord};
+use pemm_runs::{DataRecord, NoiseRecord, identity};
 
 /// The data of a run.
 pub(crate) fn data(prepared: &Prepared) -> DataRecord {
@@ -27,5 +27,6 @@ pub(crate) fn noise(manifest: &NoiseManifest) -> NoiseRecord {
         num_samples: manifest.num_samples,
         num_flipped: manifest.realised.as_ref().map(|realised| realised.num_flipped),
         labels_sha256: manifest.labels_sha256.clone(),
+        matrix_sha256: manifest.nominal_matrix.as_deref().map(identity::of_matrix),
     }
 }

@@ -35,8 +35,14 @@ pub struct Schedule {
     pub half_period: Option<f64>,
     /// Epochs over which the rate rises linearly, step by step, to its value; 0 for none.
     pub warmup_epochs: usize,
+    /// Early stopping: the run ends after so many epochs without a new best accuracy on the given
+    /// labels of the validation part, and returns the weights of the best; it does the latter also
+    /// where it reaches `num_epochs`. Left out, it returns those of the last epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
     /// The test set and the fits are scored every so many epochs, and always after the last; the
-    /// training does not depend on it. 0 scores after the last only.
+    /// training does not depend on it. 0 scores after the last only. With `patience` every epoch is
+    /// scored, since any may be the one that is returned.
     pub score_every: usize,
 }
 
@@ -50,6 +56,7 @@ impl Default for Schedule {
             factor: 0.1,
             half_period: None,
             warmup_epochs: 0,
+            patience: None,
             score_every: 1,
         }
     }
@@ -78,9 +85,16 @@ impl Schedule {
         warm * form
     }
 
+    /// Whether a run of `done` epochs, the best of which was `best` (from 1), stops early.
+    pub fn is_out_of_patience(&self, done: usize, best: Option<usize>) -> bool {
+        self.patience.is_some_and(|patience| best.is_some_and(|best| done - best >= patience))
+    }
+
     /// Whether epoch `epoch` (from 1) is scored.
     pub fn scores(&self, epoch: usize) -> bool {
-        epoch == self.num_epochs || (self.score_every > 0 && epoch.is_multiple_of(self.score_every))
+        epoch == self.num_epochs
+            || self.patience.is_some()
+            || (self.score_every > 0 && epoch.is_multiple_of(self.score_every))
     }
 }
 
@@ -113,6 +127,15 @@ mod tests {
         assert_eq!(schedule.share(0, 0, 4), 0.125);
         assert_eq!(schedule.share(1, 3, 4), 1.0);
         assert_eq!(schedule.share(2, 0, 4), 1.0);
+    }
+
+    #[test]
+    fn patience_counts_from_the_best_epoch() {
+        let schedule = Schedule { patience: Some(3), ..Schedule::default() };
+        assert!(!schedule.is_out_of_patience(0, None));
+        assert!(!schedule.is_out_of_patience(6, Some(4)));
+        assert!(schedule.is_out_of_patience(7, Some(4)));
+        assert!(!Schedule::default().is_out_of_patience(7, Some(1)));
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub(crate) struct EpochStatistics {
     /// Predicted class of each training sample; `u32::MAX`, which is no class, for the one that
     /// an epoch may leave out.
     pub(crate) predicted: Vec<u32>,
+    /// `p[given] - max_{k ≠ given} p[k]` of each training sample; NaN for one that was left out.
+    pub(crate) margins: Vec<f32>,
     /// Samples seen.
     pub(crate) num_samples: usize,
     hits: usize,
@@ -25,6 +27,7 @@ impl EpochStatistics {
     pub(crate) fn new(given: Vec<u32>) -> Self {
         Self {
             predicted: vec![u32::MAX; given.len()],
+            margins: vec![f32::NAN; given.len()],
             given,
             num_samples: 0,
             hits: 0,
@@ -41,7 +44,8 @@ impl EpochStatistics {
             self.hits += usize::from(self.given[index as usize] == class);
             self.predicted[index as usize] = class;
         }
-        for row in scores.chunks_exact(num_classes) {
+        for (&index, row) in indices.iter().zip(scores.chunks_exact(num_classes)) {
+            self.margins[index as usize] = margin(row, self.given[index as usize] as usize);
             let (max_softmax, entropy) = confidence(row);
             self.max_softmax += max_softmax;
             self.entropy += entropy;
@@ -87,9 +91,25 @@ fn confidence(scores: &[f32]) -> (f64, f64) {
     (1.0 / sum, sum.ln() - mean_shift / sum)
 }
 
+/// Probability of the given class less the largest other, by the softmax of one row of scores.
+fn margin(scores: &[f32], given: usize) -> f32 {
+    let top = scores.iter().fold(f64::NEG_INFINITY, |m, &s| m.max(f64::from(s)));
+    let power = |k: usize| (f64::from(scores[k]) - top).exp();
+    let sum: f64 = (0..scores.len()).map(power).sum();
+    let other = (0..scores.len()).filter(|&k| k != given).map(power).fold(0.0, f64::max);
+    ((power(given) - other) / sum) as f32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_margin_is_of_probabilities() {
+        assert_eq!(margin(&[0.0, -1e4], 0), 1.0);
+        assert_eq!(margin(&[0.0, -1e4], 1), -1.0);
+        assert_eq!(margin(&[2.0, 2.0, -1e4], 1), 0.0);
+    }
 
     #[test]
     fn equal_scores_have_the_largest_entropy_and_far_ones_none() {

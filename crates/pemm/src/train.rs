@@ -15,22 +15,25 @@ use pemm_data::prepare::{Prepared, prepare};
 use pemm_data::{Part, Stream, Streams};
 use pemm_runs::{
     Claim, Environment, EpochRecord, LockedFolder, Log, ModelRecord, Record, RunFolder, Status,
-    identity,
+    identity, process,
 };
 
 use crate::centers::{center_stats, separate};
-use crate::checkpoint::{Progress as Saved, State, write_weights};
+use crate::checkpoint::{Progress as Saved, State, take_best, write_weights};
 use crate::continuing::{finished, refuse_other_data};
+use crate::dynamics::Dynamics;
 use crate::error::{Error, Result};
 use crate::evaluate::{Scorer, agreement, predict, to_device};
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, LossContext};
 use crate::finished::ModelCard;
 use crate::model::Classifier;
+use crate::networks::{apply_all, collect_all, join, networks, split};
 use crate::objective::{Objective, Progress, Terms};
 use crate::optim::Sgd;
 use crate::plan::{DataFacts, Plan};
+use crate::schedule::Schedule;
 use crate::statistics::EpochStatistics;
-use crate::tensors::{TensorMap, apply, collect, floats};
+use crate::tensors::{TensorMap, floats};
 use crate::weights::sample_weights;
 use crate::{device, records};
 
@@ -100,6 +103,8 @@ pub fn train(
     // Whatever refuses to start does so before there is a folder.
     let device = device::open(options.device)?;
     let normalization = Normalization::of(&prepared.train)?;
+    let context = LossContext::of(prepared.classes.len(), &prepared.manifest);
+    let objective = plan.experiment.build_objective(&context, prepared.train.len())?;
     let folder = match RunFolder::claim(options.out, &identity::identity(&value), &text)? {
         Claim::Finished(folder) => {
             let record = folder.read_record()?;
@@ -122,19 +127,20 @@ pub fn train(
     refuse_other_data(&folder, &data, &noise)?;
     folder.write_environment(&environment)?;
     folder.write_noise(&prepared.manifest)?;
-    let mut session = Session::new(&plan, prepared, normalization, streams, device)?;
+    let mut session = Session::new(&plan, objective, prepared, normalization, streams, device)?;
     let model = ModelRecord {
-        num_parameters: crate::model::num_parameters(&session.model),
-        num_features: session.model.backbone.num_features(),
+        num_parameters: session.networks.iter().map(crate::model::num_parameters).sum(),
+        num_features: session.networks[0].backbone.num_features(),
     };
     let mut record = Record::new(value, environment, noise, data, model)?;
+    record.tags = plan.experiment.loss.tags();
     let mut log = session.restore(&folder, &mut record)?;
     folder.write_record(&record)?;
     let num_steps = session.train.num_batches();
     on_event(Event::Started { folder: folder.path(), plan: &plan, record: &record, num_steps });
 
     // ---- epochs ---------------------------------------------------------------------------------
-    while session.saved.epochs.len() < plan.experiment.schedule.num_epochs {
+    while !session.is_done(&plan.experiment.schedule) {
         let kept = match session.epoch(&plan, options.cancel, on_event) {
             Ok(Some(epoch)) => {
                 session.keep(&folder, &mut log, &mut record, epoch, on_event).map(Some)
@@ -167,6 +173,9 @@ pub fn train(
     }
 
     // ---- end ------------------------------------------------------------------------------------
+    if plan.experiment.schedule.patience.is_some() {
+        take_best(&folder)?;
+    }
     record.status = Status::Finished;
     folder.write_record(&record)?;
     Ok(Outcome { folder: folder.path().to_owned(), record, was_finished: false })
@@ -174,14 +183,16 @@ pub fn train(
 
 /// Everything that changes while a run goes.
 struct Session {
-    model: Classifier,
-    sgd: Sgd,
+    networks: Vec<Classifier>,
+    /// One for each network.
+    sgds: Vec<Sgd>,
     objective: Box<dyn Objective>,
     train: Loader,
     val: Option<Loader>,
     scorer: Scorer,
     streams: Streams,
     device: Device,
+    dynamics: Dynamics,
     /// Of the model as it will be after the epoch under way.
     card: ModelCard,
     saved: Saved,
@@ -190,6 +201,7 @@ struct Session {
 impl Session {
     fn new(
         plan: &Plan,
+        objective: Box<dyn Objective>,
         prepared: Prepared,
         normalization: Normalization,
         streams: Streams,
@@ -202,6 +214,10 @@ impl Session {
                 format!("{} training sample is too few, at least 2 are needed", train.len());
             return Err(Error::setting("data", reason));
         }
+        if val.is_none() && plan.experiment.schedule.patience.is_some() {
+            let reason = "chooses by the validation part, and there is none: set data.val_rate";
+            return Err(Error::setting("schedule.patience", reason));
+        }
         train.weights = sample_weights(&train, num_classes, plan.experiment.loss.class_weights)?;
         let batch_size = plan.experiment.schedule.batch_size.min(train.len().max(2));
         let given = train.given.clone();
@@ -210,6 +226,7 @@ impl Session {
         };
         let test = sealed.test_images().map(|part| loader(part, Augment::default())).transpose()?;
         let training_device = device.autodiff();
+        let num_networks = objective.num_networks();
         Ok(Self {
             card: ModelCard {
                 epoch: 0,
@@ -217,11 +234,20 @@ impl Session {
                 shape,
                 normalization: normalization.clone(),
                 model: plan.model.clone(),
+                num_networks,
             },
-            model: Classifier::new(&plan.model, shape, num_classes, streams, &training_device),
-            sgd: Sgd::new(plan.experiment.optim.clone()),
-            objective: Box::new(plan.experiment.loss.objective()),
+            sgds: vec![Sgd::new(plan.experiment.optim.clone()); num_networks],
+            networks: networks(
+                num_networks,
+                &plan.model,
+                shape,
+                num_classes,
+                streams,
+                &training_device,
+            ),
+            objective,
             val: val.map(|part| loader(part, Augment::default())).transpose()?,
+            dynamics: Dynamics::new(train.len()),
             train: loader(train, plan.augment)?,
             scorer: Scorer::new(sealed, given, test),
             streams,
@@ -233,15 +259,29 @@ impl Session {
     /// Takes up the checkpoint of `folder`, if there is one, and cuts the log back to it.
     fn restore(&mut self, folder: &LockedFolder, record: &mut Record) -> Result<Log> {
         if folder.has(pemm_runs::folder::STATE) {
-            let State { model, momentum, objective, progress } = State::read(folder)?;
-            self.sgd.load(momentum, &model, &self.device.clone().without_autodiff())?;
+            let State { model, momentum, objective, dynamics, progress } = State::read(folder)?;
+            let device = self.device.clone().without_autodiff();
+            let num = self.networks.len();
+            let models = split(model.clone(), num);
+            for ((sgd, momentum), model) in
+                self.sgds.iter_mut().zip(split(momentum, num)).zip(&models)
+            {
+                sgd.load(momentum, model, &device)?;
+            }
             self.objective.load(objective)?;
             let name = folder.file(pemm_runs::folder::STATE).display().to_string();
-            self.model = apply(self.model.clone(), model, &name)?;
+            self.dynamics.load(dynamics, &name)?;
+            self.networks = apply_all(std::mem::take(&mut self.networks), model, &name)?;
             record.set_epochs(progress.epochs.clone());
             self.saved = progress;
         }
         Ok(folder.open_log(self.saved.epochs.len())?.0)
+    }
+
+    /// Whether all epochs are done, or the last ones brought nothing.
+    fn is_done(&self, schedule: &Schedule) -> bool {
+        let done = self.saved.epochs.len();
+        done == schedule.num_epochs || schedule.is_out_of_patience(done, self.saved.best_epoch)
     }
 
     /// One pass over the training part; `None` if it was cancelled.
@@ -254,6 +294,7 @@ impl Session {
         let schedule = &plan.experiment.schedule;
         let epoch = self.saved.epochs.len();
         let started = Instant::now();
+        let cpu_before = process::cpu_seconds();
         let num_steps = self.train.num_batches();
         let mut rng = self.streams.open_at(Stream::Step, epoch as u64);
         let mut statistics = EpochStatistics::new(self.train.part().given.clone());
@@ -265,28 +306,35 @@ impl Session {
                 return Ok(None);
             }
             if plan.experiment.loss.energy.is_on() {
-                separate(&mut self.model.head, &mut rng);
+                for network in &mut self.networks {
+                    separate(&mut network.head, &mut rng);
+                }
             }
             let batch = to_device(batch?, &self.device);
             let num_samples = batch.indices.len();
             let mut progress = Progress { epoch, num_epochs: schedule.num_epochs, rng: &mut rng };
             let Terms { total, terms, scores } =
-                self.objective.forward(&self.model, &batch, &mut progress);
+                self.objective.forward(&self.networks, &batch, &mut progress);
             let terms: Vec<(&str, f64)> =
                 terms.into_iter().map(|(name, term)| (name, scalar(term))).collect();
             check_finite(epoch, step, &terms, scalar(total.clone()))?;
             learning_rate =
                 plan.experiment.optim.learning_rate * schedule.share(epoch, step, num_steps);
-            self.model = self.sgd.step(self.model.clone(), total.backward(), learning_rate);
+            let mut gradients = total.backward();
+            for (network, sgd) in self.networks.iter_mut().zip(&mut self.sgds) {
+                *network = sgd.step(network.clone(), &mut gradients, learning_rate);
+            }
             statistics.add(&batch.indices, &floats(scores), &terms);
             on_event(Event::Step(epoch + 1, step + 1, num_samples));
         }
+        self.dynamics.add(&statistics.margins);
         let training_secs = started.elapsed().as_secs_f64();
 
         // ---- validation by given labels -----------------------------------------------------------
         let val_accuracy_given = match &self.val {
             Some(loader) => {
-                let predicted = predict(&self.model, loader, &self.device, &mut |_| {})?.classes();
+                let predicted =
+                    predict(&self.networks, loader, &self.device, false, &mut |_| {})?.classes();
                 Some(agreement(&loader.part().given, &predicted))
             }
             None => None,
@@ -294,12 +342,12 @@ impl Session {
 
         // ---- for the records only -----------------------------------------------------------------
         let scored = if schedule.scores(epoch + 1) {
-            self.scorer.score(&self.model, &self.device, &statistics.predicted)?
+            self.scorer.score(&self.networks, &self.device, &statistics.predicted)?
         } else {
             None
         };
         let potential = plan.experiment.loss.energy.potential();
-        let centers = self.model.head.centers().map(|c| center_stats(c, potential));
+        let centers = self.networks[0].head.centers().map(|c| center_stats(c, potential));
         let num_seen = statistics.num_samples as f64;
         Ok(Some(EpochRecord {
             epoch: epoch + 1,
@@ -313,6 +361,7 @@ impl Session {
             centers,
             images_per_sec: num_seen / training_secs.max(1e-9),
             seconds: started.elapsed().as_secs_f64(),
+            cpu_seconds: cpu_before.and_then(|before| Some(process::cpu_seconds()? - before)),
             scored,
         }))
     }
@@ -326,7 +375,7 @@ impl Session {
         epoch: EpochRecord,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<()> {
-        let tensors = collect(&self.model);
+        let tensors = collect_all(&self.networks);
         check_weights(epoch.epoch, self.train.num_batches(), &tensors)?;
         log.append(&epoch)?;
         self.card.epoch = epoch.epoch;
@@ -339,8 +388,9 @@ impl Session {
         self.saved.epochs.push(epoch);
         let state = State {
             model: tensors,
-            momentum: self.sgd.state(),
+            momentum: join(self.sgds.iter().map(Sgd::state).collect()),
             objective: self.objective.state(),
+            dynamics: self.dynamics.state(),
             progress: self.saved.clone(),
         };
         state.write(folder)?;

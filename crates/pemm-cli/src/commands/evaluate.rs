@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use pemm::finished::{Evaluation, evaluate_run};
 
+use super::noise::refuse_existing;
 use crate::console::Console;
 use crate::failure::Failure;
 
@@ -19,17 +20,37 @@ pub(crate) struct Arguments {
     /// cpu, cuda, cuda:N or wgpu
     #[arg(long, default_value = "cpu")]
     device: String,
+    /// Write the noise matrix that the model's predictions imply to this CSV, for loss.matrix of
+    /// forward correction; take it from a run with cross entropy
+    #[arg(long, value_name = "CSV")]
+    noise_matrix: Option<PathBuf>,
+    /// Replace that file if it is there
+    #[arg(long, requires = "noise_matrix")]
+    force: bool,
 }
 
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
     let device = pemm::device::open(&arguments.device)?;
+    if let Some(path) = &arguments.noise_matrix {
+        refuse_existing(path, arguments.force)?;
+    }
     let bar = console.counter("images");
     let result =
         evaluate_run(&arguments.run, arguments.best, &device, &mut |count| bar.inc(count as u64));
     bar.finish_and_clear();
     let (record, evaluation) = result?;
+    if let Some(path) = &arguments.noise_matrix {
+        pemm_runs::write::atomic(path, csv(&evaluation.noise_matrix).as_bytes())?;
+        console.note(&format!("noise matrix in {}", path.display()));
+    }
     console.result(&text(&record.data.classes, &evaluation), &evaluation)
+}
+
+/// One row per true class; 17 digits, so that rows still sum to 1.
+fn csv(matrix: &[Vec<f64>]) -> String {
+    let row = |row: &Vec<f64>| row.iter().map(f64::to_string).collect::<Vec<_>>().join(",");
+    matrix.iter().map(|values| row(values) + "\n").collect()
 }
 
 fn text(classes: &[String], evaluation: &Evaluation) -> String {

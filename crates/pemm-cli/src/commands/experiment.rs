@@ -6,6 +6,7 @@ use clap::Args;
 use pemm::experiment::{Experiment, Layer};
 use pemm_data::config::NoiseConfig;
 use pemm_data::source::nearest_sibling;
+use pemm_runs::Grid;
 use toml::{Table, Value};
 
 use crate::failure::Failure;
@@ -25,7 +26,8 @@ pub(crate) struct ExperimentArguments {
     /// Label noise to draw, for example symmetric:0.4
     #[arg(long, value_name = "KIND:RATE")]
     noise: Option<String>,
-    /// pemm, paper, paper-tables, paper-unit, authors, sce or ce
+    /// A method with its constants and recipe, for example pemm, paper, sce or ce; `pemm methods`
+    /// lists all
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// Opens every random stream
@@ -37,6 +39,44 @@ pub(crate) struct ExperimentArguments {
 }
 
 impl ExperimentArguments {
+    /// The experiment file, data or run folder, as it was written.
+    pub(crate) fn input(&self) -> Option<&str> {
+        self.input.as_deref()
+    }
+
+    /// The labels CSV.
+    pub(crate) fn labels(&self) -> Option<&Path> {
+        self.labels.as_deref()
+    }
+
+    /// Column of the labels CSV that holds the label.
+    pub(crate) fn label_column(&self) -> &str {
+        self.label_column.as_deref().unwrap_or("label")
+    }
+
+    /// The input, if it is a grid file; nothing lies over a grid.
+    pub(crate) fn grid(&self) -> Result<Option<&Path>, Failure> {
+        let Some(input) = self.input.as_deref().filter(|input| is_experiment(input)) else {
+            return Ok(None);
+        };
+        if !std::fs::read_to_string(input).is_ok_and(|text| Grid::is_grid(&text)) {
+            return Ok(None);
+        }
+        let Self { labels, label_column, noise, preset, seed, assignments, .. } = self;
+        let is_bare = labels.is_none()
+            && label_column.is_none()
+            && noise.is_none()
+            && preset.is_none()
+            && seed.is_none()
+            && assignments.is_empty();
+        if !is_bare {
+            let message =
+                "is a grid: its runs are set in its file alone, take the other arguments out";
+            return Err(Failure::usage(format!("{input}: {message}")));
+        }
+        Ok(Some(Path::new(input)))
+    }
+
     /// The experiment: preset, file, arguments and `--set`, each over the one before.
     pub(crate) fn experiment(&self) -> Result<Experiment, Failure> {
         let mut layers = Vec::new();
@@ -97,5 +137,9 @@ fn read(path: &Path) -> Result<Layer, Failure> {
         let hint = near.map(|near| format!("; did you mean {}?", near.display()));
         Failure::usage(format!("{}: {error}{}", path.display(), hint.unwrap_or_default()))
     })?;
+    if Grid::is_grid(&text) {
+        let message = "is a grid of runs: `pemm grid` runs them, `pemm explain` shows them";
+        return Err(Failure::usage(format!("{}: {message}", path.display())));
+    }
     Ok(Layer::from_text(&path.display().to_string(), &text)?)
 }

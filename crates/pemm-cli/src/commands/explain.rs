@@ -16,6 +16,9 @@ pub(crate) struct Arguments {
 
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
+    if let Some(file) = arguments.experiment.grid()? {
+        return super::grid::explain_grid(file, console);
+    }
     let explanation = explain(arguments.experiment.experiment()?)?;
     explanation.plan.warnings.iter().for_each(|warning| console.warn(warning));
     console.result(&text(&explanation), &explanation.summary)

@@ -59,7 +59,8 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     console.result(&summary, &manifest)
 }
 
-fn refuse_existing(path: &Path, force: bool) -> Result<(), Failure> {
+/// Nothing is overwritten unasked.
+pub(super) fn refuse_existing(path: &Path, force: bool) -> Result<(), Failure> {
     if path.exists() && !force {
         let message = format!("{} is there already; --force replaces it", path.display());
         return Err(Failure::usage(message));

@@ -3,27 +3,49 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use pemm_runs::{Judge, Record, RunFolder, Table};
+use pemm::grid::{check_same, with_new_keys};
+use pemm_runs::grid::TableConfig;
+use pemm_runs::{Grid, Judge, Record, RunError, RunFolder, Table, settings, settings_text};
 use serde_json::json;
 
+use super::grid::{default_folder, open, record_file};
 use crate::console::Console;
 use crate::failure::Failure;
 
 /// Compare runs: mean ± standard deviation over seeds, last epoch first
+///
+/// Of a grid file it takes the finished runs, from their folders or from a folder of records.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Run folders, record files, or folders that hold run folders
-    #[arg(required = true, value_name = "RUN")]
+    /// A grid file, or run folders, record files, or folders that hold those
+    #[arg(required = true, value_name = "GRID.toml|RUN")]
     runs: Vec<PathBuf>,
+    /// Folder of a grid's runs or records; by default runs/GRID
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Form of the output; --json gives one value per column, arm and way to choose the epoch
     #[arg(long, value_enum, default_value_t = Format::Markdown)]
     format: Format,
+    /// Epochs by which the runs are judged; by default all three, each by itself
+    #[arg(long, value_enum, value_delimiter = ',')]
+    judge: Vec<JudgeName>,
+    /// What to rank: arms by test accuracy, or the settings of each arm by noisy validation, the
+    /// test set unseen
+    #[arg(long, value_enum, default_value_t = By::Test)]
+    by: By,
+    /// An arm with other parameters is a row of its own
+    #[arg(long)]
+    settings: bool,
     /// Keys in which the protocols of one column may differ
     #[arg(long, value_name = "KEY")]
     allow: Vec<String>,
+    /// A grid file or a folder with the runs of a search: as many settings as an arm has there were
+    /// tried for it
+    #[arg(long, value_name = "GRID.toml|DIR")]
+    trials: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
 enum Format {
     /// For reading
     Markdown,
@@ -31,40 +53,152 @@ enum Format {
     Csv,
     /// One row per run
     Runs,
+    /// For a paper; needs the package booktabs
+    Latex,
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum By {
+    /// Arms by test accuracy
+    Test,
+    /// Settings by noisy validation
+    Val,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum JudgeName {
+    /// The last epoch
+    Last,
+    /// The best by noisy validation
+    Val,
+    /// The best on the test set: a bound, no result
+    Oracle,
+}
+
+impl JudgeName {
+    fn judge(self) -> Judge {
+        match self {
+            Self::Last => Judge::Last,
+            Self::Val => Judge::BestByNoisyVal,
+            Self::Oracle => Judge::OracleBestOnTest,
+        }
+    }
+}
+
+type Runs = Vec<(PathBuf, Record)>;
 
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
-    let mut runs = Vec::new();
+    let mut found = Found::default();
     for path in &arguments.runs {
-        runs.extend(records(path)?);
+        found.add(path, arguments.out.as_deref(), console)?;
     }
-    let table = Table::of(&runs, &arguments.allow)?;
+    let Found { mut runs, config } = found;
+    if arguments.by == By::Val {
+        return ranking(&runs, arguments.format, console);
+    }
+    let by_settings = arguments.settings || config.settings;
+    if by_settings {
+        settings::as_arms(&mut runs);
+    }
+    let allow = [arguments.allow, config.allow].concat();
+    let mut table = Table::of(&runs, &allow).map_err(|error| match error {
+        error @ (RunError::ProtocolDiffers { .. } | RunError::Duplicate { .. }) if !by_settings => {
+            let hint = "if an arm was run with several settings, --settings makes a row of each";
+            Failure::new(format!("{error}\n{hint}"))
+        }
+        error => error.into(),
+    })?;
+    table.trials = config.trials;
+    if let Some(path) = &arguments.trials {
+        let mut search = Found::default();
+        search.add(path, None, console)?;
+        table.trials.extend(settings::trials(&search.runs));
+    }
     if console.json() {
         return json_lines(&table, console);
     }
+    let judges: Vec<Judge> = match arguments.judge.as_slice() {
+        [] => Judge::ALL.into(),
+        judges => judges.iter().map(|judge| judge.judge()).collect(),
+    };
     let text = match arguments.format {
-        Format::Markdown => table.markdown(),
+        Format::Markdown => table.markdown(&judges),
         Format::Csv => table.csv_summary(),
         Format::Runs => table.csv_rows(),
+        Format::Latex => table.latex(&judges),
     };
     console.line(text.trim_end())
+}
+
+/// The settings of each arm by noisy validation.
+fn ranking(runs: &Runs, format: Format, console: &Console) -> Result<(), Failure> {
+    let ranked = settings::rank(runs);
+    if ranked.is_empty() {
+        let message = "--by val: no finished run has a validation part (data.val_rate above 0)";
+        return Err(Failure::new(message));
+    }
+    if console.json() {
+        for (arm, settings) in &ranked {
+            for (place, setting) in settings.iter().enumerate() {
+                let columns: Vec<_> = setting
+                    .last
+                    .iter()
+                    .map(|(column, last)| {
+                        json!({
+                            "column": column.to_string(),
+                            "seeds": last.seeds,
+                            "mean_last_val_accuracy": last.mean,
+                            "mean_best_val_accuracy": setting.best.get(column).map(|b| b.mean),
+                        })
+                    })
+                    .collect();
+                let value = json!({
+                    "arm": arm,
+                    "place": place + 1,
+                    "setting": setting.setting,
+                    "mean_last_val_accuracy_over_columns": setting.score,
+                    "columns": columns,
+                });
+                console.line(&value.to_string())?;
+            }
+        }
+        return Ok(());
+    }
+    match format {
+        Format::Markdown => console.line(settings_text::markdown(&ranked).trim_end()),
+        Format::Csv => console.line(settings_text::csv(&ranked).trim_end()),
+        Format::Runs | Format::Latex => {
+            Err(Failure::usage("--by val: --format is markdown or csv, or use --json"))
+        }
+    }
 }
 
 fn json_lines(table: &Table, console: &Console) -> Result<(), Failure> {
     for column in table.columns() {
         for (arm, judge) in table.arms.iter().flat_map(|arm| Judge::ALL.map(|judge| (arm, judge))) {
             let Some(summary) = table.summary(column, arm, judge) else { continue };
+            let paired = table.against_best(column, arm, judge);
+            let cost = table.cost(arm);
             let value = json!({
                 "data": column.data,
                 "data_sha256": column.data_sha256,
                 "noise": column.convention,
                 "nominal_rate": column.nominal_rate,
+                "labels": column.labels,
+                "realised_rate": table.realised_rate(column),
                 "arm": arm,
+                "tags": table.tags(arm),
                 "judge": judge.key(),
                 "seeds": summary.seeds,
                 "mean_test_accuracy": summary.mean,
                 "sample_standard_deviation": summary.deviation,
+                "mean_minus_best": paired.map(|paired| paired.difference),
+                "paired_interval": paired.and_then(|paired| paired.interval),
+                "paired_p": paired.and_then(|paired| paired.p_value),
+                "mean_cpu_seconds": cost.and_then(|cost| cost.cpu_seconds),
+                "mean_seconds": cost.map(|cost| cost.seconds),
+                "num_trials": table.trials.get(arm),
             });
             console.line(&value.to_string())?;
         }
@@ -72,8 +206,77 @@ fn json_lines(table: &Table, console: &Console) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Runs that were found, and what their grid files say about tables.
+#[derive(Default)]
+struct Found {
+    runs: Runs,
+    config: TableConfig,
+}
+
+impl Found {
+    /// Adds what lies at `path`: the runs of a grid file, or what [`records`] finds.
+    fn add(&mut self, path: &Path, out: Option<&Path>, console: &Console) -> Result<(), Failure> {
+        let is_grid = path.extension().is_some_and(|extension| extension == "toml")
+            && std::fs::read_to_string(path).is_ok_and(|text| Grid::is_grid(&text));
+        if is_grid {
+            self.add_grid(path, out, console)?;
+        } else {
+            self.runs.extend(records(path)?);
+        }
+        // Keys that came after a record was written have the values that change nothing.
+        for (_, record) in &mut self.runs {
+            record.experiment = with_new_keys(&record.experiment);
+        }
+        Ok(())
+    }
+
+    fn add_grid(
+        &mut self,
+        file: &Path,
+        out: Option<&Path>,
+        console: &Console,
+    ) -> Result<(), Failure> {
+        let opened = open(file)?;
+        let folder = out.map_or_else(|| default_folder(file), Path::to_path_buf);
+        let mut missing = 0;
+        for cell in &opened.cells {
+            let run = folder.join(&cell.name);
+            let kept = record_file(&folder, &cell.name);
+            let path = if run.join(pemm_runs::folder::RECORD).is_file() { run } else { kept };
+            if !path.exists() {
+                missing += 1;
+                continue;
+            }
+            let found = records(&path)?;
+            for (path, record) in &found {
+                check_same(&cell.experiment, record, path)?;
+            }
+            self.runs.extend(found);
+        }
+        let total = opened.cells.len();
+        if missing == total {
+            let message = format!(
+                "{}: no run of {} is there; `pemm grid` runs them, --out says where they lie",
+                folder.display(),
+                file.display()
+            );
+            return Err(Failure::usage(message));
+        }
+        if missing > 0 {
+            console.warn(&format!(
+                "{missing} of the {total} runs of {} are not there yet",
+                file.display()
+            ));
+        }
+        self.config.settings |= opened.grid.table.settings;
+        self.config.allow.extend(opened.grid.table.allow);
+        self.config.trials.extend(opened.grid.table.trials);
+        Ok(())
+    }
+}
+
 /// The record of a run folder or file, or those of the run folders directly in a folder, by name.
-fn records(path: &Path) -> Result<Vec<(PathBuf, Record)>, Failure> {
+fn records(path: &Path) -> Result<Runs, Failure> {
     if path.is_file() {
         return Ok(vec![(path.to_owned(), Record::read(path)?)]);
     }

@@ -12,6 +12,7 @@ use pemm_runs::{EpochRecord, Record, RunFolder, Status};
 use super::experiment::ExperimentArguments;
 use super::report;
 use crate::console::Console;
+use crate::dashboard::{self, Dashboard, Facts, State};
 use crate::failure::Failure;
 use crate::interrupt;
 
@@ -43,6 +44,9 @@ pub(crate) struct Arguments {
     /// Write no report.html into the run folder
     #[arg(long)]
     no_report: bool,
+    /// Show curves, progress and time left in the terminal while training; q stops
+    #[arg(long)]
+    tui: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -83,7 +87,15 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         git: git(),
         cancel: interrupt::watch()?,
     };
-    let mut display = Display { console, bar: None, num_epochs: 0, num_steps: 0 };
+    let wants_dashboard = arguments.tui && !console.is_quiet();
+    let mut display = Display {
+        console,
+        wants_dashboard,
+        dashboard: None,
+        bar: None,
+        num_epochs: 0,
+        num_steps: 0,
+    };
     let mut reported = Instant::now();
     let result = train(experiment, &options, &mut |event| {
         let is_epoch = matches!(event, Event::Epoch(_));
@@ -93,9 +105,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
             reported = Instant::now();
         }
     });
-    if let Some(bar) = display.bar {
-        bar.finish_and_clear();
-    }
+    display.end();
     let outcome = result.inspect_err(|_| {
         if is_fresh {
             remove_if_empty(&out);
@@ -142,13 +152,16 @@ fn remove_if_empty(folder: &Path) {
     let _ = std::fs::remove_dir(folder).and_then(|()| std::fs::remove_dir(RUNS));
 }
 
-fn git() -> Option<(String, bool)> {
+/// The commit that this binary was built from, and whether its tree was dirty.
+pub(super) fn git() -> Option<(String, bool)> {
     let commit = option_env!("PEMM_GIT_COMMIT")?;
     Some((commit.to_owned(), option_env!("PEMM_GIT_DIRTY") == Some("true")))
 }
 
 struct Display<'a> {
     console: &'a Console,
+    wants_dashboard: bool,
+    dashboard: Option<Dashboard>,
     bar: Option<ProgressBar>,
     num_epochs: usize,
     num_steps: usize,
@@ -156,10 +169,23 @@ struct Display<'a> {
 
 impl Display<'_> {
     fn show(&mut self, event: Event<'_>) {
+        if let Some(dashboard) = &self.dashboard {
+            return dashboard.note(&event);
+        }
         match event {
             Event::Started { folder, plan, record, num_steps } => {
                 plan.warnings.iter().for_each(|warning| self.console.warn(warning));
                 self.console.note(&headline(folder, record));
+                if !record.epochs.is_empty() {
+                    self.console.note(&format!("continues after epoch {}", record.epochs.len()));
+                }
+                if self.wants_dashboard {
+                    let facts = Facts::of(folder, plan, record, num_steps);
+                    self.dashboard = self.start_dashboard(State::new(facts, record.epochs.clone()));
+                }
+                if self.dashboard.is_some() {
+                    return;
+                }
                 self.num_epochs = plan.experiment.schedule.num_epochs;
                 self.num_steps = num_steps;
                 let images = (self.num_epochs * record.data.num_train) as u64;
@@ -168,9 +194,6 @@ impl Display<'_> {
                 bar.set_position(done);
                 bar.reset_eta();
                 self.bar = Some(bar);
-                if !record.epochs.is_empty() {
-                    self.console.note(&format!("continues after epoch {}", record.epochs.len()));
-                }
             }
             Event::Step(epoch, step, num_samples) => {
                 if let Some(bar) = &self.bar {
@@ -188,6 +211,25 @@ impl Display<'_> {
                     _ => self.console.note(&line),
                 }
             }
+        }
+    }
+
+    /// The dashboard, or a note why there are plain lines instead.
+    fn start_dashboard(&self, state: State) -> Option<Dashboard> {
+        let started = match dashboard::obstacle() {
+            Some(obstacle) => Err(obstacle),
+            None => Dashboard::start(state).map_err(|error| error.to_string()),
+        };
+        started
+            .inspect_err(|why| self.console.note(&format!("--tui: plain lines instead: {why}")))
+            .ok()
+    }
+
+    /// Takes down whatever draws.
+    fn end(&mut self) {
+        self.dashboard = None;
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
         }
     }
 }

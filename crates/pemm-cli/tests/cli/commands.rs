@@ -15,7 +15,7 @@ fn a_table_of_two_arms_and_two_seeds() {
     }
     let allow = "--allow loss --allow model --allow optim --allow schedule";
     let said = place.pemm(&format!("table all {allow}")).ok();
-    said.says(&["| arm | digits (", "symmetric 0.4", "| pemm | ", "| ce | ", " (2) |", "±"]);
+    said.says(&["Data: digits", "| arm | symmetric 0.4 |", "| pemm | ", "| ce | ", " (2) |", "±"]);
     let csv = place.pemm(&format!("table all {allow} --format csv")).ok();
     // A header, and two arms by three ways to choose the epoch.
     assert_eq!(csv.out.lines().count(), 1 + 2 * 3, "{csv}");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::place::Place;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 20] = [
     "",
     "train",
     "evaluate",
@@ -15,8 +15,15 @@ const COMMANDS: [&str; 13] = [
     "data fetch",
     "data list",
     "noise",
+    "grid",
     "table",
+    "methods",
     "report",
+    "audit",
+    "energy",
+    "energy curve",
+    "energy compare",
+    "energy settle",
     "completions",
 ];
 

@@ -1,7 +1,11 @@
 //! The binary as a user meets it, in one test target because linking Burn takes long.
 #![cfg(unix)]
 
+mod audit;
 mod commands;
+mod dashboard;
+mod energy;
+mod grid;
 mod help;
 mod images;
 mod interruption;

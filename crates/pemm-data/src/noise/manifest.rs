@@ -3,6 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::transition::Transition;
+
 /// Version of [`NoiseManifest`] in files.
 pub const NOISE_SCHEMA_VERSION: u32 = 1;
 
@@ -92,6 +94,24 @@ impl NoiseManifest {
             warnings: Vec::new(),
         }
     }
+
+    /// P(given j | true i) where it is known: as asked for, else as realised; a class without a
+    /// sample keeps its label.
+    pub fn transition(&self) -> Option<Transition> {
+        let realised = || {
+            let counts = &self.realised.as_ref()?.counts;
+            let row = |(class, row): (usize, &Vec<u32>)| {
+                let total: f64 = row.iter().map(|&count| f64::from(count)).sum();
+                let share = |(other, &count): (usize, &u32)| match total > 0.0 {
+                    true => f64::from(count) / total,
+                    false => f64::from(u8::from(class == other)),
+                };
+                row.iter().enumerate().map(share).collect()
+            };
+            Some(counts.iter().enumerate().map(row).collect())
+        };
+        Transition::new(self.nominal_matrix.clone().or_else(realised)?).ok()
+    }
 }
 
 /// SHA-256, in hexadecimal, of the labels as 32-bit integers, little endian, in order.
@@ -131,6 +151,17 @@ mod tests {
         assert_eq!(realised.class_flipped, [2, 0, 0]);
         assert_eq!(realised.counts, [[1, 1, 1], [0, 1, 0], [0, 0, 0]]);
         assert_eq!(NoiseManifest::given(&[0], None, 3).convention, "none");
+    }
+
+    #[test]
+    fn the_matrix_is_the_nominal_one_or_the_realised() {
+        let mut manifest = NoiseManifest::given(&[0, 1, 1, 1], Some(&[0, 0, 1, 0]), 3);
+        let third = 1.0 / 3.0;
+        let rows = [[third, 2.0 * third, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        assert_eq!(manifest.transition().unwrap().rows(), rows);
+        manifest.nominal_matrix = Some(Transition::identity(3).rows().to_vec());
+        assert_eq!(manifest.transition(), Some(Transition::identity(3)));
+        assert_eq!(NoiseManifest::given(&[0], None, 3).transition(), None);
     }
 
     #[test]

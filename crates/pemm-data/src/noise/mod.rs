@@ -16,6 +16,7 @@
 //! Sources, and where public code differs, stand at each function of `convention.rs`.
 
 mod convention;
+mod estimate;
 mod groups;
 mod instance;
 mod kind;

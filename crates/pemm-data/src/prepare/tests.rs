@@ -109,6 +109,34 @@ fn an_own_validation_part_gets_noise_and_stays_whole() {
 }
 
 #[test]
+fn the_folds_of_a_seed_are_a_partition_with_the_same_noise() {
+    let own_val = DataSet { val: Some(part(40, "val/")), ..set() };
+    let mut seen = Vec::new();
+    let prepare = |set: DataSet, index| {
+        let config = DataConfig { fold: Some([index, 4]), ..data(0.0, 0.1) };
+        prepare_set(set, &config, &noise("symmetric:0.4"), 1)
+    };
+    let whole = prepare_set(set(), &data(0.0, 0.0), &noise("symmetric:0.4"), 1).unwrap();
+    for index in 1..=4 {
+        let prepared = prepare(set(), index).unwrap();
+        let val = prepared.val.unwrap();
+        assert_eq!((prepared.train.len(), val.len()), (300, 100));
+        assert_eq!(prepared.manifest.labels_sha256, whole.manifest.labels_sha256);
+        seen.extend(val.rows.iter().copied().zip(val.given));
+    }
+    seen.sort_unstable();
+    let all: Vec<_> = whole.train.rows.iter().copied().zip(whole.train.given).collect();
+    assert_eq!(seen, all);
+    let prepared = prepare(own_val, 1).unwrap();
+    assert!(prepared.val.unwrap().name(0).starts_with("train/"));
+    assert!(prepared.notes[0].contains("own validation part is not used"));
+    for index in [0, 5] {
+        let error = prepare(set(), index).unwrap_err().to_string();
+        assert!(error.contains("of 4 is not there; folds count from 1"), "{error}");
+    }
+}
+
+#[test]
 fn a_test_part_is_held_out_before_anything_else() {
     let whole = || DataSet { test: None, ..set() };
     let config = DataConfig { limit: Some(100), ..data(0.25, 0.0) };

@@ -8,16 +8,20 @@
 //! name is its index.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Seek};
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
 use npyz::{DType, NpyFile, Order, TypeChar};
 
 use super::classes::Classes;
+use super::matrix::Matrix;
 use super::{features, read};
 use crate::{DataError, DataSet, Part, Result};
 
 type Array = NpyFile<BufReader<File>>;
+
+/// How every array begins.
+const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// Whether `folder` holds `features.npy`.
 pub(super) fn is_here(folder: &Path) -> bool {
@@ -42,6 +46,30 @@ pub(super) fn open(folder: &Path) -> Result<DataSet> {
     };
     let name = read::display_name(folder);
     Ok(DataSet::of(name, classes.names, train, test))
+}
+
+/// Whether the file at `path` begins like a NumPy array.
+pub(super) fn begins_like_one(path: &Path) -> Result<bool> {
+    let mut start = Vec::new();
+    let file = File::open(path).map_err(|error| DataError::io(path, error))?;
+    file.take(MAGIC.len() as u64)
+        .read_to_end(&mut start)
+        .map_err(|error| DataError::io(path, error))?;
+    Ok(start == MAGIC)
+}
+
+/// Reads an array `[rows, columns]`.
+pub(super) fn matrix(path: &Path) -> Result<Matrix> {
+    let array = array(path)?;
+    let sizes = array.shape().to_vec();
+    let (num_rows, num_columns) = match sizes[..] {
+        [rows, columns] if rows > 0 && columns > 0 => (rows as usize, columns as usize),
+        _ => {
+            let reason = format!("the shape is {sizes:?}, but [rows, columns] is needed");
+            return Err(DataError::format(path, reason));
+        }
+    };
+    Ok(Matrix { num_rows, num_columns, values: floats(array, path)?, header: None })
 }
 
 fn part(folder: &Path, prefix: &str, labels: &[String], classes: &Classes) -> Result<Part> {

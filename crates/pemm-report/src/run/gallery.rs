@@ -2,6 +2,7 @@
 
 use pemm_runs::{Outputs, Record};
 
+use crate::image::png;
 use crate::report::{Sample, Section};
 
 /// The gallery that the run stored.
@@ -50,18 +51,4 @@ pub(super) fn gallery(record: &Record, outputs: &Outputs) -> Section {
         ));
     }
     section
-}
-
-/// `pixels` `[height, width, channels]` as PNG.
-fn png(pixels: &[u8], [height, width, channels]: [usize; 3]) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let size = (u32::try_from(width).ok()?, u32::try_from(height).ok()?);
-    let mut encoder = png::Encoder::new(&mut bytes, size.0, size.1);
-    encoder.set_color(if channels == 1 { png::ColorType::Grayscale } else { png::ColorType::Rgb });
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::High);
-    let mut writer = encoder.write_header().ok()?;
-    writer.write_image_data(pixels).ok()?;
-    writer.finish().ok()?;
-    Some(bytes)
 }

@@ -2,7 +2,30 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::{Loss, log_probability};
+use super::{Entry, Limit, Loss, LossKind, log_probability};
+use crate::method::{Method, Parameter, Range};
+
+pub(super) const LOG_ZERO: Parameter = Parameter::number(
+    "log_zero",
+    -4.0,
+    Range::NEGATIVE,
+    "A, the value of log 0; public code that clamps q at 1e-4 has -9.21",
+);
+
+pub(super) const ENTRY: Entry = Entry {
+    kind: LossKind::Rce,
+    method: Method {
+        name: "rce",
+        summary: "reverse cross entropy; proportional to mae",
+        parameters: &[LOG_ZERO],
+        reference: "paper, eq. 8; Wang et al. 2019",
+    },
+    build: |settings| Box::new(ReverseCrossEntropy { log_zero: settings.number("log_zero") }),
+    class_sum: Some(|settings, num_classes| {
+        -settings.number("log_zero") * (num_classes as f64 - 1.0)
+    }),
+    limits: &[Limit::same(&[("log_zero", -2.0)], LossKind::Mae)],
+};
 
 /// Reverse cross entropy, `-Σ_k p[n,k] log q[n,k]` with one-hot `q` and `log 0 := A`, which is
 /// `-A (1 - p[n, y_n])`.
@@ -19,9 +42,27 @@ use super::{Loss, log_probability};
 /// # Range
 /// `[0, -A]`. Symmetric: the sum over the K classes is the constant `-A (K - 1)`.
 ///
+/// # Numerics
+/// p as exp of log-softmax; finite for every finite score.
+///
 /// # Reference
-/// Paper, eq. 8; Wang et al. 2019 (Symmetric Cross Entropy), eq. 5. The authors' code clamps q
-/// instead of naming A, and also clamps p at 1e-7, which changes nothing at their precision.
+/// Paper, eq. 8; Wang et al. 2019 (Symmetric Cross Entropy), eq. 5.
+///
+/// # Differs from the authors' code
+/// It clamps q instead of naming A, and also clamps p at 1e-7, which changes nothing at their
+/// precision.
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use pemm::loss::{Loss, ReverseCrossEntropy};
+///
+/// let device = Device::flex();
+/// let scores = Tensor::from_floats([[0.0, 0.0]], &device);
+/// let loss = ReverseCrossEntropy { log_zero: -4.0 };
+/// let loss = loss.forward(scores, Tensor::from_ints([1], &device));
+/// assert!((loss.into_scalar::<f32>() - 2.0).abs() < 1e-6);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct ReverseCrossEntropy {
     /// A, the value of log 0.
@@ -30,6 +71,11 @@ pub struct ReverseCrossEntropy {
 
 impl Loss for ReverseCrossEntropy {
     fn forward(&self, scores: Tensor<2>, given: Tensor<1, Int>) -> Tensor<1> {
-        (log_probability(scores, given).exp() - 1.0) * self.log_zero
+        reverse(log_probability(scores, given), self.log_zero)
     }
+}
+
+/// `-A (1 - exp(log p))`.
+pub(super) fn reverse(log_p: Tensor<1>, log_zero: f64) -> Tensor<1> {
+    (log_p.exp() - 1.0) * log_zero
 }

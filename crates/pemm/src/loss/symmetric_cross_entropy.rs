@@ -2,10 +2,43 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::{Loss, log_probability};
+use super::reverse_cross_entropy::LOG_ZERO;
+use super::{Entry, Limit, Loss, LossKind, log_probability};
+use crate::method::{Method, Parameter, Range};
+
+pub(super) const BETA_RCE: Parameter =
+    Parameter::number("beta_rce", 1.0, Range::NOT_NEGATIVE, "weight of rce");
+
+pub(super) const ENTRY: Entry = Entry {
+    kind: LossKind::Sce,
+    method: Method {
+        name: "sce",
+        summary: "symmetric cross entropy, ce and rce together",
+        parameters: &[
+            Parameter::number("alpha", 0.1, Range::NOT_NEGATIVE, "weight of ce"),
+            BETA_RCE,
+            LOG_ZERO,
+        ],
+        reference: "paper, eq. 9; Wang et al. 2019",
+    },
+    build: |settings| {
+        Box::new(SymmetricCrossEntropy {
+            alpha: settings.number("alpha"),
+            beta_rce: settings.number("beta_rce"),
+            log_zero: settings.number("log_zero"),
+        })
+    },
+    class_sum: None,
+    limits: &[
+        Limit::same(&[("alpha", 1.0), ("beta_rce", 0.0)], LossKind::Ce),
+        Limit::same(&[("alpha", 0.0)], LossKind::Rce),
+    ],
+};
 
 /// Symmetric cross entropy, `α CE + β_rce RCE`, that is
 /// `-α log p[n, y_n] - β_rce A (1 - p[n, y_n])`.
+///
+/// Gradient: `∂/∂s[n,k] = (α - β_rce A p[n, y_n]) (p[n,k] - [k = y_n])`.
 ///
 /// # Shapes
 /// scores `[N, K]`, given `[N]` → `[N]`.
@@ -18,8 +51,26 @@ use super::{Loss, log_probability};
 /// # Range
 /// `[0, ∞)`; not symmetric unless α = 0.
 ///
+/// # Numerics
+/// By log-softmax; finite for every finite score.
+///
 /// # Reference
 /// Paper, eq. 9 (β_rce = 1); Wang et al. 2019.
+///
+/// # Differs from the authors' code
+/// As [`ReverseCrossEntropy`](super::ReverseCrossEntropy); the code's A is ln 1e-4, the text's -4.
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use pemm::loss::{Loss, SymmetricCrossEntropy};
+///
+/// let device = Device::flex();
+/// let scores = Tensor::from_floats([[0.0, 0.0]], &device);
+/// let loss = SymmetricCrossEntropy { alpha: 0.1, beta_rce: 1.0, log_zero: -4.0 };
+/// let loss = loss.forward(scores, Tensor::from_ints([1], &device));
+/// assert!((loss.into_scalar::<f32>() - (0.1 * 2f32.ln() + 2.0)).abs() < 1e-6);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct SymmetricCrossEntropy {
     /// Weight of cross entropy.

@@ -1,9 +1,11 @@
 //! Experiments: layers, checks and messages.
 
 use pemm::experiment::{Experiment, Layer, PRESETS};
+use pemm::grid::expected_facts;
 use pemm::loss::LossKind;
 use pemm::plan::DataFacts;
 use pemm_data::Shape;
+use pemm_runs::Grid;
 
 const FACTS: DataFacts = DataFacts {
     shape: Shape { channels: 3, height: 32, width: 32 },
@@ -43,17 +45,36 @@ fn every_preset_checks_and_its_resolved_form_reads_back() {
 #[test]
 fn every_experiment_file_of_the_repository_checks() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../experiments");
-    let mut seen = 0;
+    let (mut experiments, mut grids) = (0, 0);
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            let text = std::fs::read_to_string(&path).unwrap();
-            let layer = Layer::from_text(&path.display().to_string(), &text).unwrap();
+        let name = path.display().to_string();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        // Each says above all else what it is, its command and what it costs.
+        let head: Vec<&str> = text.lines().take_while(|line| line.starts_with('#')).collect();
+        let head = head.join("\n");
+        assert!(head.contains("#   pemm ") || head.contains("#     pemm "), "{name}: {head}");
+        assert!(
+            ["minute", "hour", "day", " s on "].iter().any(|unit| head.contains(unit)),
+            "{name}"
+        );
+        if Grid::is_grid(&text) {
+            let grid = Grid::parse(&name, &text).unwrap();
+            let cells = pemm::grid::cells(&name, &grid).unwrap();
+            let facts = grid.expects.as_ref().map_or(FACTS, expected_facts);
+            let plans = pemm::grid::resolve(&cells, facts).unwrap();
+            assert!(plans.len() == grid.cells.len() && plans.len() > 1, "{name}");
+            grids += 1;
+        } else {
+            let layer = Layer::from_text(&name, &text).unwrap();
             Experiment::from_layers(&[layer]).unwrap().resolve(FACTS).unwrap();
-            seen += 1;
+            experiments += 1;
         }
     }
-    assert!(seen > 0);
+    assert!(experiments > 0 && grids > 0);
 }
 
 #[test]

@@ -2,9 +2,12 @@
 
 #[path = "../../examples/bare_loop.rs"]
 mod bare_loop;
+mod contract;
 mod energy;
 mod experiment;
+mod methods;
 mod model;
+mod objectives;
 mod reference;
 mod trace;
 mod training;

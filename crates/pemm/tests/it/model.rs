@@ -11,7 +11,8 @@ use pemm::tensors::{apply, collect, from_safetensors, to_safetensors};
 use pemm_data::{Shape, Stream, Streams};
 
 fn plan(backbone: BackboneKind, head: HeadKind) -> ModelPlan {
-    ModelPlan { backbone, width: 8, unit_norm: false, dropout: 0.5, head, sigma: 1.0 }
+    let (unit_norm, dropout, sigma) = (false, 0.5, 1.0);
+    ModelPlan { backbone, width: 8, unit_norm, dropout, head, sigma, scale: None, margin: None }
 }
 
 fn build(plan: &ModelPlan, side: usize, seed: u64) -> Classifier {

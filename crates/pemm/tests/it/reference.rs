@@ -4,9 +4,14 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use pemm::energy::{CenterPotential, Pairs, Potential};
-use pemm::head::DistanceHead;
-use pemm::loss::{CrossEntropy, Loss, ReverseCrossEntropy, SymmetricCrossEntropy};
+use pemm::head::{AdditiveAngularMargin, DistanceHead, LargeMarginCosine};
+use pemm::loss::{
+    BootstrapHard, BootstrapSoft, CrossEntropy, ForwardCorrection, GeneralizedCrossEntropy,
+    LabelSmoothing, Loss, MeanAbsoluteError, NormalizedAndReverse, NormalizedCrossEntropy,
+    PartiallyHuberised, ReverseCrossEntropy, SymmetricCrossEntropy, TruncatedGeneralized,
+};
 use pemm::reconstruction::reconstruction;
+use pemm_data::noise::Transition;
 use serde_json::Value;
 
 struct Reference {
@@ -73,6 +78,11 @@ fn number(case: &Value, key: &str) -> f64 {
     case["params"][key].as_f64().unwrap_or_else(|| panic!("{} has no {key}", case["name"]))
 }
 
+fn transition(case: &Value) -> Transition {
+    let rows: Vec<Vec<f64>> = serde_json::from_value(case["params"]["transition"].clone()).unwrap();
+    Transition::new(rows).unwrap()
+}
+
 fn potential(case: &Value) -> CenterPotential {
     let energy = Potential::Energy {
         u: number(case, "u"),
@@ -109,6 +119,23 @@ fn every_case_that_this_crate_implements_agrees() {
                 beta_rce: number(case, "beta"),
                 log_zero: number(case, "log_zero"),
             }),
+            "mae" => on_logits(&MeanAbsoluteError),
+            "gce" => on_logits(&GeneralizedCrossEntropy { q: number(case, "q") }),
+            "gce_truncated" => on_logits(&TruncatedGeneralized {
+                q: number(case, "q"),
+                truncation: number(case, "k"),
+            }),
+            "bootstrap_soft" => on_logits(&BootstrapSoft { beta: number(case, "beta") }),
+            "bootstrap_hard" => on_logits(&BootstrapHard { beta: number(case, "beta") }),
+            "forward" => on_logits(&ForwardCorrection::new(&transition(case))),
+            "phuber_ce" => on_logits(&PartiallyHuberised { tau: number(case, "tau") }),
+            "label_smoothing" => on_logits(&LabelSmoothing { smoothing: number(case, "epsilon") }),
+            "nce" => on_logits(&NormalizedCrossEntropy),
+            "nce_rce" => on_logits(&NormalizedAndReverse {
+                alpha: number(case, "alpha"),
+                beta_rce: number(case, "beta"),
+                log_zero: number(case, "log_zero"),
+            }),
             name @ ("distance_head_ce" | "distance_head_l2_ce") => {
                 let features = matrix(&inputs["features"]);
                 let centers = matrix(&inputs["centers"]);
@@ -120,6 +147,24 @@ fn every_case_that_this_crate_implements_agrees() {
                 }
                 let loss = CrossEntropy.forward(head.forward(z), given()).mean();
                 agree(case, loss, &[("features", &features), ("centers", &centers)]);
+            }
+            "large_margin_cosine" => {
+                let features = matrix(&inputs["features"]);
+                let (scale, margin) = (number(case, "scale"), number(case, "margin"));
+                let weight = matrix(&inputs["centers"]);
+                let head = LargeMarginCosine::from_weight(weight, scale, margin);
+                let scores = head.margin(head.forward(features.clone()), given());
+                let loss = CrossEntropy.forward(scores, given()).mean();
+                agree(case, loss, &[("features", &features), ("centers", &head.weight.val())]);
+            }
+            "additive_angular_margin" => {
+                let features = matrix(&inputs["features"]);
+                let (scale, margin) = (number(case, "scale"), number(case, "margin"));
+                let weight = matrix(&inputs["centers"]);
+                let head = AdditiveAngularMargin::from_weight(weight, scale, margin);
+                let scores = head.margin(head.forward(features.clone()), given());
+                let loss = CrossEntropy.forward(scores, given()).mean();
+                agree(case, loss, &[("features", &features), ("centers", &head.weight.val())]);
             }
             "potential_energy" => {
                 let centers = matrix(&inputs["centers"]);
@@ -171,5 +216,5 @@ fn every_case_that_this_crate_implements_agrees() {
             _ => seen -= 1,
         }
     }
-    assert_eq!(seen, 19, "cases of values.json that are compared");
+    assert_eq!(seen, 33, "cases of values.json that are compared");
 }

@@ -57,6 +57,8 @@ fn five_steps_follow_pytorch() {
         dropout: 0.0,
         head: HeadKind::Distance,
         sigma: 1.0,
+        scale: None,
+        margin: None,
     };
     let streams = Streams::new(0);
     let model = Classifier::new(&plan, shape, 10, streams, &device);
@@ -93,7 +95,7 @@ fn five_steps_follow_pytorch() {
         .collect();
     for (step, expected) in losses.iter().enumerate() {
         let mut progress = Progress { epoch: 0, num_epochs: 1, rng: &mut rng };
-        let terms = objective.forward(&model, &batch, &mut progress);
+        let terms = objective.forward(std::slice::from_ref(&model), &batch, &mut progress);
         if step == 0 {
             let scores: Vec<f32> = terms.scores.clone().into_data().try_to_vec().unwrap();
             close("scores", &scores, &floats(&file, "scores").data, 1e-4);
@@ -103,7 +105,7 @@ fn five_steps_follow_pytorch() {
             (found - expected).abs() <= 1e-4 * expected.abs(),
             "step {step}: loss {found}, expected {expected}"
         );
-        model = sgd.step(model, terms.total.backward(), 0.001);
+        model = sgd.step(model, &mut terms.total.backward(), 0.001);
     }
 
     let end = collect(&model);

@@ -9,14 +9,14 @@ use pemm_runs::{Record, RunFolder, Status};
 
 use crate::bare_loop;
 
-fn experiment(assignments: &[&str]) -> Experiment {
+pub(crate) fn experiment(assignments: &[&str]) -> Experiment {
     let base = ["noise.kind=symmetric", "noise.rate=0.4", "model.backbone=cnn8", "model.width=4"];
     let layers: Vec<Layer> =
         base.iter().chain(assignments).map(|text| Layer::from_assignment(text).unwrap()).collect();
     Experiment::from_layers(&layers).unwrap()
 }
 
-fn run(
+pub(crate) fn run(
     experiment: Experiment,
     out: &Path,
     stop_at: Option<(usize, usize)>,
@@ -32,17 +32,18 @@ fn run(
     })
 }
 
-fn bytes(folder: &Path, name: &str) -> Vec<u8> {
+pub(crate) fn bytes(folder: &Path, name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap()
 }
 
 /// Records without what may differ from run to run: times and speeds.
-fn timeless(folder: &Path) -> Record {
+pub(crate) fn timeless(folder: &Path) -> Record {
     let mut record = RunFolder::open(folder).unwrap().read_record().unwrap();
     let mut epochs = record.epochs.clone();
     for epoch in &mut epochs {
         epoch.seconds = 0.0;
         epoch.images_per_sec = 0.0;
+        epoch.cpu_seconds = None;
     }
     record.set_epochs(epochs);
     record.environment.started_at.clear();

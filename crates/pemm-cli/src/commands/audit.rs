@@ -1,0 +1,176 @@
+//! `pemm audit`.
+
+mod input;
+mod output;
+mod page;
+mod progress;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use pemm::folds::{SamplePredictions, in_sample, out_of_sample};
+use pemm::train::RunOptions;
+use pemm_audit::{Arrays, Audit, Samples, audit};
+use pemm_runs::RunFolder;
+
+use super::experiment::ExperimentArguments;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::interrupt;
+use output::{About, Origin};
+use progress::Progress;
+
+/// Where audits go that are given no folder.
+const AUDITS: &str = "audits";
+
+/// Find the wrong labels: a score and a suggestion for every sample, how many are wrong, and which
+/// classes are confused
+///
+/// Trains with each fold held out in turn and lets the model speak of the fold that it has not seen.
+/// The same command with the same --out continues where it stopped. The folder then holds
+/// label_issues.csv, most doubtful first, audit.json and the page audit.html. Given a run folder, the run's own training
+/// samples are judged by the model that was trained on them, which finds fewer; with --probs no
+/// model is trained.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    experiment: ExperimentArguments,
+    /// Folds of the cross-validation, at least 2
+    #[arg(long, value_name = "K", default_value_t = 5)]
+    folds: usize,
+    /// Folder for the results and the folds' runs; by default a new one under audits/
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Probabilities from elsewhere, one row per training sample and one column per class: .npy or
+    /// CSV; without DATA the samples are those of --labels
+    #[arg(long, value_name = "FILE")]
+    probs: Option<PathBuf>,
+    /// Features that go with --probs, one row per training sample: .npy or CSV
+    #[arg(long, value_name = "FILE", requires = "probs")]
+    features: Option<PathBuf>,
+    /// Write a labels CSV that `pemm train --labels` takes
+    #[arg(long, value_name = "CSV")]
+    write_labels: Option<PathBuf>,
+    /// What --write-labels does with doubtful labels
+    #[arg(long, value_enum, default_value_t = How::Correct)]
+    how: How,
+    /// Keep the models' probabilities and features in the folder, as .npy
+    #[arg(long)]
+    keep_outputs: bool,
+    /// Replace files that are there
+    #[arg(long)]
+    force: bool,
+    /// cpu, cuda, cuda:N or wgpu
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+/// What becomes of doubtful labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum How {
+    /// Issues get the suggested label
+    Correct,
+    /// Issues are not listed; train with --set data.unlisted=drop
+    Drop,
+    /// Every sample keeps its label, with 1 - score as its weight
+    Weight,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
+    if arguments.write_labels.as_ref().is_some_and(|path| path.exists()) && !arguments.force {
+        let path = arguments.write_labels.as_ref().expect("it exists").display();
+        let message = format!("--write-labels: {path} is there already; --force replaces it");
+        return Err(Failure::usage(message));
+    }
+    let device = pemm::device::open(&arguments.device)?;
+    let run =
+        arguments.experiment.input().map(Path::new).filter(|path| RunFolder::open(path).is_ok());
+    let (said, about, out) = if let Some(probabilities) = &arguments.probs {
+        let said =
+            input::from_files(&arguments.experiment, probabilities, arguments.features.as_deref())?;
+        (
+            said,
+            About::new(Origin::Probabilities, name(probabilities), None, None),
+            folder(&arguments)?,
+        )
+    } else if let Some(run) = run {
+        let bar = console.counter("images");
+        let said = in_sample(run, &device, &mut |count| bar.inc(count as u64));
+        bar.finish_and_clear();
+        console.warn("the model was trained on these labels; `pemm audit` on the data finds more");
+        (said?, About::new(Origin::InSample, name(run), None, None), folder(&arguments)?)
+    } else {
+        let experiment = arguments.experiment.experiment()?;
+        let out = folder(&arguments)?;
+        let data = name(Path::new(&experiment.data.path));
+        let value = serde_json::to_value(&experiment).expect("experiments are plain data");
+        let said = cross_validated(&arguments, experiment, &out, console)?;
+        (said, About::new(Origin::OutOfSample, data, Some(arguments.folds), Some(value)), out)
+    };
+    let audit = judge(&said)?;
+    let files = output::write(&arguments, &about, &said, &audit, &out)?;
+    console.result(&output::text(&said, &audit, &files), &audit.summary)
+}
+
+/// The last part of a path, for people.
+fn name(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into())
+}
+
+fn folder(arguments: &Arguments) -> Result<PathBuf, Failure> {
+    if let Some(out) = &arguments.out {
+        std::fs::create_dir_all(out)
+            .map_err(|error| Failure::new(format!("--out: {}: {error}", out.display())))?;
+        return Ok(out.clone());
+    }
+    Ok(RunFolder::fresh_under(Path::new(AUDITS), "audit")?)
+}
+
+/// Trains one model per fold, or continues, and gathers what each says of the fold held out.
+fn cross_validated(
+    arguments: &Arguments,
+    mut experiment: pemm::experiment::Experiment,
+    out: &Path,
+    console: &Console,
+) -> Result<SamplePredictions, Failure> {
+    if experiment.data.fold.is_some() {
+        return Err(Failure::usage(
+            "data.fold: goes with `pemm train`; an audit goes over all folds",
+        ));
+    }
+    // Nothing here looks at the test part, so it is scored once, at the end of each fold.
+    experiment.schedule.score_every = 0;
+    let folds = out.join("folds");
+    let options = RunOptions {
+        out: &folds,
+        device: &arguments.device,
+        git: super::train::git(),
+        cancel: interrupt::watch()?,
+    };
+    let mut progress = Progress::new(console, arguments.folds);
+    let said = out_of_sample(&experiment, arguments.folds, &options, &mut |fold, event| {
+        progress.show(fold, event);
+    });
+    progress.finish();
+    said?.ok_or_else(|| {
+        let out = out.display();
+        Failure::interrupted(format!("the same command with --out {out} continues"))
+    })
+}
+
+fn judge(said: &SamplePredictions) -> Result<Audit, Failure> {
+    let predictions = &said.predictions;
+    let arrays = Arrays {
+        num_classes: predictions.num_classes,
+        given: &said.given,
+        probabilities: &predictions.probabilities,
+        num_features: predictions.num_features,
+        features: (predictions.num_features > 0).then_some(&predictions.features[..]),
+        distances: predictions.distances.as_deref(),
+        margins: said.margins.as_deref(),
+        models: Some(&said.models),
+    };
+    Ok(audit(&Samples::new(arrays)?))
+}

@@ -1,0 +1,64 @@
+//! `pemm explain` of a grid file.
+
+use std::path::Path;
+
+use pemm::grid::{expected_facts, resolve};
+use pemm::plan::Plan;
+use pemm_data::Shape;
+use pemm_runs::identity::{differences, flatten};
+use serde_json::{Value, json};
+
+use super::file::open;
+use crate::console::Console;
+use crate::failure::Failure;
+
+/// Shows the first run of a grid with every default filled in, and in what the others differ.
+///
+/// Where the file says what it expects of the data they need not be there; else those of the first
+/// run are read.
+pub(crate) fn explain_grid(file: &Path, console: &Console) -> Result<(), Failure> {
+    let opened = open(file)?;
+    let first = &opened.cells[0];
+    let (facts, known) = match &opened.grid.expects {
+        Some(expects) => (expected_facts(expects), "as the grid expects, not looked at"),
+        None => (pemm::grid::facts(&first.experiment)?, "those of the first run"),
+    };
+    let plans = resolve(&opened.cells, facts)?;
+    let size = pemm::explain::size(&plans[0], facts)?;
+    let mut warned: Vec<&String> = Vec::new();
+    for (cell, plan) in opened.cells.iter().zip(&plans) {
+        for warning in &plan.warnings {
+            if !warned.contains(&warning) {
+                warned.push(warning);
+                console.warn(&format!("run {}: {warning}", cell.name));
+            }
+        }
+    }
+    let value = |plan: &Plan| serde_json::to_value(&plan.experiment).expect("plain data");
+    let values: Vec<Value> = plans.iter().map(value).collect();
+    let Shape { channels, height, width } = facts.shape;
+    let text = toml::to_string(&plans[0].experiment).expect("experiments are plain data");
+    let mut lines = vec![
+        text.trim_end().to_owned(),
+        String::new(),
+        format!("# data      {known}: {channels}×{height}×{width}, {} classes", facts.num_classes),
+        format!("# model     {} features, {} parameters", size.num_features, size.num_parameters),
+        format!("# grid      {} runs; above is the first, then what differs from it", plans.len()),
+        format!("#   {}", first.name),
+    ];
+    let base = flatten(&values[0]);
+    for (cell, value) in opened.cells.iter().zip(&values).skip(1) {
+        let differences = differences(&base, &flatten(value));
+        let changes = differences
+            .iter()
+            .map(|d| format!("{} = {}", d.key, d.second.as_deref().unwrap_or("(not set)")));
+        lines.push(format!("#   {}: {}", cell.name, changes.collect::<Vec<_>>().join(", ")));
+    }
+    let all: Vec<Value> = opened
+        .cells
+        .iter()
+        .zip(values)
+        .map(|(cell, experiment)| json!({"name": cell.name, "experiment": experiment}))
+        .collect();
+    console.result(&lines.join("\n"), &all)
+}

@@ -1,0 +1,118 @@
+//! `pemm audit`: from data to a list of doubtful labels and back into training.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::Command;
+
+use crate::place::{Place, QUICK};
+
+const AUDIT: &str = "audit data.csv --folds 3 --noise symmetric:0.2";
+
+fn place() -> Place {
+    let place = Place::new();
+    place.features("data.csv", 90);
+    place
+}
+
+#[test]
+fn from_data_to_issues_and_back_into_training() {
+    let place = place();
+    let line = format!("{AUDIT} {QUICK} --out a --keep-outputs --write-labels cleaned.csv");
+    let said = place.pemm(&line).ok();
+    said.says(&["of the labels are wrong", "wrote a/label_issues.csv", "wrote cleaned.csv"]);
+    assert!(said.err.contains("3 folds of 60 training and 30 held-out samples"), "{said}");
+    let issues = place.text("a/label_issues.csv");
+    let rows: Vec<Vec<&str>> = issues.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0][..6], ["index", "given", "suggested", "score", "is_issue", "rank"]);
+    assert_eq!(rows.len(), 91);
+    let scores: Vec<f64> = rows[1..].iter().map(|row| row[3].parse().unwrap()).collect();
+    assert!(scores.is_sorted_by(|a, b| a >= b) && scores.iter().all(|s| (0.0..=1.0).contains(s)));
+    assert!(rows[1..].iter().zip(1..).all(|(row, rank)| row[5] == rank.to_string()));
+    assert!(rows[1..].iter().all(|row| row[4] == "false" || row[1] != row[2]));
+    let json = place.json("a/audit.json");
+    assert_eq!((&json["schema"], &json["origin"]), (&1.into(), &"out-of-sample".into()));
+    assert_eq!(json["transition"].as_array().unwrap().len(), 3);
+
+    // The very same audit again: nothing is trained, and the files are as they were.
+    let again = place.pemm(&line.replace(" --write-labels cleaned.csv", "")).ok();
+    assert!(!again.err.contains("images/s"), "{again}");
+    assert_eq!(place.text("a/label_issues.csv"), issues);
+
+    // Its own outputs as probabilities from elsewhere say the same of the same labels.
+    let probs = "--probs a/probabilities.npy --features a/features.npy --out b";
+    place.pemm(&format!("audit data.csv --noise symmetric:0.2 {probs}")).ok();
+    assert_eq!(place.json("b/audit.json")["labels_sha256"], json["labels_sha256"]);
+    assert_eq!(place.json("b/audit.json")["origin"], "probabilities");
+
+    place.pemm(&format!("train data.csv --labels cleaned.csv {QUICK} --out t")).ok();
+    for (how, rows) in [("weight", 91), ("drop", 91 - json["num_issues"].as_u64().unwrap())] {
+        let file = format!("{how}.csv");
+        place.pemm(&format!("{line} --force --how {how}").replace("cleaned.csv", &file)).ok();
+        assert_eq!(place.text(&file).lines().count() as u64, rows);
+        let train = format!("train data.csv --labels {file} --set data.unlisted=drop {QUICK}");
+        place.pemm(&format!("{train} --out t-{how}")).ok();
+    }
+    // In-sample, and said so.
+    let said = place.pemm("audit t --out c").ok();
+    assert!(said.err.contains("was trained on these labels"), "{said}");
+    assert_eq!(place.json("c/audit.json")["origin"], "in-sample");
+}
+
+#[test]
+fn mistakes_are_named_and_nothing_is_overwritten() {
+    let place = place();
+    let probs = |text: &str| place.write("p.csv", text);
+    let audit = || place.pemm("audit data.csv --probs p.csv --out a");
+    probs("0.5,0.3,0.2\n");
+    audit().fails(2, &["--probs: p.csv: 1 rows, but there are 90 training samples"]);
+    probs(&"0.5,0.5\n".repeat(90));
+    audit().fails(2, &["2 columns, but there are 3 classes (a, b, c)"]);
+    probs(&("0.5,0.3,0.2\n".repeat(89) + "0.5,0.3,0.1\n"));
+    audit().fails(2, &["sample 89: the probabilities sum to 0.9000, not to 1"]);
+    probs(&("0.5,NaN,0.2\n".to_owned() + &"0.5,0.3,0.2\n".repeat(89)));
+    audit().fails(2, &["sample 0: class 1 has NaN"]);
+    probs(&("a,b,z\n".to_owned() + &"0.5,0.3,0.2\n".repeat(90)));
+    audit().fails(2, &["no column is named \"c\"; found a, b, z"]);
+    place.pemm("audit --probs p.csv").fails(2, &["name the DATA that it speaks of"]);
+    place.write("labels.csv", "label\n0\n3\n");
+    probs("0.5,0.3,0.2\n0.5,0.3,0.2\n");
+    let said = place.pemm("audit --probs p.csv --labels labels.csv");
+    said.fails(1, &["row 2: label 3 is not in 0 to 2"]);
+    place.pemm("audit data.csv --folds 31").fails(2, &["has 30 samples, fewer than the 31 folds"]);
+    place.pemm("audit data.csv --folds 1").fails(2, &["data.fold: needs 2 folds or more, is 1"]);
+    let patience = "audit data.csv --set schedule.patience=2";
+    place.pemm(patience).fails(2, &["schedule.patience: would end a fold"]);
+
+    place.write("labels.csv", "label\n0\n2\n");
+    place.pemm("audit --probs p.csv --labels labels.csv --out a").ok();
+    probs("0.1,0.7,0.2\n0.5,0.3,0.2\n");
+    let other = "audit --probs p.csv --labels labels.csv --out a";
+    place.pemm(other).fails(2, &["holds another audit; --force replaces it"]);
+    place.pemm(&format!("{other} --force")).ok();
+    let labels = format!("{other} --force --write-labels labels.csv");
+    place.pemm(&labels.replace(" --force", "")).fails(2, &["labels.csv is there already"]);
+}
+
+#[test]
+fn an_interrupted_audit_goes_on() {
+    let place = Place::new();
+    let line = "audit digits --folds 2 --noise symmetric:0.4 --set model.backbone=cnn8 \
+                --set model.width=16 --set schedule.num_epochs=3";
+    place.pemm(&format!("{line} --out whole")).ok();
+    let mut child = place.command(&format!("{line} --out cut")).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut text = String::new();
+    while !text.contains("fold 1/2  epoch   1/3") {
+        text.clear();
+        assert!(said.read_line(&mut text).unwrap() > 0, "it never began");
+    }
+    assert!(text.contains(" left"), "{text}");
+    let process = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
+    said.read_to_string(&mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{text}");
+    assert!(text.contains("the same command with --out cut continues"), "{text}");
+    assert!(!place.exists("cut/audit.json"));
+    let again = place.pemm(&format!("{line} --out cut")).ok();
+    assert!(again.err.contains("fold 1 continues after epoch"), "{again}");
+    assert_eq!(place.read("cut/label_issues.csv"), place.read("whole/label_issues.csv"));
+}

@@ -1,0 +1,188 @@
+//! The report on an audit of labels: how many are wrong, which classes are confused, and the samples
+//! that are doubted most.
+
+use pemm_audit::Summary;
+use pemm_runs::outputs::Gallery;
+
+use crate::chart::{Data, HeatMap};
+use crate::image::png;
+use crate::report::{Report, Sample, Section, Table, Tile};
+
+/// Confused pairs that are listed.
+const CONFUSED: usize = 20;
+
+/// A sample of the gallery.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Doubted {
+    /// Given label.
+    pub given: u32,
+    /// Suggested label.
+    pub suggested: u32,
+    /// Score, 0 to 1.
+    pub score: f64,
+}
+
+/// The report.
+///
+/// # Shapes
+/// `doubted` has one entry per sample of `gallery`, most doubtful first.
+pub fn report(
+    title: impl Into<String>,
+    lead: impl Into<String>,
+    classes: &[String],
+    summary: &Summary,
+    gallery: &Gallery,
+    doubted: &[Doubted],
+) -> Report {
+    let sections =
+        vec![samples(classes, gallery, doubted), confusions(classes, summary), rates(summary)];
+    Report {
+        title: title.into(),
+        lead: lead.into(),
+        tiles: tiles(summary),
+        sections: sections.into_iter().filter(|section| !section.is_empty()).collect(),
+        num_colors: classes.len(),
+        ..Report::default()
+    }
+}
+
+fn share(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+fn tiles(summary: &Summary) -> Vec<Tile> {
+    let rate = &summary.noise_rate;
+    vec![
+        Tile {
+            label: "labels thought to be wrong".into(),
+            value: share(rate.estimate),
+            note: format!("95 % interval {} to {}", share(rate.low), share(rate.high)),
+            is_oracle: false,
+        },
+        Tile {
+            label: "issues".into(),
+            value: summary.num_issues.to_string(),
+            note: format!("the most doubtful of {} samples", summary.num_samples),
+            is_oracle: false,
+        },
+    ]
+}
+
+fn samples(classes: &[String], gallery: &Gallery, doubted: &[Doubted]) -> Section {
+    let mut section = Section::new("doubts", "Which labels are doubted most?");
+    let [height, width, channels] = gallery.shape;
+    let size = height * width * channels;
+    let name = |class: u32| classes[class as usize].clone();
+    for (place, (sample, doubted)) in gallery.names.iter().zip(doubted).enumerate() {
+        let pixels = gallery.pixels.get(place * size..(place + 1) * size).filter(|_| size > 0);
+        section.samples.push(Sample {
+            image: pixels.and_then(|pixels| png(pixels, gallery.shape)),
+            name: sample.clone(),
+            given: name(doubted.given),
+            suggestion: name(doubted.suggested),
+            score: doubted.score,
+            clean: None,
+        });
+    }
+    if !section.samples.is_empty() {
+        section.text.push(
+            "The score is the probability, as far as it can be told, that the given label is not \
+             what the image shows. All samples stand in label_issues.csv."
+                .into(),
+        );
+    }
+    section
+}
+
+fn confusions(classes: &[String], summary: &Summary) -> Section {
+    let mut section = Section::new("confusions", "Which classes are confused?");
+    let in_percent =
+        summary.transition.iter().map(|row| row.iter().map(|t| 100.0 * t).collect()).collect();
+    section.figures.push(
+        HeatMap::new("transition", "Given labels of each true class, %", classes, in_percent)
+            .axes("true class", "given label")
+            .unit(" %", 0)
+            .range(0.0, 100.0)
+            .description(
+                "Each row says which labels the samples of a class are thought to be given.",
+            )
+            .figure(),
+    );
+    let mut pairs = Data::new(["given", "suggested", "issues"]);
+    for confusion in summary.confusions.iter().take(CONFUSED) {
+        pairs.row([
+            classes[confusion.given as usize].clone(),
+            classes[confusion.suggested as usize].clone(),
+            confusion.count.to_string(),
+        ]);
+    }
+    let mut counts = Data::new(["class", "given", "issues among them", "issues that suggest it"]);
+    for (class, summary) in classes.iter().zip(&summary.classes) {
+        counts.row([
+            class.clone(),
+            summary.num_given.to_string(),
+            summary.num_issues.to_string(),
+            summary.num_suggested.to_string(),
+        ]);
+    }
+    let table = |name: &str, caption: &str, data| Table {
+        name: name.into(),
+        caption: caption.into(),
+        data,
+    };
+    section.tables.push(table("confusions", "Pairs among the issues", pairs));
+    section.tables.push(table("classes", "Classes", counts));
+    section
+}
+
+fn rates(summary: &Summary) -> Section {
+    let mut section = Section::new("rate", "How many labels are wrong?");
+    section.text.push(
+        "The estimate is the mean of the methods that are marked; the interval takes in how far \
+         these disagree and how much the samples at hand decide."
+            .into(),
+    );
+    let mut data = Data::new(["method", "wrong labels", "in the estimate"]);
+    for method in &summary.noise_rate.methods {
+        let used = if method.is_used { "yes" } else { "no" };
+        data.row([method.name.to_owned(), share(method.estimate), used.to_owned()]);
+    }
+    let caption = "What each method says".into();
+    section.tables.push(Table { name: "noise-rate".into(), caption, data });
+    section
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_are_text_and_every_part_is_there() {
+        let hostile = "<script>alert(1)</script>";
+        let classes = [hostile.to_owned(), "dog".into()];
+        let given = [0, 0, 0, 1, 1, 1];
+        let probabilities = [0.9, 0.1, 0.8, 0.2, 0.1, 0.9, 0.2, 0.8, 0.1, 0.9, 0.3, 0.7];
+        let arrays = pemm_audit::Arrays {
+            num_classes: 2,
+            given: &given,
+            probabilities: &probabilities,
+            ..Default::default()
+        };
+        let audit = pemm_audit::audit(&pemm_audit::Samples::new(arrays).unwrap());
+        let gallery = Gallery {
+            samples: vec![2],
+            names: vec![hostile.into()],
+            shape: [1, 1, 3],
+            pixels: vec![1, 2, 3],
+        };
+        let doubted = [Doubted { given: 0, suggested: 1, score: 0.9 }];
+        let report = report("audit", "", &classes, &audit.summary, &gallery, &doubted);
+        assert!(report.sections[0].samples[0].image.is_some());
+        let page = report.html();
+        assert!(!page.contains(hostile));
+        for part in ["labels thought to be wrong", "certain contradicted", "issues that suggest it"]
+        {
+            assert!(page.contains(part), "{part}");
+        }
+    }
+}

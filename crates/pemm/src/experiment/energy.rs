@@ -1,0 +1,180 @@
+//! The `[loss.energy]` table: what holds the centers apart.
+
+use pemm_energy::EnergyError;
+use serde::{Deserialize, Serialize};
+
+use crate::energy::{Pairs, Potential};
+use crate::error::{Error, Result};
+use crate::method::{Method, Parameter, Range};
+
+const WEIGHT: Parameter = Parameter::number("weight", 1.0, Range::NOT_NEGATIVE, "λ");
+const U: Parameter = Parameter::number("u", 3.0, Range::above(1.0, 64.0), "power of the push, > v");
+const V: Parameter = Parameter::number("v", 2.0, Range::within(1.0, 64.0), "power of the pull");
+const XI: Parameter = Parameter::number("xi", 2.0, Range::POSITIVE, "weight ξ of the pull");
+const PAIRS: Parameter = Parameter::words(
+    "pairs",
+    "\"sum\"",
+    "\"sum\", \"mean\", \"per-center\" or \"split-mean\"",
+    "how pairs are put together",
+);
+const CLAMP: Parameter =
+    Parameter::words("clamp", "none", "[low, high]", "range to which each pair's value is clamped");
+
+/// Every regulariser of the centers.
+pub static REGULARISERS: [(EnergyKind, Method); 3] = [
+    (
+        EnergyKind::None,
+        Method {
+            name: "none",
+            summary: "nothing; the only one that goes with a linear head",
+            parameters: &[],
+            reference: "",
+        },
+    ),
+    (
+        EnergyKind::Potential,
+        Method {
+            name: "potential",
+            summary: "energy 1/r^u - ξ/r^v at r = ‖c_i - c_j‖ + β over all pairs: push near, pull far",
+            parameters: &[
+                WEIGHT,
+                U,
+                V,
+                XI,
+                Parameter::number(
+                    "beta",
+                    0.3,
+                    Range::NOT_NEGATIVE,
+                    "offset β of the distance; from r0 on the energy only pulls",
+                ),
+                PAIRS,
+                CLAMP,
+            ],
+            reference: "paper, eq. 10-12",
+        },
+    ),
+    (
+        EnergyKind::Margin,
+        Method {
+            name: "margin",
+            summary: "center margin max(0, r0 - ‖c_i - c_j‖) over all pairs: push near, nothing far",
+            parameters: &[WEIGHT, U, V, XI, PAIRS, CLAMP],
+            reference: "paper, eq. 14",
+        },
+    ),
+];
+
+/// What holds the centers apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EnergyKind {
+    /// Nothing.
+    None,
+    /// Potential energy (eq. 10–12).
+    Potential,
+    /// Center margin (eq. 14) at the potential's `r0`.
+    Margin,
+}
+
+/// The `[loss.energy]` table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnergyConfig {
+    /// The potential.
+    pub kind: EnergyKind,
+    /// λ ≥ 0.
+    pub weight: f64,
+    /// Power of the push, u > v.
+    pub u: f64,
+    /// Power of the pull, v ≥ 1.
+    pub v: f64,
+    /// ξ > 0.
+    pub xi: f64,
+    /// β ≥ 0; from r0 on the centers are pulled together only, and a warning says so.
+    pub beta: f64,
+    /// Sum or mean over pairs.
+    pub pairs: Pairs,
+    /// Range to which each pair's value is clamped.
+    pub clamp: Option<[f64; 2]>,
+}
+
+impl Default for EnergyConfig {
+    fn default() -> Self {
+        Self {
+            kind: EnergyKind::Potential,
+            weight: 1.0,
+            u: 3.0,
+            v: 2.0,
+            xi: 2.0,
+            beta: 0.3,
+            pairs: Pairs::Sum,
+            clamp: None,
+        }
+    }
+}
+
+impl EnergyConfig {
+    /// Whether anything holds the centers apart.
+    pub fn is_on(&self) -> bool {
+        self.kind != EnergyKind::None && self.weight > 0.0
+    }
+
+    /// The function of the distance; the potential energy where `kind` is `none`, for the records.
+    pub fn potential(&self) -> Potential {
+        let energy = |beta| Potential::Energy { u: self.u, v: self.v, xi: self.xi, beta };
+        match self.kind {
+            EnergyKind::Margin => Potential::Margin { rest: energy(0.0).r0() },
+            EnergyKind::None | EnergyKind::Potential => energy(self.beta),
+        }
+    }
+
+    /// Checks every value.
+    pub(super) fn check(&self, warnings: &mut Vec<String>) -> Result<()> {
+        Range::NOT_NEGATIVE.check("loss.energy.weight", self.weight)?;
+        let Self { u, v, xi, beta, .. } = *self;
+        let potential = Potential::energy(u, v, xi, beta).map_err(|error| {
+            let EnergyError::Setting { key, reason } = error;
+            Error::setting(format!("loss.energy.{key}"), reason)
+        })?;
+        if let Some([low, high]) = self.clamp
+            && !(low.is_finite() && high.is_finite() && low < high)
+        {
+            let reason = format!("must be [low, high] with low < high, is [{low}, {high}]");
+            return Err(Error::setting("loss.energy.clamp", reason));
+        }
+        let rest = potential.r0();
+        if self.kind == EnergyKind::Potential && self.weight > 0.0 && self.beta >= rest {
+            warnings.push(format!(
+                "loss.energy.beta: {} is not below r0 = {rest:.4}, so the energy only pulls the \
+                 centers together",
+                self.beta
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::method::Accepts;
+
+    #[test]
+    fn the_catalogue_has_the_words_and_defaults_of_the_table() {
+        let defaults = serde_json::to_value(EnergyConfig::default()).unwrap();
+        for (kind, method) in &REGULARISERS {
+            assert_eq!(serde_json::to_value(kind).unwrap(), method.name);
+            for parameter in method.parameters {
+                match parameter.accepts {
+                    Accepts::Number { default, .. } => assert_eq!(defaults[parameter.key], default),
+                    Accepts::Words { default, .. } if parameter.key == "clamp" => {
+                        assert_eq!((default, defaults["clamp"].is_null()), ("none", true));
+                    }
+                    Accepts::Words { default, .. } => {
+                        assert_eq!(defaults[parameter.key].to_string(), default);
+                    }
+                }
+            }
+        }
+    }
+}

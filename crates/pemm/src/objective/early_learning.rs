@@ -1,0 +1,174 @@
+//! Early-learning regularisation: what the network said early outweighs what the label says late.
+
+use burn::tensor::{Tensor, TensorData, activation};
+
+use super::center::weighted;
+use super::epoch_memory::EpochMemory;
+use super::{Batch, CenterObjective, Objective, Progress, Terms};
+use crate::error::Result;
+use crate::model::Classifier;
+use crate::tensors::{TensorMap, floats};
+
+/// Early-learning regularisation (ELR): `mean_n ℓ_n + λ mean_n log(1 - <t_n, p_n>)`, where the
+/// memory `t_n ← b t_n + (1 - b) p_n` is a running mean of the predictions on sample n and counts as
+/// a constant. The second term rewards agreement with it, with the gradient of cross entropy in the
+/// opposite direction on labels that the memory contradicts.
+///
+/// # Parameters
+/// `memory_rate` b in `[0, 1)`: 0 remembers only this step. `weight` λ ≥ 0: 0 is the loss alone. The
+/// published pairs are 0.7 and 3 (CIFAR-10, symmetric), 0.9 and 1 (asymmetric), 0.9 and 7
+/// (CIFAR-100).
+///
+/// # Numerics
+/// Probabilities are clamped to `[1e-4, 1 - 1e-4]`, so that `1 - <t, p>` stays above 0.
+///
+/// # Reference
+/// Liu et al. 2020, Early-Learning Regularization Prevents Memorization of Noisy Labels, eq. 6 and
+/// 7, and their public code, from which the clamp is, and that the memory takes probabilities that
+/// sum to 1 again after it. The loss may be another than cross entropy here. ELR+ (two networks,
+/// weight averaging, mixup) is not this.
+pub struct EarlyLearning {
+    base: CenterObjective,
+    memory_rate: f64,
+    weight: f64,
+    memory: EpochMemory,
+}
+
+/// Probabilities are kept this far from 0 and 1.
+const CLAMP: f64 = 1e-4;
+
+impl EarlyLearning {
+    /// An empty memory of `num_samples` training samples and `num_classes` classes.
+    pub fn new(
+        base: CenterObjective,
+        memory_rate: f64,
+        weight: f64,
+        num_samples: usize,
+        num_classes: usize,
+    ) -> Self {
+        let memory = EpochMemory::new("memory", num_samples, num_classes, 0.0);
+        Self { base, memory_rate, weight, memory }
+    }
+
+    /// Moves the memory of the samples of a batch towards `probabilities` `[N, K]`, and gives it.
+    fn remember(&mut self, indices: &[u32], probabilities: &[f32]) -> Vec<f32> {
+        let num_classes = probabilities.len() / indices.len().max(1);
+        let keep = self.memory_rate as f32;
+        let mut targets = Vec::with_capacity(probabilities.len());
+        for (&index, row) in indices.iter().zip(probabilities.chunks_exact(num_classes)) {
+            let sum: f32 = row.iter().sum();
+            let memory = self.memory.row_mut(index);
+            for (kept, new) in memory.iter_mut().zip(row) {
+                *kept = keep * *kept + (1.0 - keep) * new / sum;
+            }
+            targets.extend_from_slice(memory);
+        }
+        targets
+    }
+}
+
+/// `log(1 - <t, p>)` of each sample: targets `[N, K]`, clamped probabilities `[N, K]` → `[N]`.
+fn agreement_penalty(targets: Tensor<2>, probabilities: Tensor<2>) -> Tensor<1> {
+    (-(targets * probabilities).sum_dim(1) + 1.0).log().squeeze_dim(1)
+}
+
+impl Objective for EarlyLearning {
+    fn forward(
+        &mut self,
+        networks: &[Classifier],
+        batch: &Batch,
+        progress: &mut Progress<'_>,
+    ) -> Terms {
+        let output = networks[0].forward(batch.images.clone(), progress.rng);
+        let losses = weighted(self.base.losses(&networks[0], &output, batch.given.clone()), batch);
+        let probabilities = activation::softmax(output.scores.clone(), 1).clamp(CLAMP, 1.0 - CLAMP); // [N, K]
+        let shape = probabilities.dims();
+        let targets = self.remember(&batch.indices, &floats(probabilities.clone().detach()));
+        let targets = Tensor::from_data(TensorData::new(targets, shape), &probabilities.device());
+        let penalty = agreement_penalty(targets, probabilities).mean() * self.weight;
+        let mut terms = vec![("loss", losses.mean()), ("early-learning", penalty)];
+        terms.extend(self.base.center_terms(&networks[0], &output));
+        Terms::of(terms, output.scores)
+    }
+
+    fn state(&self) -> TensorMap {
+        let mut state = TensorMap::new();
+        self.memory.save(&mut state);
+        state
+    }
+
+    fn load(&mut self, mut state: TensorMap) -> Result<()> {
+        self.memory.take(&mut state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::CrossEntropy;
+    use crate::loss::Loss;
+    use burn::tensor::{Device, Int};
+    use serde_json::Value;
+
+    fn matrix(value: &Value) -> (Vec<f32>, [usize; 2]) {
+        let rows = value.as_array().unwrap();
+        let flat: Vec<f32> = rows
+            .iter()
+            .flat_map(|row| row.as_array().unwrap())
+            .map(|x| x.as_f64().unwrap() as f32)
+            .collect();
+        let num_columns = flat.len() / rows.len();
+        (flat, [rows.len(), num_columns])
+    }
+
+    #[test]
+    fn value_and_gradient_are_those_of_pytorch() {
+        let root: Value =
+            serde_json::from_str(include_str!("../../tests/reference/values.json")).unwrap();
+        let case =
+            root["cases"].as_array().unwrap().iter().find(|case| case["name"] == "elr").unwrap();
+        let device = Device::flex().autodiff();
+        let tensor = |value: &Value| -> Tensor<2> {
+            let (flat, shape) = matrix(value);
+            Tensor::from_data(TensorData::new(flat, shape), &device)
+        };
+        let labels: Vec<i64> =
+            root["labels"].as_array().unwrap().iter().map(|x| x.as_i64().unwrap()).collect();
+        let given = Tensor::<1, Int>::from_data(TensorData::new(labels, [6]), &device);
+        let logits = tensor(&case["inputs"]["logits"]).require_grad();
+        let memory = tensor(&case["params"]["memory"]);
+        let probabilities = activation::softmax(logits.clone(), 1);
+        let total = CrossEntropy.forward(logits.clone(), given).mean()
+            + agreement_penalty(memory, probabilities).mean() * 3.0;
+        let gradients = total.backward();
+        let value = f64::from(total.into_scalar::<f32>());
+        let expected = case["value"].as_f64().unwrap();
+        assert!((value - expected).abs() < 1e-5 * expected.abs(), "{value}, expected {expected}");
+        let found = floats(logits.grad(&gradients).unwrap());
+        let (expected, _) = matrix(&case["gradients"]["logits"]);
+        let largest = expected.iter().fold(0f32, |most, x| most.max(x.abs()));
+        for (a, b) in found.iter().zip(&expected) {
+            assert!((a - b).abs() <= 1e-5 * largest, "{found:?}, expected {expected:?}");
+        }
+    }
+
+    #[test]
+    fn memory_moves_towards_the_predictions_of_its_own_samples() {
+        let base =
+            CenterObjective { loss: Box::new(CrossEntropy), energy: None, reconstruction: 0.0 };
+        let mut objective = EarlyLearning::new(base, 0.75, 3.0, 3, 2);
+        assert_eq!(objective.remember(&[2], &[0.5, 0.5]), [0.125, 0.125]);
+        assert_eq!(
+            objective.remember(&[2, 0], &[1.0, 0.0, 0.0, 1.0]),
+            [0.34375, 0.09375, 0.0, 0.25]
+        );
+        let state = objective.state();
+        let base =
+            CenterObjective { loss: Box::new(CrossEntropy), energy: None, reconstruction: 0.0 };
+        let mut other = EarlyLearning::new(base, 0.75, 3.0, 3, 2);
+        other.load(state).unwrap();
+        assert_eq!(other.memory.values(), [0.0, 0.25, 0.0, 0.0, 0.34375, 0.09375]);
+        let error = other.load(TensorMap::new()).unwrap_err().to_string();
+        assert!(error.contains("memory"), "{error}");
+    }
+}

@@ -1,0 +1,138 @@
+//! Samples weighted by how probably their label is right, judged by a mixture of two normals.
+
+use burn::tensor::{Tensor, TensorData};
+use pemm_audit::mixture::Mixture;
+use serde::{Deserialize, Serialize};
+
+use super::center::weighted;
+use super::epoch_memory::EpochMemory;
+use super::{Batch, CenterObjective, Objective, Progress, Terms};
+use crate::error::Result;
+use crate::loss::log_probability;
+use crate::model::Classifier;
+use crate::tensors::{TensorMap, floats};
+
+/// What a label is doubted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DoubtedBy {
+    /// Cross entropy of the given label, `-log p[n, y_n]`, whatever the loss that is trained on.
+    Loss,
+    /// Squared distance to the given label's center, `‖z_n - c_{y_n}‖² / σ²`.
+    Distance,
+}
+
+/// Re-weighting: `mean_n w_n ℓ_n` plus the center terms. From epoch `warmup_epochs` on, `w_n` is the
+/// posterior of the lower component of two normals that were fitted to the doubts (losses or
+/// distances) of all samples in the epoch before, divided by its mean over the training part.
+/// Until then every weight is 1.
+///
+/// Doubts are those of the training steps themselves: on augmented images, by the network as it was
+/// at that step.
+///
+/// # Parameters
+/// `warmup_epochs` ≥ 1. `by`: [`DoubtedBy::Distance`] needs a head with centers.
+///
+/// # Reference
+/// Section 4.4 of the paper suggests to "reweight the data samples according to the estimated
+/// distribution"; the mixture over losses is that of Arazo et al. 2019 and, with normals, of DivideMix
+/// (Li et al. 2020), which divide the samples by it where this weights them.
+pub struct Reweighting {
+    base: CenterObjective,
+    by: DoubtedBy,
+    warmup_epochs: usize,
+    doubts: EpochMemory,
+    /// Weights of all samples in the epoch that stands beside them.
+    weights: Option<(usize, Vec<f32>)>,
+}
+
+impl Reweighting {
+    /// Over `num_samples` training samples.
+    pub fn new(
+        base: CenterObjective,
+        by: DoubtedBy,
+        warmup_epochs: usize,
+        num_samples: usize,
+    ) -> Self {
+        let doubts = EpochMemory::new("doubts", num_samples, 1, 0.0);
+        Self { base, by, warmup_epochs, doubts, weights: None }
+    }
+
+    /// Weights of all samples in `epoch`, from the doubts of the epoch before.
+    fn weights(&mut self, epoch: usize) -> &[f32] {
+        if self.weights.as_ref().is_none_or(|(fitted, _)| *fitted != epoch) {
+            self.weights = Some((epoch, trust(self.doubts.values())));
+        }
+        &self.weights.as_ref().expect("just set").1
+    }
+}
+
+/// Posterior of the lower component, divided by its mean.
+fn trust(doubts: &[f32]) -> Vec<f32> {
+    let values: Vec<f64> = doubts.iter().map(|&x| f64::from(x)).collect();
+    let Some(mixture) = Mixture::fit(&values) else { return vec![1.0; doubts.len()] };
+    let posteriors: Vec<f64> = values.iter().map(|&x| 1.0 - mixture.high_share(x)).collect();
+    let mean = posteriors.iter().sum::<f64>() / posteriors.len().max(1) as f64;
+    posteriors.iter().map(|posterior| (posterior / mean.max(1e-6)) as f32).collect()
+}
+
+impl Objective for Reweighting {
+    fn forward(
+        &mut self,
+        networks: &[Classifier],
+        batch: &Batch,
+        progress: &mut Progress<'_>,
+    ) -> Terms {
+        let output = networks[0].forward(batch.images.clone(), progress.rng);
+        let mut losses =
+            weighted(self.base.losses(&networks[0], &output, batch.given.clone()), batch);
+        if progress.epoch >= self.warmup_epochs {
+            let all = self.weights(progress.epoch);
+            let weights: Vec<f32> = batch.indices.iter().map(|&i| all[i as usize]).collect();
+            let weights = TensorData::new(weights, [batch.indices.len()]);
+            losses = losses.clone() * Tensor::from_data(weights, &losses.device());
+        }
+        let scores = output.scores.clone().detach();
+        let doubts = match self.by {
+            DoubtedBy::Loss => -log_probability(scores, batch.given.clone()),
+            DoubtedBy::Distance => {
+                -scores.gather(1, batch.given.clone().unsqueeze_dim(1)).squeeze_dim::<1>(1)
+            }
+        };
+        for (&index, doubt) in batch.indices.iter().zip(floats(doubts)) {
+            self.doubts.row_mut(index)[0] = doubt;
+        }
+        self.base.with_loss(losses.mean(), &networks[0], output)
+    }
+
+    fn state(&self) -> TensorMap {
+        let mut state = TensorMap::new();
+        self.doubts.save(&mut state);
+        state
+    }
+
+    fn load(&mut self, mut state: TensorMap) -> Result<()> {
+        self.doubts.take(&mut state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_doubts_weigh_little_and_the_mean_is_one() {
+        let doubts: Vec<f32> =
+            (0..100).map(|i| if i < 60 { 0.1 } else { 3.0 } + 0.002 * i as f32).collect();
+        let weights = trust(&doubts);
+        let mean = weights.iter().sum::<f32>() / 100.0;
+        assert!((mean - 1.0).abs() < 1e-5, "{mean}");
+        assert!(weights[..60].iter().all(|&w| w > 1.5), "{weights:?}");
+        assert!(weights[60..].iter().all(|&w| w < 0.01), "{weights:?}");
+    }
+
+    #[test]
+    fn equal_doubts_weigh_alike() {
+        assert!(trust(&[0.7; 5]).iter().all(|&w| (w - 1.0).abs() < 1e-6));
+    }
+}

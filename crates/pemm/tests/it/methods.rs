@@ -1,0 +1,229 @@
+//! Every loss with every head and every regulariser; forward correction; the arms' common recipe.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use pemm::experiment::{Experiment, Layer, LossContext, ORACLE, PRESETS, REGULARISERS};
+use pemm::head::{AdditiveAngularMargin, HEADS, LargeMarginCosine};
+use pemm::loss::{CrossEntropy, LOSSES, Loss};
+use pemm::model::Classifier;
+use pemm::objective::{Batch, Progress};
+use pemm::optim::Sgd;
+use pemm::plan::DataFacts;
+use pemm::tensors::collect;
+use pemm_data::{Shape, Stream, Streams};
+use pemm_runs::{RunFolder, Status};
+
+use crate::training::{experiment, run, timeless};
+
+const SHAPE: Shape = Shape { channels: 1, height: 8, width: 8 };
+const FACTS: DataFacts = DataFacts { shape: SHAPE, vectors: false, num_classes: 4 };
+
+fn of(assignments: &[String]) -> Experiment {
+    let layers: Vec<Layer> =
+        assignments.iter().map(|text| Layer::from_assignment(text).unwrap()).collect();
+    Experiment::from_layers(&layers).unwrap()
+}
+
+fn batch(device: &Device) -> Batch {
+    let (n, mut rng) = (12, Streams::new(2).open(Stream::Init));
+    let pixels: Vec<f32> = (0..n * 64).map(|_| rng.normal() as f32).collect();
+    let given: Vec<i64> = (0..n as i64).map(|index| index % 4).collect();
+    Batch {
+        images: Tensor::from_data(TensorData::new(pixels, [n, 1, 8, 8]), device),
+        given: Tensor::<1, Int>::from_data(TensorData::new(given, [n]), device),
+        weights: None,
+        indices: (0..n as u32).collect(),
+    }
+}
+
+#[test]
+fn every_loss_trains_on_every_head_with_every_regulariser_that_fits() {
+    let device = Device::flex().autodiff();
+    let (batch, streams) = (batch(&device), Streams::new(1));
+    let mut seen = 0;
+    for loss in LOSSES.iter().map(|entry| entry.method.name) {
+        for (head, _) in &HEADS {
+            for (_, regulariser) in &REGULARISERS {
+                if regulariser.name != "none" && !head.has_centers() {
+                    continue;
+                }
+                let place = format!("{loss} on {head:?} with {}", regulariser.name);
+                let experiment = of(&[
+                    format!("loss.kind={loss}"),
+                    format!("model.head={}", head.method().name),
+                    format!("loss.energy.kind={}", regulariser.name),
+                    "model.width=8".into(),
+                ]);
+                let plan = experiment.resolve(FACTS).unwrap_or_else(|e| panic!("{place}: {e}"));
+                let context = LossContext { num_classes: 4, noise: None };
+                let mut objective = plan.experiment.build_objective(&context, 16).unwrap();
+                let mut sgd = Sgd::new(plan.experiment.optim.clone());
+                let mut model = Classifier::new(&plan.model, SHAPE, 4, streams, &device);
+                let before = collect(&model);
+                for epoch in 0..2 {
+                    let mut rng = streams.open_at(Stream::Step, epoch as u64);
+                    let mut progress = Progress { epoch, num_epochs: 2, rng: &mut rng };
+                    let terms =
+                        objective.forward(std::slice::from_ref(&model), &batch, &mut progress);
+                    let total = terms.total.clone().into_scalar::<f32>();
+                    assert!(total.is_finite(), "{place}: {total}");
+                    assert_eq!(terms.terms.len() == 2, regulariser.name != "none", "{place}");
+                    model = sgd.step(model, &mut terms.total.backward(), 0.01);
+                }
+                let after = collect(&model);
+                let finite = after.values().all(|v| v.data.iter().all(|x| x.is_finite()));
+                assert!(finite && after != before, "{place}");
+                seen += 1;
+            }
+        }
+    }
+    assert_eq!(seen, LOSSES.len() * (1 + 3 * REGULARISERS.len()));
+}
+
+#[test]
+fn a_margin_changes_training_only_and_the_given_label_only() {
+    let plan = |margin: f64| {
+        let keys = ["model.head=arcface", "loss.energy.kind=none", "model.width=8", "loss.kind=ce"];
+        let keys: Vec<String> = keys.iter().map(|key| key.to_string()).collect();
+        of(&[keys, vec![format!("model.margin={margin}")]].concat()).resolve(FACTS).unwrap()
+    };
+    let device = Device::flex().autodiff();
+    let batch = batch(&device);
+    let outcome = |margin: f64| {
+        let plan = plan(margin);
+        let model = Classifier::new(&plan.model, SHAPE, 4, Streams::new(1), &device);
+        let context = LossContext { num_classes: 4, noise: None };
+        let mut objective = plan.experiment.build_objective(&context, 16).unwrap();
+        let mut rng = Streams::new(1).open(Stream::Step);
+        let mut progress = Progress { epoch: 0, num_epochs: 1, rng: &mut rng };
+        let terms = objective.forward(std::slice::from_ref(&model), &batch, &mut progress);
+        let scores: Vec<f32> = terms.scores.into_data().try_to_vec().unwrap();
+        let valid = model.valid();
+        let images = batch.images.clone().without_autodiff();
+        let output = valid.forward(images, &mut Streams::new(1).open(Stream::Step));
+        let seen: Vec<f32> = output.scores.into_data().try_to_vec().unwrap();
+        (terms.total.into_scalar::<f32>(), scores, seen)
+    };
+    let (none, with) = (outcome(0.0), outcome(0.5));
+    assert!(with.0 > none.0 + 1.0, "the margin costs: {} and {}", with.0, none.0);
+    assert_eq!((with.1, with.2), (none.1, none.2), "records and predictions know no margin");
+}
+
+#[test]
+fn cosine_heads_are_finite_at_equal_and_opposite_directions() {
+    let device = Device::flex().autodiff();
+    let weight = || Tensor::<2>::from_floats([[1.0, 0.0], [-1.0, 0.0]], &device).require_grad();
+    let features =
+        || Tensor::<2>::from_floats([[3.0, 0.0], [-2.0, 0.0], [0.0, 0.0]], &device).require_grad();
+    let given = || Tensor::<1, Int>::from_ints([0, 0, 1], &device);
+    let check = |scores: Tensor<2>, weight: Tensor<2>, features: Tensor<2>| {
+        let loss = CrossEntropy.forward(scores, given()).mean();
+        let gradients = loss.backward();
+        for tensor in [weight, features] {
+            let slope: Vec<f32> =
+                tensor.grad(&gradients).unwrap().into_data().try_to_vec().unwrap();
+            assert!(slope.iter().all(|x| x.is_finite()), "{slope:?}");
+        }
+    };
+    let z = features();
+    let head = AdditiveAngularMargin::from_weight(weight(), 64.0, 0.5);
+    check(head.margin(head.forward(z.clone()), given()), head.weight.val(), z);
+    let z = features();
+    let head = LargeMarginCosine::from_weight(weight(), 64.0, 0.35);
+    check(head.margin(head.forward(z.clone()), given()), head.weight.val(), z);
+}
+
+#[test]
+fn arms_share_the_recipe_of_cross_entropy() {
+    let recipe = |name: &str| {
+        let plan = of(&[format!("preset={name}")]).resolve(FACTS).unwrap();
+        (plan.experiment.optim, plan.experiment.schedule)
+    };
+    for (name, _) in PRESETS {
+        let own = ["pemm", "pemm-reweight", "authors", "paper-tables", "ce-early"];
+        let has_its_own = own.contains(&name);
+        assert_eq!(recipe(name) == recipe("ce"), !has_its_own, "{name}");
+    }
+}
+
+#[test]
+fn a_matrix_that_is_not_known_or_no_matrix_is_refused_before_there_is_a_folder() {
+    let parent = tempfile::tempdir().unwrap();
+    let file = parent.path().join("t.csv");
+    std::fs::write(&file, "0.5,0.5\n0.5,0.5\n").unwrap();
+    let out = parent.path().join("run");
+    for (keys, part) in [
+        (["noise.kind=none", "loss.matrix=noise"], "is not known for these labels"),
+        (["noise.kind=none", &format!("loss.matrix={}", file.display())], "line 1: needs 10"),
+    ] {
+        let plan = of(&["preset=forward", keys[0], keys[1]].map(str::to_owned));
+        let error = run(plan, &out, None).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+        assert!(!out.exists());
+    }
+    let plan = of(&["loss.kind=ce", "loss.matrix=noise"].map(str::to_owned));
+    let error = plan.resolve(FACTS).unwrap_err().to_string();
+    assert_eq!(error, "loss.matrix: loss.kind = \"ce\" has no such parameter");
+}
+
+fn forward(matrix: &str) -> Experiment {
+    experiment(&[
+        "preset=forward",
+        &format!("loss.matrix={matrix}"),
+        "model.backbone=mlp",
+        "model.width=64",
+        "schedule.num_epochs=8",
+        "schedule.kind=constant",
+    ])
+}
+
+fn trained(parent: &Path, name: &str, matrix: &str) -> pemm_runs::Record {
+    run(forward(matrix), &parent.join(name), None).unwrap().record
+}
+
+#[test]
+fn an_arm_that_knows_the_noise_is_tagged_and_one_that_estimates_it_is_not() {
+    let parent = tempfile::tempdir().unwrap();
+    let oracle = trained(parent.path(), "oracle", "noise");
+    assert_eq!(oracle.tags, [ORACLE]);
+    // The same matrix from a file is the same training, to the bit, without the tag.
+    let rows: Vec<String> = (0..10)
+        .map(|i| {
+            let row: Vec<String> = (0..10)
+                .map(|j| if i == j { "0.6".into() } else { format!("{}", 0.4 / 9.0) })
+                .collect();
+            row.join(",")
+        })
+        .collect();
+    let file = parent.path().join("t.csv");
+    std::fs::write(&file, rows.join("\n")).unwrap();
+    let from_file = trained(parent.path(), "file", &file.display().to_string());
+    assert!(from_file.tags.is_empty());
+    let losses = |record: &pemm_runs::Record| -> Vec<f64> {
+        record.epochs.iter().map(|epoch| epoch.loss).collect()
+    };
+    assert_eq!(losses(&oracle), losses(&from_file));
+    let estimated = trained(parent.path(), "estimated", "estimated");
+    assert!(estimated.tags.is_empty());
+    assert_eq!(estimated.experiment["loss"]["estimate_after"], 2);
+}
+
+#[test]
+fn an_estimate_in_the_run_survives_interruptions_bit_for_bit() {
+    let parent = tempfile::tempdir().unwrap();
+    let (whole, cut) = (parent.path().join("whole"), parent.path().join("cut"));
+    run(forward("estimated"), &whole, None).unwrap();
+    // Epochs 1 and 2 are cross entropy: before, in and after the epoch that is estimated from.
+    for stop in [(2, 3), (3, 1), (4, 2)] {
+        let outcome = run(forward("estimated"), &cut, Some(stop)).unwrap();
+        assert_eq!(outcome.record.status, Status::Interrupted, "{stop:?}");
+    }
+    run(forward("estimated"), &cut, None).unwrap();
+    assert_eq!(timeless(&whole), timeless(&cut));
+    let weights = |folder: &Path| std::fs::read(folder.join("last.safetensors")).unwrap();
+    assert_eq!(weights(&whole), weights(&cut));
+    let epochs = RunFolder::open(&whole).unwrap().read_record().unwrap().epochs;
+    assert_ne!(epochs[1].loss, epochs[2].loss);
+}
