@@ -346,6 +346,33 @@ mod tests {
     }
 
     #[test]
+    fn a_hundred_classes_and_two_hundred_epochs_stay_small() {
+        let (num_classes, num_samples) = (100, 5_000);
+        let mut run = stored(200);
+        run.record.data.classes = (0..num_classes).map(|k| format!("class <{k}>")).collect();
+        let hashed = |i: usize| (i.wrapping_mul(2_654_435_761) >> 7) % 1000;
+        let part = pemm_runs::outputs::PartOutputs {
+            num_classes,
+            probabilities: (0..num_samples * num_classes).map(|i| hashed(i) as f32 / 5e4).collect(),
+            num_features: 4,
+            features: (0..num_samples * 4).map(|i| hashed(i) as f32).collect(),
+        };
+        let labels: Vec<u32> = (0..num_samples).map(|i| (i % num_classes) as u32).collect();
+        let outputs = run.outputs.as_mut().unwrap();
+        outputs.centers = Some((0..400).map(|i| hashed(i) as f32).collect());
+        outputs.given = labels.clone();
+        outputs.clean = Some(labels.clone());
+        outputs.test_labels = labels;
+        outputs.test = Some(part.clone());
+        outputs.train = part;
+        let mut on_round = |_, _| {};
+        let mut options = Options { num_points: 600, on_round: &mut on_round };
+        let page = report(&run, &mut options).html();
+        assert!(page.len() < 2_500_000, "{}", page.len());
+        assert!(!page.contains("<99>") && page.contains("&lt;99&gt;"));
+    }
+
+    #[test]
     fn outputs_of_another_run_and_broken_ones_are_told_and_left_out() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();

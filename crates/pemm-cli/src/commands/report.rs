@@ -16,8 +16,8 @@ use crate::failure::Failure;
 /// See what happened: one page about a run, or about a folder of runs
 ///
 /// The page holds everything and loads nothing. It is made from what the runs stored; features,
-/// confusion matrix and doubted samples need the stored outputs (`pemm train --outputs`, or
-/// --outputs here, which takes them from weights and data).
+/// confusion matrix and doubted samples need stored outputs, which `pemm train` leaves where they are
+/// small; --outputs takes them from weights and data afterwards.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// A run folder, a record file, or a folder that holds several

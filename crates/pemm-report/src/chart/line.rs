@@ -334,7 +334,8 @@ impl LineChart {
             sample: Sample::Line("2 4"),
             color: Color::Muted,
         });
-        series.filter(|entry| !entry.label.is_empty()).chain(references).collect()
+        // A lone series that is named as the axis needs no explanation.
+        series.filter(|entry| entry.label != self.y.title).chain(references).collect()
     }
 
     fn alternative(&self) -> String {

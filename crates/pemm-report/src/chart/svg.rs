@@ -184,11 +184,11 @@ pub fn escape(text: &str) -> String {
 pub fn text_width(text: &str, size: f64) -> f64 {
     let width = |char: char| match char {
         'i' | 'j' | 'l' | 't' | 'f' | 'r' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '!'
-        | '(' | ')' | '[' | ']' | ' ' | '/' => 0.34,
+        | '(' | ')' | '[' | ']' | ' ' | '/' => 0.36,
         'm' | 'w' | 'M' | 'W' | '@' | '%' | '—' => 0.86,
         char if char.is_ascii_uppercase() => 0.68,
         char if char as u32 >= 0x1100 => 1.05,
-        _ => 0.56,
+        _ => 0.6,
     };
     text.chars().map(width).sum::<f64>() * size
 }

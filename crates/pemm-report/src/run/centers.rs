@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::curves::{per_epoch, values};
 use crate::chart::axis::number;
-use crate::chart::{Cloud, Color, HeatMap, LineChart, Scatter, Series};
+use crate::chart::{Axis, Cloud, Color, HeatMap, LineChart, Scatter, Series};
 use crate::layout;
 use crate::report::Section;
 
@@ -88,6 +88,12 @@ pub(super) fn centers(record: &Record, outputs: Option<&Outputs>) -> Section {
         let refer = |chart: LineChart, value: f64, name: &str| {
             chart.reference_y(value, format!("{name} = {}", number(value)))
         };
+        // Centers often begin far outside; the last stretch is the one to see.
+        let first = record.epochs.iter().find_map(|epoch| epoch.centers);
+        if rest.distance > 0.0 && first.is_some_and(|c| c.mean_distance > 5.0 * rest.distance) {
+            distances = distances.y(Axis::new("distance").log());
+            sum = sum.y(Axis::new("sum of distances").log());
+        }
         distances = refer(distances, rest.distance, "r₀ − β");
         sum = refer(sum, num_pairs * rest.distance, "limit K(K+1)/2 · (r₀ − β)");
         energy = refer(energy, num_pairs * rest.energy, "limit K(K+1)/2 · E(r₀)");

@@ -22,7 +22,10 @@ pub(super) fn learning(record: &Record) -> Section {
     section.figures.push(accuracy(record));
     section.figures.push(
         per_epoch("objective", "Objective", "objective, mean per sample")
-            .series(Series::new("total", values(epochs, |epoch| Some(epoch.loss))))
+            .series(Series::new(
+                "objective, mean per sample",
+                values(epochs, |epoch| Some(epoch.loss)),
+            ))
             .figure(),
     );
     let names: Vec<&String> = epochs[0].terms.keys().collect();
@@ -44,7 +47,7 @@ pub(super) fn learning(record: &Record) -> Section {
     section.figures.push(
         per_epoch("learning-rate", "Learning rate", "")
             .y(axis)
-            .series(Series::new("at the end of the epoch", rates))
+            .series(Series::new("learning rate", rates))
             .figure(),
     );
     section
