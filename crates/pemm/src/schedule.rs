@@ -41,8 +41,9 @@ pub struct Schedule {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
     /// The test set and the fits are scored every so many epochs, and always after the last; the
-    /// training does not depend on it. 0 scores after the last only. With `patience` every epoch is
-    /// scored, since any may be the one that is returned.
+    /// training does not depend on it. So is every new best epoch by noisy validation, so that its
+    /// test accuracy is known. 0 scores after the last only. With `patience` every epoch is scored,
+    /// since any may be the one that is returned.
     pub score_every: usize,
 }
 
@@ -90,11 +91,12 @@ impl Schedule {
         self.patience.is_some_and(|patience| best.is_some_and(|best| done - best >= patience))
     }
 
-    /// Whether epoch `epoch` (from 1) is scored.
-    pub fn scores(&self, epoch: usize) -> bool {
+    /// Whether epoch `epoch` (from 1) is scored; `is_best` if it is the best by noisy validation so
+    /// far.
+    pub fn scores(&self, epoch: usize, is_best: bool) -> bool {
         epoch == self.num_epochs
             || self.patience.is_some()
-            || (self.score_every > 0 && epoch.is_multiple_of(self.score_every))
+            || (self.score_every > 0 && (is_best || epoch.is_multiple_of(self.score_every)))
     }
 }
 
@@ -141,7 +143,7 @@ mod tests {
     #[test]
     fn the_last_epoch_is_always_scored() {
         let schedule = Schedule { num_epochs: 7, score_every: 3, ..Schedule::default() };
-        let scored: Vec<usize> = (1..=7).filter(|&e| schedule.scores(e)).collect();
-        assert_eq!(scored, [3, 6, 7]);
+        let scored: Vec<usize> = (1..=7).filter(|&e| schedule.scores(e, e == 4)).collect();
+        assert_eq!(scored, [3, 4, 6, 7]);
     }
 }

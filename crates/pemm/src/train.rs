@@ -341,7 +341,8 @@ impl Session {
         };
 
         // ---- for the records only -----------------------------------------------------------------
-        let scored = if schedule.scores(epoch + 1) {
+        let is_best = self.is_best(val_accuracy_given);
+        let scored = if schedule.scores(epoch + 1, is_best) {
             self.scorer.score(&self.networks, &self.device, &statistics.predicted)?
         } else {
             None
@@ -366,6 +367,12 @@ impl Session {
         }))
     }
 
+    /// Whether an epoch with this accuracy on the given validation labels is the best so far.
+    fn is_best(&self, val_accuracy_given: Option<f64>) -> bool {
+        let best = self.saved.best_epoch.map(|best| self.saved.epochs[best - 1].val_accuracy_given);
+        val_accuracy_given.is_some() && best.is_none_or(|best| val_accuracy_given > best)
+    }
+
     /// Writes what an epoch leaves: log line, weights, and last the state, which makes it count.
     fn keep(
         &mut self,
@@ -380,8 +387,7 @@ impl Session {
         log.append(&epoch)?;
         self.card.epoch = epoch.epoch;
         write_weights(folder, false, &tensors, &self.card)?;
-        let best = self.saved.best_epoch.map(|best| self.saved.epochs[best - 1].val_accuracy_given);
-        if epoch.val_accuracy_given.is_some() && best.is_none_or(|b| epoch.val_accuracy_given > b) {
+        if self.is_best(epoch.val_accuracy_given) {
             write_weights(folder, true, &tensors, &self.card)?;
             self.saved.best_epoch = Some(epoch.epoch);
         }

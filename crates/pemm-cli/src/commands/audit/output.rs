@@ -108,7 +108,12 @@ pub(super) fn write(
         summary: &audit.summary,
     };
     let json = serde_json::to_vec_pretty(&json).map_err(|e| Failure::new(e.to_string()))?;
-    let mut files = vec![(out.join(ISSUES), issues(said, audit)), (out.join(AUDIT), json)];
+    let page = page(said, audit, &about.data, about.origin.lead())?;
+    let mut files = vec![
+        (out.join(ISSUES), issues(said, audit)),
+        (out.join(AUDIT), json),
+        (out.join(PAGE), page.into_bytes()),
+    ];
     if let Some(path) = &arguments.write_labels {
         files.push((path.clone(), labels(said, audit, arguments.how)));
     }
