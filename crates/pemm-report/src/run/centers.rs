@@ -1,5 +1,6 @@
 //! The class centers: how far apart they are, epoch by epoch and at the end.
 
+use pemm_energy::Potential;
 use pemm_runs::{CenterStats, Outputs, Record};
 use serde_json::Value;
 
@@ -27,11 +28,9 @@ impl Rest {
         }
         let value = |key: &str| energy.get(key).and_then(Value::as_f64);
         let (u, v, xi, beta) = (value("u")?, value("v")?, value("xi")?, value("beta")?);
-        let rest = (u / (xi * v)).powf(1.0 / (u - v));
-        // Where β is r0 or more, the potential only pulls, and everything ends in one point.
-        let place = rest.max(beta);
-        let energy = place.powf(-u) - xi * place.powf(-v);
-        let rest = Self { distance: (rest - beta).max(0.0), energy };
+        let potential = Potential::energy(u, v, xi, beta).ok()?;
+        let distance = potential.rest_distance();
+        let rest = Self { distance, energy: potential.value(distance) };
         (rest.distance.is_finite() && rest.energy.is_finite()).then_some(rest)
     }
 }
