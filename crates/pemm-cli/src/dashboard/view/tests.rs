@@ -113,7 +113,7 @@ fn a_long_run_of_many_classes_is_drawn_in_full() {
         State::new(Facts { num_epochs: 200, ..facts() }, (1..=200).map(epoch).collect());
     state.memory = None;
     let text = picture(&state, [80, 24]);
-    assert!(text.contains("epoch 200/200") && text.contains("0:00 left"), "{text}");
+    assert!(text.contains("epoch 200/200") && text.contains("corrected 69.2"), "{text}");
 }
 
 #[test]
