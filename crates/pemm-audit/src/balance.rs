@@ -123,10 +123,10 @@ mod tests {
         let given: Vec<u32> = (0..n as u32).map(|i| i % 3).collect();
         let models: Vec<u32> = (0..n as u32).map(|i| i / 3000).collect();
         let (mut fair, mut leaning) = (Vec::new(), Vec::new());
-        for i in 0..n {
+        for (i, &model) in models.iter().enumerate() {
             let noise: Vec<f64> = (0..k).map(|_| random.normal().exp()).collect();
             let odds = |j: usize| noise[j] * if i % 3 == j { 5.0 } else { 1.0 };
-            let lean = |j: usize| odds(j) * if j == models[i] as usize { 4.0 } else { 1.0 };
+            let lean = |j: usize| odds(j) * if j == model as usize { 4.0 } else { 1.0 };
             let total = |f: &dyn Fn(usize) -> f64| (0..k).map(f).sum::<f64>();
             fair.extend((0..k).map(|j| (odds(j) / total(&odds)) as f32));
             leaning.extend((0..k).map(|j| (lean(j) / total(&lean)) as f32));

@@ -424,7 +424,8 @@ mod tests {
     fn what_contradicts_itself_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("outputs.safetensors");
-        let cases: [(fn(&mut Outputs), &str); 6] = [
+        type Break = fn(&mut Outputs);
+        let cases: [(Break, &str); 6] = [
             (|o| o.given[0] = 2, "train.given: must be below 2, one is 2"),
             (|o| o.test_labels.push(0), "test: its sizes"),
             (|o| o.train.features[0] = f32::NAN, "must be finite, one is NaN"),

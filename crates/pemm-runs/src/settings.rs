@@ -118,8 +118,11 @@ fn place<'a, T: Default>(list: &'a mut Vec<(String, T)>, name: &str) -> &'a mut 
     &mut list[place].1
 }
 
-fn ranked(settings: Vec<(String, BTreeMap<Column, Vec<(u64, f64, f64)>>)>) -> Vec<Ranked> {
-    let runs_of = |values: &BTreeMap<Column, Vec<(u64, f64, f64)>>| -> BTreeSet<(Column, u64)> {
+/// Seed, last and best accuracy of each run, by column.
+type ByColumn = BTreeMap<Column, Vec<(u64, f64, f64)>>;
+
+fn ranked(settings: Vec<(String, ByColumn)>) -> Vec<Ranked> {
+    let runs_of = |values: &ByColumn| -> BTreeSet<(Column, u64)> {
         let runs = values.iter();
         runs.flat_map(|(c, runs)| runs.iter().map(|run| (c.clone(), run.0))).collect()
     };

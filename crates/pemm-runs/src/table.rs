@@ -207,7 +207,8 @@ impl Table {
     /// The arms of `column` against each other. Arms with the tag [`ORACLE`] stand outside: they
     /// are neither best nor next. Among equals the first arm wins. None without an accuracy.
     pub fn contest(&self, column: &Column, judge: Judge) -> Option<Contest> {
-        let mut ranked: Vec<(&String, Vec<(u64, f64)>, f64)> = self
+        type Entry<'a> = (&'a String, Vec<(u64, f64)>, f64);
+        let mut ranked: Vec<Entry<'_>> = self
             .arms
             .iter()
             .filter(|arm| !self.tags(arm).contains(ORACLE))

@@ -131,7 +131,8 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
             console.warn(&format!("no outputs for the report: {}", failure.message()));
         }
     }
-    if !arguments.no_report && !(outcome.was_finished && out.join(REPORT).is_file()) {
+    let is_reported = outcome.was_finished && out.join(REPORT).is_file();
+    if !arguments.no_report && !is_reported {
         report::refresh(&out, POINTS, console);
     }
     console.result(&summary(&outcome), &outcome.record)

@@ -1,4 +1,4 @@
-//! Memory of this process, where the system tells it without unsafe code: on Linux.
+//! Memory of this process, where the system tells it through a file: on Linux.
 
 /// Bytes in use now, and the most that there were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use pemm_audit::mixture::Mixture;
 
+use super::center::weighted;
 use super::co_teaching::{forward_both, losses_of_both};
 use super::epoch_memory::EpochMemory;
 use super::mixup::Mixing;
@@ -34,7 +35,8 @@ use crate::tensors::{TensorMap, floats};
 /// the authors' code: one augmented view of an image instead of four, predictions for targets in
 /// evaluation mode, losses are those of the training steps instead of a pass of their own, a batch is
 /// divided as it comes instead of labeled and unlabeled batches side by side, the penalty of
-/// confident warm-up for asymmetric noise is left out.
+/// confident warm-up for asymmetric noise is left out. A head's margin acts in the warm-up only, since
+/// targets are soft afterwards. Sample weights, which they do not have, weight the labeled term.
 pub struct DivideMix {
     base: CenterObjective,
     parameters: DivideMixParameters,
@@ -128,11 +130,14 @@ impl DivideMix {
         let log_p = activation::log_softmax(output.scores.clone(), 1);
         let p = log_p.clone().exp();
 
-        let supervised = -(targets.clone() * log_p).sum_dim(1); // [N, 1]
+        let mut supervised = -(targets.clone() * log_p).sum_dim(1); // [N, 1]
+        if let Some(weights) = &batch.weights {
+            supervised = supervised * mixing.mix(weights.clone().unsqueeze_dim::<2>(1));
+        }
         let consistent = (targets - p.clone()).square().mean_dim(1);
         let ramp = ((progress.epoch + 1 - warmup_epochs) as f64 / RAMP_EPOCHS).min(1.0);
         let mean = p.mean_dim(0); // [1, K]
-        let balance = -(mean.log() + (num_classes as f64).ln()).mean();
+        let balance = -(mean.clamp_min(1e-12).log() + (num_classes as f64).ln()).mean();
         let loss = mean_over(supervised, labeled)
             + mean_over(consistent, unlabeled) * (weight * ramp)
             + balance;
@@ -153,8 +158,7 @@ fn mean_over(values: Tensor<2>, selected: Tensor<2>) -> Tensor<1> {
 
 /// `q^(1/temperature)`, divided by its sum, of each row.
 fn sharpen(rows: Tensor<2>, temperature: f64) -> Tensor<2> {
-    let powers = (rows.clamp_min(1e-12).log() / temperature).exp();
-    powers.clone() / powers.sum_dim(1)
+    activation::softmax(rows.clamp_min(1e-12).log() / temperature, 1)
 }
 
 fn one_hot(given: &Tensor<1, Int>, num_classes: usize) -> Tensor<2> {
@@ -174,8 +178,8 @@ impl Objective for DivideMix {
     ) -> Terms {
         if progress.epoch < self.parameters.warmup_epochs {
             let outputs = forward_both(networks, batch, progress);
-            let [own, peer] =
-                losses_of_both(&self.base, networks, &outputs, batch).map(|losses| losses.mean());
+            let [own, peer] = losses_of_both(&self.base, networks, &outputs, batch)
+                .map(|losses| weighted(losses, batch).mean());
             self.remember(batch, outputs.each_ref().map(|output| output.scores.clone().detach()));
             return self.base.with_loss_of_two(own + peer, networks, outputs);
         }

@@ -77,8 +77,8 @@ pub struct ObjectiveEntry {
     pub method: Method,
 }
 
-const fn warmup(default: f64) -> Parameter {
-    let range = Range::NOT_NEGATIVE;
+const fn warmup(default: f64, least: f64) -> Parameter {
+    let range = Range::from(least);
     Parameter::number("warmup_epochs", default, range, "epochs of plain training first")
 }
 
@@ -131,7 +131,7 @@ pub const OBJECTIVES: [ObjectiveEntry; 7] = [
             summary: "samples weighted by a mixture of two normals over losses or distances",
             parameters: &[
                 Parameter::words("by", "loss", "loss or distance", "what a label is doubted by"),
-                warmup(5.0),
+                warmup(5.0, 1.0),
             ],
             reference: "the paper, section 4.4; Arazo et al. 2019",
         },
@@ -158,7 +158,7 @@ pub const OBJECTIVES: [ObjectiveEntry; 7] = [
         method: Method {
             name: "decoupling",
             summary: "two networks that learn only where they disagree",
-            parameters: &[warmup(0.0)],
+            parameters: &[warmup(0.0, 0.0)],
             reference: "Malach and Shalev-Shwartz 2017",
         },
     },
@@ -168,12 +168,12 @@ pub const OBJECTIVES: [ObjectiveEntry; 7] = [
             name: "divide-mix",
             summary: "two networks; doubted labels are replaced by guesses, with mixup",
             parameters: &[
-                warmup(10.0),
+                warmup(10.0, 1.0),
                 Parameter::number("threshold", 0.5, Range::SHARE, "trust above which labels stay"),
                 Parameter::number(
                     "temperature",
                     0.5,
-                    Range::above(0.0, 1.0),
+                    Range::within(0.01, 1.0),
                     "of the targets; smaller is sharper",
                 ),
                 alpha(4.0),
@@ -214,12 +214,7 @@ impl ObjectiveConfig {
             *value = number.map(|number| number as usize);
         }
         self.resolve_by(has_centers)?;
-        let looks_back = matches!(self.kind, ObjectiveKind::Reweight | ObjectiveKind::DivideMix);
         match self.warmup_epochs {
-            Some(0) if looks_back => Err(Error::setting(
-                "objective.warmup_epochs",
-                "must be at least 1: the weights are fitted to the losses of the epoch before",
-            )),
             Some(warmup) if warmup >= num_epochs => Err(Error::setting(
                 "objective.warmup_epochs",
                 format!("must be below schedule.num_epochs = {num_epochs}, is {warmup}"),
@@ -354,7 +349,7 @@ mod tests {
         assert!(refused(&mut divide).contains("below schedule.num_epochs = 5, is 10"));
         let mut reweight = config(ObjectiveKind::Reweight);
         reweight.warmup_epochs = Some(0);
-        assert!(refused(&mut reweight).contains("at least 1"));
+        assert!(refused(&mut reweight).contains("must be 1 or more, is 0"));
         reweight.warmup_epochs = Some(1);
         reweight.by = Some(DoubtedBy::Distance);
         assert!(refused(&mut reweight).contains("needs centers"));

@@ -78,8 +78,17 @@ impl Mixing {
 }
 
 /// A draw from Beta(alpha, alpha) by Jöhnk's method: `u^(1/a) / (u^(1/a) + v^(1/a))` for uniform u
-/// and v, where the sum is at most 1.
+/// and v, where the sum is at most 1. That is seldom where alpha is large; there a uniform draw is
+/// kept with the density's share of its maximum.
 fn beta(alpha: f64, rng: &mut Rng) -> f64 {
+    if alpha > 4.0 {
+        loop {
+            let (x, u) = (rng.unit(), rng.unit());
+            if u <= libm::pow(4.0 * x * (1.0 - x), alpha - 1.0) {
+                return x;
+            }
+        }
+    }
     loop {
         let [u, v] = [rng.unit(), rng.unit()].map(|unit| libm::pow(unit, 1.0 / alpha));
         if u + v > 0.0 && u + v <= 1.0 {
@@ -96,7 +105,7 @@ mod tests {
     #[test]
     fn draws_have_the_mean_and_variance_of_the_beta_distribution() {
         let mut rng = Streams::new(1).open(Stream::Step);
-        for alpha in [0.2, 1.0, 4.0] {
+        for alpha in [0.2, 1.0, 4.0, 16.0] {
             let draws: Vec<f64> = (0..20_000).map(|_| beta(alpha, &mut rng)).collect();
             let mean = draws.iter().sum::<f64>() / draws.len() as f64;
             let variance =
