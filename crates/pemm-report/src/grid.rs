@@ -80,7 +80,7 @@ pub fn report(all: &Runs, allow: &[String], options: &mut Options<'_>) -> Report
             runs.len()
         ));
     }
-    let mut sections = vec![results(runs, allow, &mut notices)];
+    let mut sections = vec![results(runs, &groups, allow, &mut notices)];
     sections.push(compared(&groups, &arms));
     sections.push(settings::noise_rates(&groups, &arms));
     sections.push(settings::sweeps(&groups));
@@ -97,10 +97,11 @@ pub fn report(all: &Runs, allow: &[String], options: &mut Options<'_>) -> Report
     Report {
         title: name,
         lead: format!(
-            "{} runs of {} methods. Test accuracies are means over seeds ± sample standard \
+            "{} runs of {} method{}. Test accuracies are means over seeds ± sample standard \
              deviation, after the last epoch unless it says otherwise.",
             runs.len(),
-            arms.len()
+            arms.len(),
+            if arms.len() == 1 { "" } else { "s" }
         ),
         notices,
         tiles: Vec::new(),
@@ -112,8 +113,24 @@ pub fn report(all: &Runs, allow: &[String], options: &mut Options<'_>) -> Report
 }
 
 /// The tables of comparable runs, one for each way to choose the epoch.
-fn results(runs: &[(PathBuf, Record)], allow: &[String], notices: &mut Vec<String>) -> Section {
+fn results(
+    runs: &[(PathBuf, Record)],
+    groups: &[Group<'_>],
+    allow: &[String],
+    notices: &mut Vec<String>,
+) -> Section {
     let mut section = Section::new("results", "Results");
+    let is_sweep = groups.iter().enumerate().any(|(index, group)| {
+        groups[..index].iter().any(|other| other.arm == group.arm && other.column == group.column)
+    });
+    if is_sweep {
+        section.text.push(
+            "These runs vary the settings of a method, so a table of methods would mix them; each \
+             setting stands below with its mean."
+                .into(),
+        );
+        return section;
+    }
     let table = match RunTable::of(runs, allow) {
         Ok(table) => table,
         Err(error) => {
@@ -232,7 +249,7 @@ mod tests {
 
     fn runs() -> Runs {
         let mut runs = Vec::new();
-        for (arm, alpha) in [("ce", 0.1), ("pemm", 0.1), ("pemm", 0.5)] {
+        for (arm, alpha) in [("ce", 0.1), ("pemm", 0.1), ("pemm", 0.5), ("pemm", 1.0)] {
             for rate in [0.2, 0.4] {
                 for seed in [1, 2] {
                     let mut run = record(arm, 3);
@@ -260,7 +277,7 @@ mod tests {
             assert!(names.contains(&name), "{name} in {names:?}");
         }
         let sweep = report.figures().find(|figure| figure.name == "sweep-loss-alpha").unwrap();
-        assert_eq!(sweep.data.rows.len(), 2, "{:?}", sweep.data);
+        assert_eq!(sweep.data.rows.len(), 3, "{:?}", sweep.data);
         assert!(
             report.html().contains("&lt;b&gt;broken&lt;/b&gt;")
                 || report.html().contains("&#60;b&#62;broken")

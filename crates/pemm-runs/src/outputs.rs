@@ -1,12 +1,13 @@
 //! `outputs.safetensors`: what a trained model says of every sample, for pictures and audits.
 //!
 //! It is written after the last epoch, from the weights of that epoch, and read by no training.
-//! Probabilities and features are float16, which is more than a picture needs: 50,000 samples of 256
-//! features and 10 classes take 27 MB.
+//! Features are float16, which is more than a picture needs. Probabilities are not: rounding would make
+//! equals of the two largest here and there, and then the accuracy would not be that of the record.
+//! 50,000 samples of 256 features and 10 classes take 28 MB.
 //!
 //! | tensor | type | shape |
 //! |---|---|---|
-//! | `train.probabilities`, `test.probabilities` | F16 | `[N, K]` |
+//! | `train.probabilities`, `test.probabilities` | F32 | `[N, K]` |
 //! | `train.features`, `test.features` | F16 | `[N, D]` |
 //! | `train.given` | U32 | `[N]` |
 //! | `train.clean` (if known), `test.labels` | U32 | `[N]` |
@@ -165,7 +166,7 @@ impl Outputs {
         let train = ("train.probabilities", "train.features", &self.train);
         for (probabilities, features, part) in std::iter::once(train).chain(test) {
             let shape = vec![part.len(), part.num_classes];
-            tensors.push((probabilities, Dtype::F16, shape, halves(&part.probabilities)));
+            tensors.push((probabilities, Dtype::F32, shape, singles(&part.probabilities)));
             let shape = vec![part.len(), part.num_features];
             tensors.push((features, Dtype::F16, shape, halves(&part.features)));
         }
@@ -182,9 +183,8 @@ impl Outputs {
             integers("test.labels", &self.test_labels);
         }
         if let Some(centers) = &self.centers {
-            let bytes = centers.iter().flat_map(|value| value.to_le_bytes()).collect();
             let shape = vec![self.train.num_classes, self.train.num_features];
-            tensors.push(("centers", Dtype::F32, shape, bytes));
+            tensors.push(("centers", Dtype::F32, shape, singles(centers)));
         }
         if !self.gallery.pixels.is_empty() {
             let [height, width, channels] = self.gallery.shape;
@@ -267,6 +267,10 @@ impl Outputs {
     }
 }
 
+fn singles(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
 fn halves(values: &[f32]) -> Vec<u8> {
     let (low, high) = (f16::MIN.to_f32(), f16::MAX.to_f32());
     values.iter().flat_map(|value| f16::from_f32(value.clamp(low, high)).to_le_bytes()).collect()
@@ -284,7 +288,7 @@ fn parse(bytes: &[u8]) -> std::result::Result<Outputs, String> {
     let file = File { tensors };
     let part = |name: &str| -> std::result::Result<PartOutputs, String> {
         let (probabilities, num_classes) = file.matrix(&format!("{name}.probabilities"))?;
-        let (features, num_features) = file.matrix(&format!("{name}.features"))?;
+        let (features, num_features) = file.halves(&format!("{name}.features"))?;
         Ok(PartOutputs { num_classes, probabilities, num_features, features })
     };
     let has = |name: &str| file.tensors.tensor(name).is_ok();
@@ -307,10 +311,7 @@ fn parse(bytes: &[u8]) -> std::result::Result<Outputs, String> {
         test: has_test.then(|| part("test")).transpose()?,
         test_labels: if has_test { file.integers("test.labels")? } else { Vec::new() },
         centers: has("centers")
-            .then(|| {
-                let view = file.view("centers", Dtype::F32, 2)?;
-                Ok::<_, String>(words(&view).map(f32::from_le_bytes).collect())
-            })
+            .then(|| file.matrix("centers").map(|(centers, _)| centers))
             .transpose()?,
         gallery,
     };
@@ -340,6 +341,11 @@ impl File<'_> {
     }
 
     fn matrix(&self, name: &str) -> std::result::Result<(Vec<f32>, usize), String> {
+        let view = self.view(name, Dtype::F32, 2)?;
+        Ok((words(&view).map(f32::from_le_bytes).collect(), view.shape()[1]))
+    }
+
+    fn halves(&self, name: &str) -> std::result::Result<(Vec<f32>, usize), String> {
         let view = self.view(name, Dtype::F16, 2)?;
         let halves = view.data().chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32());
         Ok((halves.collect(), view.shape()[1]))

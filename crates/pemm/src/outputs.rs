@@ -26,8 +26,8 @@ const SIDE: usize = 64;
 
 /// About how many bytes the outputs of the run `record` take.
 pub fn num_bytes(record: &Record) -> usize {
-    let values = record.data.classes.len() + record.model.num_features;
-    (record.data.num_train + record.data.num_test).saturating_mul(2 * values + 4)
+    let row = 4 * record.data.classes.len() + 2 * record.model.num_features + 4;
+    (record.data.num_train + record.data.num_test).saturating_mul(row)
 }
 
 /// Writes `outputs.safetensors` into the run folder `path`, from the weights after the last epoch;

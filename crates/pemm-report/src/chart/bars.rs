@@ -76,7 +76,7 @@ impl BarChart {
         let row = if self.bars.len() <= 30 { 20.0 } else { 14.0 };
         let text = if row > 15.0 { TEXT } else { SMALL };
         let longest = self.bars.iter().map(|bar| text_width(&bar.label, text)).fold(0.0, f64::max);
-        let left = 10.0 + longest.min(130.0);
+        let left = 10.0 + longest.min(170.0);
         let right = WIDTH - 52.0;
         let bottom = TOP + row * self.bars.len() as f64;
         let ends = self.bars.iter().flat_map(|bar| {

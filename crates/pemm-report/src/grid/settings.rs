@@ -11,6 +11,9 @@ use crate::run::curves::plain;
 /// Settings whose dependence has a figure of its own, or none.
 const NOT_SWEPT: [&str; 4] = ["arm", "preset", "seed", "noise.rate"];
 
+/// Two values of a setting are two methods, not a sweep.
+const MIN_VALUES: usize = 3;
+
 /// Test accuracy against the noise rate, one curve per arm, one figure per data set and convention.
 pub(super) fn noise_rates(groups: &[Group<'_>], arms: &[String]) -> Section {
     let mut section = Section::new("rates", "Accuracy against the noise rate");
@@ -38,8 +41,7 @@ pub(super) fn noise_rates(groups: &[Group<'_>], arms: &[String]) -> Section {
             let point = Point { x: 100.0 * column.nominal_rate, mean, deviation };
             lines.entry((place, group.label.clone())).or_default().push(point);
         }
-        let rates = |points: &[Point]| points.iter().any(|point| point.x != points[0].x);
-        if !lines.values().any(|points| rates(points)) {
+        if !lines.values().any(|points| num_distinct(points) > 1) {
             continue;
         }
         let chart = LineChart::new(format!("rates-{}", index + 1), format!("{data}, {convention}"))
@@ -73,7 +75,7 @@ pub(super) fn sweeps(groups: &[Group<'_>]) -> Section {
                 .or_insert_with(|| (format!("{}, {}", group.arm, group.column), Vec::new()));
             line.1.push(Point { x, mean: mean.mean, deviation: mean.deviation });
         }
-        lines.retain(|_, (_, points)| points.iter().any(|point| point.x != points[0].x));
+        lines.retain(|_, (_, points)| num_distinct(points) >= MIN_VALUES);
         if lines.is_empty() || section.figures.len() == MAX_FIGURES {
             continue;
         }
@@ -116,6 +118,13 @@ fn line(label: String, mut points: Vec<Point>, index: usize) -> Series {
     let errors = points.iter().map(|p| p.deviation.map_or(f64::NAN, |d| 100.0 * d)).collect();
     let points = points.iter().map(|point| (point.x, 100.0 * point.mean)).collect();
     Series::new(label, points).errors(errors).marker(Marker::ALL[index % Marker::ALL.len()])
+}
+
+fn num_distinct(points: &[Point]) -> usize {
+    let mut places: Vec<f64> = points.iter().map(|point| point.x).collect();
+    places.sort_by(f64::total_cmp);
+    places.dedup();
+    places.len()
 }
 
 /// All settings but `key`, and those that only name things.
