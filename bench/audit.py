@@ -9,7 +9,8 @@ network, folds and epochs: by cross entropy (cleanlab's side) and by our preset.
 
 - same probabilities: our default score and cleanlab's default ranking, on the probabilities of cross
   entropy and on ours;
-- whole pipeline: our audit against cleanlab on its cross entropy.
+- whole pipeline: our audit against cleanlab on its cross entropy, once by our preset and once by the
+  very training that cleanlab's probabilities come from.
 
 Differences have paired bootstrap intervals over the samples. What is there already is not trained
 again; the arrays of an audit lie in --work. Raw numbers go to --out.
@@ -228,6 +229,9 @@ def compare(label_set, arguments):
             cleanlab_score = score
     result["pemm_pipeline"] = by_ours(ours, wrong, truth)
     result["whole_pipeline"] = difference(wrong, ours.score, cleanlab_score)
+    # Our audit with all that the very same training as cleanlab's leaves.
+    result["pemm_pipeline_of_ce"] = by_ours(theirs, wrong, truth)
+    result["whole_pipeline_of_ce"] = difference(wrong, theirs.score, cleanlab_score)
     return result
 
 

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`samples`] | the arrays, checked once |
 //! | [`balance`] | probabilities without their model's leaning to some classes |
-//! | [`score`] | every score, a file each; the default is [`score::doubt`] |
+//! | [`score`] | every score, a file each; the default is [`score::combined`] |
 //! | [`joint`] | the confident joint |
 //! | [`noise_model`] | temperature and transition matrix by maximum likelihood |
 //! | [`mixture`] | two Gaussians by expectation maximisation |

@@ -4,7 +4,6 @@
 use rayon::prelude::*;
 
 use crate::joint::ConfidentJoint;
-use crate::random::Random;
 use crate::samples::Samples;
 
 /// `q[k] ∝ p[k]^(1/τ)` is the probability that class k is the true one, and `T[k][j]` that a sample
@@ -41,8 +40,6 @@ const ROUNDS_OF_SEARCH: usize = 12;
 /// Rounds of expectation maximisation for each temperature, and for the last.
 const ROUNDS: usize = 25;
 const LAST_ROUNDS: usize = 100;
-/// Opens the draws of [`NoiseModel::resampled_rates`].
-const RESAMPLING_SEED: u64 = 1;
 /// Smallest probability of a class.
 const SMALLEST: f32 = 1e-9;
 
@@ -70,25 +67,6 @@ impl NoiseModel {
         let best =
             if at_left.log_likelihood >= at_right.log_likelihood { at_left } else { at_right };
         used.fit(best.temperature, best.transition, LAST_ROUNDS)
-    }
-
-    /// Share of wrong labels that models fitted to resampled samples find, with the temperature kept:
-    /// how much the share depends on which samples there are. Drawn from a fixed seed.
-    pub(crate) fn resampled_rates(&self, samples: &Samples<'_>, count: usize) -> Vec<f64> {
-        let used = Used::of(samples);
-        let mut random = Random::new(RESAMPLING_SEED);
-        let rate = |_| {
-            let n = used.rows.len();
-            let drawn: Vec<usize> = (0..n).map(|_| random.below(n)).collect();
-            let resampled = Used {
-                num_classes: used.num_classes,
-                given: drawn.iter().map(|&sample| used.given[sample]).collect(),
-                rows: drawn.iter().map(|&sample| used.rows[sample]).collect(),
-            };
-            let model = resampled.fit(self.temperature, self.transition.clone(), ROUNDS);
-            resampled.rate(&model)
-        };
-        (0..count).map(rate).collect()
     }
 
     /// Writes `P(true = k | x, given)` of a sample into `posterior`, `[K]`.
@@ -185,16 +163,6 @@ impl<'a> Used<'a> {
         model
     }
 
-    /// Mean of `P(true ≠ given | x, given)`.
-    fn rate(&self, model: &NoiseModel) -> f64 {
-        let mut posterior = vec![0.0; self.num_classes];
-        let wrong = |(&given, row): (&usize, &&[f32])| {
-            model.posterior(given, row, &mut posterior);
-            1.0 - posterior[given]
-        };
-        self.given.iter().zip(&self.rows).map(wrong).sum::<f64>() / self.rows.len() as f64
-    }
-
     fn sums(&self, tempered: &[f32], transition: &[Vec<f64>]) -> Sums {
         const BLOCK: usize = 1024;
         let k = self.num_classes;
@@ -251,7 +219,9 @@ impl<'a> Used<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
     use crate::samples::Arrays;
+    use crate::score::posterior;
 
     /// Samples of `k` classes whose model is right as often as it says, with labels drawn from `T`.
     fn made(n: usize, transition: &[Vec<f64>]) -> (Vec<u32>, Vec<f32>) {
@@ -283,9 +253,8 @@ mod tests {
         let arrays = Arrays { num_classes: k, given, probabilities, ..Arrays::default() };
         let samples = Samples::new(arrays).unwrap();
         let model = NoiseModel::fit(&samples, &ConfidentJoint::of(&samples));
-        let rate = Used::of(&samples).rate(&model);
-        let rates = model.resampled_rates(&samples, 5);
-        assert!(rates.iter().all(|resampled| (resampled - rate).abs() < 0.05), "{rates:?} {rate}");
+        let wrong: f64 = posterior(&samples, &model).iter().map(|&p| f64::from(p)).sum();
+        let rate = wrong / samples.len() as f64;
         (model, rate)
     }
 

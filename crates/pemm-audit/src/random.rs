@@ -1,4 +1,4 @@
-//! Random numbers for resampling, the same on every machine.
+//! Random numbers, the same on every machine.
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 #[derive(Debug, Clone)]
@@ -15,11 +15,6 @@ impl Random {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
-    }
-
-    /// Uniform over `0..bound`, with a bias below bound / 2⁶⁴.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
 
     /// Uniform in `[0, 1)`.
@@ -46,6 +41,6 @@ mod tests {
         let known =
             [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
         assert_eq!(first, known);
-        assert!((0..1000).all(|_| random.below(7) < 7));
+        assert!((0..1000).all(|_| (0.0..1.0).contains(&random.unit())));
     }
 }

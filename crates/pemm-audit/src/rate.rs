@@ -4,14 +4,11 @@ use serde::Serialize;
 
 use crate::joint::ConfidentJoint;
 use crate::mixture::Mixture;
-use crate::noise_model::NoiseModel;
 use crate::samples::Samples;
 
 /// One of so many samples, those of which the models are most certain, shows how often certain
 /// predictions are contradicted.
-const CERTAIN_SHARE: usize = 10;
-/// Refits for the spread of the noise model's share.
-const RESAMPLES: usize = 20;
+const CERTAIN_SHARE: usize = 12;
 /// Of the normal distribution, for 95 %.
 const NORMAL_QUANTILE: f64 = 1.96;
 
@@ -22,24 +19,22 @@ pub struct MethodRate {
     pub name: &'static str,
     /// Share of wrong labels, 0 to 1.
     pub estimate: f64,
-    /// Whether the estimate is made of it; the others are shown for comparison.
-    pub is_used: bool,
+    /// Whether it lies in the interval.
+    pub agrees: bool,
 }
 
 /// Share of wrong labels.
 ///
-/// The estimate is the mean of two methods that err differently:
-/// - the *noise model*: the mean of `P(true ≠ given | x, given)` under [`NoiseModel`], which takes what
-///   its temperature cannot explain of the model's own mistakes for noise;
-/// - the *certain contradicted*: of the tenth of the samples of which their models are most certain,
-///   the share whose given label is another. It is too high by the mistakes that are left there, and
-///   too low where people err less on what is easy.
+/// The estimate is *certain contradicted*: of the twelfth of the samples of which their models are
+/// most certain, the share whose given label is another, with its binomial 95 % interval. It asks for
+/// nothing of the models but that they are right where they are most certain. Mistakes that are left
+/// there make it too high (by as much as they are many, where labels are wrong whatever the image looks
+/// like); it is too low where people err less on what is easy. The interval holds neither.
 ///
-/// The interval reaches to both sides of the estimate by half of what the two disagree, and by 1.96
-/// times the sampling deviation of their mean (the first by resampling, the second binomial).
-///
-/// For comparison: the off-diagonal of the *confident joint*, which counts every mistake of the model
-/// as a wrong label, and the weight of the high component of the *loss mixture*.
+/// For comparison, and most of them too high where models are often wrong: the mean posterior of the
+/// *noise model* ([`NoiseModel`](crate::noise_model::NoiseModel)), which takes what its temperature
+/// cannot explain of the model's own mistakes for noise; the off-diagonal of the *confident joint*; the
+/// weight of the high component of the *loss mixture*.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NoiseRate {
     /// The estimate, 0 to 1.
@@ -53,38 +48,43 @@ pub struct NoiseRate {
 }
 
 impl NoiseRate {
-    /// Estimates from `samples` as they came, and from what was fitted to their balanced form `fair`.
+    /// Estimates from `samples` as they came and from what was fitted to them.
     pub(crate) fn of(
         samples: &Samples<'_>,
-        fair: &Samples<'_>,
-        model: &NoiseModel,
         posterior: &[f32],
         joint: &ConfidentJoint,
         mixture: Option<&Mixture>,
     ) -> Self {
-        let n = samples.len() as f64;
-        let by_model = posterior.iter().map(|&p| f64::from(p)).sum::<f64>() / n;
-        let (by_certain, num_certain) = certain_contradicted(samples);
+        let (estimate, num_certain) = certain_contradicted(samples);
+        let [low, high] = binomial_interval(estimate, num_certain);
+        let by_model = posterior.iter().map(|&p| f64::from(p)).sum::<f64>() / samples.len() as f64;
         let calibrated = joint.calibrated(&samples.class_counts());
         let kept: f64 = calibrated.iter().enumerate().map(|(class, row)| row[class]).sum();
-        let method = |name, estimate, is_used| MethodRate { name, estimate, is_used };
+        let method = |name, estimate: f64| MethodRate {
+            name,
+            estimate,
+            agrees: (low..=high).contains(&estimate),
+        };
         let mut methods = vec![
-            method("noise model", by_model, true),
-            method("certain contradicted", by_certain, true),
-            method("confident joint", (1.0 - kept).clamp(0.0, 1.0), false),
+            method("certain contradicted", estimate),
+            method("noise model", by_model),
+            method("confident joint", (1.0 - kept).clamp(0.0, 1.0)),
         ];
-        methods.extend(mixture.map(|mixture| method("loss mixture", mixture.high.weight, false)));
-
-        let estimate = 0.5 * (by_model + by_certain);
-        let resampled = model.resampled_rates(fair, RESAMPLES);
-        let variance = variance(&resampled) + by_certain * (1.0 - by_certain) / num_certain as f64;
-        let reach = 0.5 * (by_model - by_certain).abs() + NORMAL_QUANTILE * 0.5 * variance.sqrt();
-        let (low, high) = ((estimate - reach).max(0.0), (estimate + reach).min(1.0));
+        methods.extend(mixture.map(|mixture| method("loss mixture", mixture.high.weight)));
         Self { estimate, low, high, methods }
     }
 }
 
-/// Of the tenth of the samples with the largest probability of a class, the share that is given
+/// Wilson's 95 % interval of a share that was found among `count`.
+fn binomial_interval(share: f64, count: usize) -> [f64; 2] {
+    let (n, z) = (count as f64, NORMAL_QUANTILE * NORMAL_QUANTILE);
+    let center = (share + z / (2.0 * n)) / (1.0 + z / n);
+    let variance = share * (1.0 - share) / n + z / (4.0 * n * n);
+    let reach = NORMAL_QUANTILE * variance.sqrt() / (1.0 + z / n);
+    [(center - reach).max(0.0), (center + reach).min(1.0)]
+}
+
+/// Of the twelfth of the samples with the largest probability of a class, the share that is given
 /// another, and their number; of equally certain ones all are taken.
 fn certain_contradicted(samples: &Samples<'_>) -> (f64, usize) {
     let top = |row: &[f32]| {
@@ -106,18 +106,13 @@ fn certain_contradicted(samples: &Samples<'_>) -> (f64, usize) {
     (contradicted as f64 / certain as f64, certain)
 }
 
-fn variance(values: &[f64]) -> f64 {
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::samples::Arrays;
 
     #[test]
-    fn only_the_most_certain_tenth_is_asked() {
+    fn only_the_most_certain_are_asked() {
         // 20 samples; the two most certain, and one as certain as the second.
         let mut probabilities: Vec<f32> = [0.6, 0.4].repeat(20);
         let mut given = [1u32; 20];
@@ -134,7 +129,10 @@ mod tests {
     }
 
     #[test]
-    fn the_variance_is_that_of_a_sample() {
-        assert_eq!(variance(&[1.0, 3.0]), 2.0);
+    fn the_interval_is_wilsons() {
+        // 10 of 100: 0.0552 to 0.1744.
+        let [low, high] = binomial_interval(0.1, 100);
+        assert!((low - 0.05523).abs() < 1e-4 && (high - 0.17437).abs() < 1e-4, "{low} {high}");
+        assert!(binomial_interval(0.0, 5)[0] < 1e-12 && binomial_interval(1.0, 5)[1] == 1.0);
     }
 }

@@ -9,7 +9,7 @@ use crate::noise_model::NoiseModel;
 use crate::rate::NoiseRate;
 use crate::samples::Samples;
 use crate::score::{
-    Scores, confident_joint, distance_ratio, doubt, learning_dynamics, loss_mixture,
+    Scores, combined, confident_joint, distance_ratio, doubt, learning_dynamics, loss_mixture,
     neighbor_disagreement, normalized_margin, posterior, self_confidence,
 };
 
@@ -92,15 +92,16 @@ pub fn audit(samples: &Samples<'_>) -> Audit {
     let fair = samples.with_probabilities(&fair);
     let neighbors = Neighbors::of(samples, NUM_NEIGHBORS);
     let doubt = doubt(&fair, neighbors.as_ref());
+    let combined = combined(samples, &doubt.scores);
     let model = NoiseModel::fit(&fair, &joint);
     let posterior = posterior(&fair, &model);
     let (loss_mixture, mixture) = loss_mixture(samples);
-    let noise_rate = NoiseRate::of(samples, &fair, &model, &posterior, &joint, mixture.as_ref());
+    let noise_rate = NoiseRate::of(samples, &posterior, &joint, mixture.as_ref());
 
     // ---- order and cut --------------------------------------------------------------------------
     let mut order: Vec<u32> = (0..n as u32).collect();
     order.sort_unstable_by(|&a, &b| {
-        let score = |sample: u32| doubt.scores[sample as usize];
+        let score = |sample: u32| combined[sample as usize];
         score(b).total_cmp(&score(a)).then(a.cmp(&b))
     });
     let num_issues = ((noise_rate.estimate * n as f64).round() as usize).min(n);
@@ -137,7 +138,8 @@ pub fn audit(samples: &Samples<'_>) -> Audit {
         projected: neighbors.as_ref().is_some_and(|neighbors| neighbors.projected),
     };
     let scores = Scores {
-        combined: doubt.scores,
+        combined,
+        doubt: doubt.scores,
         self_confidence: self_confidence(samples),
         normalized_margin: normalized_margin(samples),
         posterior,

@@ -1,5 +1,6 @@
 //! Scores: how doubtful each given label is, from 0 to 1, higher for more doubtful. One file each.
 
+mod combined;
 mod confident_joint;
 mod distance_ratio;
 mod doubt;
@@ -10,6 +11,7 @@ mod normalized_margin;
 mod posterior;
 mod self_confidence;
 
+pub use combined::combined;
 pub use confident_joint::confident_joint;
 pub use distance_ratio::distance_ratio;
 pub use doubt::{Doubt, doubt};
@@ -23,8 +25,10 @@ pub use self_confidence::self_confidence;
 /// All scores of all samples, `[N]` each; those that need an array that is not there are `None`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores {
-    /// The default: [`doubt`].
+    /// The default: [`combined`].
     pub combined: Vec<f32>,
+    /// [`doubt`].
+    pub doubt: Vec<f32>,
     /// [`self_confidence`].
     pub self_confidence: Vec<f32>,
     /// [`normalized_margin`].
@@ -47,6 +51,7 @@ impl Scores {
     /// Name and values of every score that there is, beside the default.
     pub fn columns(&self) -> Vec<(&'static str, &[f32])> {
         let mut columns: Vec<(&'static str, &[f32])> = vec![
+            ("doubt", &self.doubt),
             ("self_confidence", &self.self_confidence),
             ("normalized_margin", &self.normalized_margin),
             ("posterior", &self.posterior),

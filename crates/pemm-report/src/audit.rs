@@ -138,14 +138,15 @@ fn confusions(classes: &[String], summary: &Summary) -> Section {
 fn rates(summary: &Summary) -> Section {
     let mut section = Section::new("rate", "How many labels are wrong?");
     section.text.push(
-        "The estimate is the mean of the methods that are marked; the interval takes in how far \
-         these disagree and how much the samples at hand decide."
+        "The estimate is the first: among the samples of which the models are most certain, how many \
+         are given another label. It is too high by the mistakes that the models make even there. \
+         The others are for comparison; most are too high where models are often wrong."
             .into(),
     );
-    let mut data = Data::new(["method", "wrong labels", "in the estimate"]);
+    let mut data = Data::new(["method", "wrong labels", "within the interval"]);
     for method in &summary.noise_rate.methods {
-        let used = if method.is_used { "yes" } else { "no" };
-        data.row([method.name.to_owned(), share(method.estimate), used.to_owned()]);
+        let agrees = if method.agrees { "yes" } else { "no" };
+        data.row([method.name.to_owned(), share(method.estimate), agrees.to_owned()]);
     }
     let caption = "What each method says".into();
     section.tables.push(Table { name: "noise-rate".into(), caption, data });

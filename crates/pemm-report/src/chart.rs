@@ -8,7 +8,7 @@
 //! | [`axis`] | what an axis shows; round ticks; values to places |
 //! | [`svg`] | elements as text; every text is escaped |
 //! | [`frame`] | grid, axes and legend around a plot |
-//! | [`line`] | values along an axis: curves, points, error bars |
+//! | [`mod@line`] | values along an axis: curves, points, error bars |
 //! | [`scatter`] | many points by class: one path per class |
 //! | [`heat_map`] | a matrix |
 //! | [`bars`] | one value per name |

@@ -1,4 +1,4 @@
-//! The default score.
+//! What models that have not seen the label say against it.
 
 use rayon::prelude::*;
 
@@ -10,7 +10,7 @@ const VOTE_POWER: f64 = 0.5;
 /// Votes that are added, spread as labels are at large.
 const ADDED_VOTES: f64 = 2.0;
 
-/// The default score and the class that each sample most probably is.
+/// A score and the class that each sample most probably is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Doubt {
     /// `1 - r[given]`, `[N]`, in 0 to 1.

@@ -95,6 +95,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
             folder(&arguments)?,
         )
     } else if let Some(run) = run {
+        refuse_part_of_the_labels(&arguments, run)?;
         let bar = console.counter("images");
         let said = in_sample(run, &device, &mut |count| bar.inc(count as u64));
         bar.finish_and_clear();
@@ -111,6 +112,20 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     let audit = judge(&said)?;
     let files = output::write(&arguments, &about, &said, &audit, &out)?;
     console.result(&output::text(&said, &audit, &files), &audit.summary)
+}
+
+/// A labels file has to have every sample; a run says nothing about those that it held out.
+fn refuse_part_of_the_labels(arguments: &Arguments, run: &Path) -> Result<(), Failure> {
+    let num_val = RunFolder::open(run)?.read_record()?.data.num_val;
+    if arguments.write_labels.is_none() || num_val == 0 {
+        return Ok(());
+    }
+    let message = format!(
+        "--write-labels: {} held out {num_val} samples for validation, which an audit of the run \
+         leaves out; audit the data itself",
+        run.display()
+    );
+    Err(Failure::usage(message))
 }
 
 /// The last part of a path, for people.

@@ -39,6 +39,9 @@ pub(super) fn from_files(
         }
         (Some(_), _) => from_data(experiment)?,
     };
+    if read.num_rows == labels.given.len() + 1 {
+        take_numeric_header(&mut read, &labels.classes);
+    }
     check_size("--probs", probabilities, &read, labels.given.len())?;
     let num_classes = labels.classes.len();
     if read.num_columns != num_classes {
@@ -92,6 +95,18 @@ fn check_size(key: &str, path: &Path, read: &Matrix, num_samples: usize) -> Resu
         path.display(),
         read.num_rows
     )))
+}
+
+/// Where classes are called by numbers, a header looks like a row of values.
+fn take_numeric_header(read: &mut Matrix, classes: &[String]) {
+    let first: Vec<String> =
+        read.values.iter().take(read.num_columns).map(f32::to_string).collect();
+    let names_all = first.len() == classes.len() && classes.iter().all(|c| first.contains(c));
+    if read.header.is_none() && names_all {
+        read.values.drain(..read.num_columns);
+        read.num_rows -= 1;
+        read.header = Some(first);
+    }
 }
 
 /// Puts the columns that `header` names into the order of `classes`.

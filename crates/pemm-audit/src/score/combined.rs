@@ -1,0 +1,124 @@
+//! The default score: doubt, and how training went where that was recorded.
+
+use crate::samples::Samples;
+
+/// The doubts in the order of the mean of two ranks: that of the doubt itself, and that of the
+/// standardised margin of training. `[N]`, in 0 to 1; just the doubts without margins.
+///
+/// The margin of sample n given class g is standardised as `(m[n] - μ[g]) / δ[g]`, where μ and δ are
+/// the mean and deviation of the margins of all samples given g, each counted by `1 - doubt`: a
+/// model that is slow to learn a class says nothing against its labels. Ranks are averaged because
+/// the two have no common unit. The sample that is the j-th most doubtful by that mean then gets the
+/// j-th largest doubt, so that the values keep their meaning. Equal ones stand in the order of the
+/// samples.
+///
+/// A fixed rule with nothing to tune. The two complement each other: the doubt comes from models that
+/// have not seen the label, the margin from models that were made to learn it.
+pub fn combined(samples: &Samples<'_>, doubts: &[f32]) -> Vec<f32> {
+    let Some(margins) = samples.arrays().margins else { return doubts.to_vec() };
+    let standardised = standardised(samples, doubts, margins);
+    let (by_doubt, by_margin) = (
+        order(doubts.len(), |sample| f64::from(doubts[sample])),
+        order(doubts.len(), |sample| -standardised[sample]),
+    );
+    let mut ranks = vec![0u64; doubts.len()];
+    for order in [&by_doubt, &by_margin] {
+        for (rank, &sample) in order.iter().enumerate() {
+            ranks[sample as usize] += rank as u64;
+        }
+    }
+    let mut both = by_doubt.clone();
+    both.sort_by_key(|&sample| (ranks[sample as usize], sample));
+    let mut combined = vec![0.0; doubts.len()];
+    for (&sample, &like) in both.iter().zip(&by_doubt) {
+        combined[sample as usize] = doubts[like as usize];
+    }
+    combined
+}
+
+/// `(m[n] - μ[g]) / δ[g]`.
+fn standardised(samples: &Samples<'_>, doubts: &[f32], margins: &[f32]) -> Vec<f64> {
+    let k = samples.num_classes();
+    let given = samples.given();
+    // Weight, sum and sum of squares of each class.
+    let mut sums = vec![[0.0f64; 3]; k];
+    for ((&class, &doubt), &margin) in given.iter().zip(doubts).zip(margins) {
+        let (trust, margin) = (1.0 - f64::from(doubt), f64::from(margin));
+        let [weight, sum, squares] = &mut sums[class as usize];
+        *weight += trust;
+        *sum += trust * margin;
+        *squares += trust * margin * margin;
+    }
+    let standard = |(&class, &margin): (&u32, &f32)| {
+        let [weight, sum, squares] = sums[class as usize];
+        if weight <= 0.0 {
+            return f64::from(margin);
+        }
+        let mean = sum / weight;
+        let deviation = (squares / weight - mean * mean).max(0.0).sqrt();
+        (f64::from(margin) - mean) / deviation.max(MIN_DEVIATION)
+    };
+    given.iter().zip(margins).map(standard).collect()
+}
+
+/// Smallest deviation of the margins of a class.
+const MIN_DEVIATION: f64 = 1e-3;
+
+/// Samples by rising value; equal ones from the last to the first, so that the first is more
+/// doubtful.
+fn order(num_samples: usize, value: impl Fn(usize) -> f64) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..num_samples as u32).collect();
+    order
+        .sort_unstable_by(|&a, &b| value(a as usize).total_cmp(&value(b as usize)).then(b.cmp(&a)));
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::Arrays;
+
+    const DOUBTS: [f32; 6] = [0.1, 0.2, 0.3, 0.7, 0.8, 0.9];
+
+    fn combine(given: &[u32], margins: Option<&[f32]>) -> Vec<f32> {
+        let arrays = Arrays {
+            num_classes: 2,
+            given,
+            probabilities: &[0.5; 12],
+            margins,
+            ..Arrays::default()
+        };
+        combined(&Samples::new(arrays).unwrap(), &DOUBTS)
+    }
+
+    #[test]
+    fn the_values_stay_and_margins_change_their_order() {
+        assert_eq!(combine(&[0; 6], None), DOUBTS);
+        // Margins that agree change nothing.
+        assert_eq!(combine(&[0; 6], Some(&[0.9, 0.8, 0.7, 0.2, 0.1, 0.0])), DOUBTS);
+        // The fifth was learned best of all: by mean rank it is now no more doubtful than the third.
+        let changed = combine(&[0; 6], Some(&[0.8, 0.7, 0.6, 0.2, 0.9, 0.0]));
+        let mut sorted = changed.clone();
+        sorted.sort_by(f32::total_cmp);
+        assert_eq!(sorted, DOUBTS);
+        assert!(changed[4] < changed[3] && changed[5] == 0.9, "{changed:?}");
+    }
+
+    #[test]
+    fn a_class_that_is_learned_slowly_is_not_doubted_for_it() {
+        let given = [0, 1, 0, 1, 0, 1];
+        let shifted: Vec<f32> = [0.9, 0.8, 0.7, 0.2, 0.1, 0.0]
+            .iter()
+            .zip(given)
+            .map(|(margin, class)| margin - 0.5 * class as f32)
+            .collect();
+        let plain = combine(&given, Some(&[0.9, 0.8, 0.7, 0.2, 0.1, 0.0]));
+        assert_eq!(combine(&given, Some(&shifted)), plain);
+    }
+
+    #[test]
+    fn equal_margins_and_certain_doubts_stay_finite() {
+        let combined = combine(&[0, 0, 0, 1, 1, 1], Some(&[0.3; 6]));
+        assert!(combined.iter().all(|score| (0.0..=1.0).contains(score)));
+    }
+}
