@@ -2,7 +2,7 @@
 //! Fig. 3 and 5).
 //!
 //! Each step goes along `-∂E/∂x_i`. Its length is `Δx·Δx / Δx·Δg` of the step before (Barzilai and
-//! Borwein), within a factor of [`CHANGE`] of the length before; it is halved until the energy falls
+//! Borwein), within a factor of 4 of the length before; it is halved until the energy falls
 //! as the gradient promises (Armijo), and no point moves further than a tenth of the distance at
 //! rest. So the energy never rises, a pair that starts close together cannot throw the others away,
 //! and flat regions do not stall the descent.

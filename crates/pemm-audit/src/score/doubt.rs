@@ -23,7 +23,7 @@ pub struct Doubt {
 
 /// `r[k] ∝ q[k] · v[k]^½`: the balanced probabilities q of the model, see
 /// [`balanced`](crate::balance::balanced), and the vote v of the sample's neighbours, where there are
-/// features: `v[k] = (votes for k + 2 s[k]) / (neighbours + 2)` with the share s[k] of label k at
+/// features: `v[k] = (votes for k + 2 s[k]) / (neighbours + 2)` with the share `s[k]` of label k at
 /// large. The doubt is `1 - r[given]`.
 ///
 /// A fixed rule with nothing to tune: a product of expert opinions, in which the neighbours count half
