@@ -43,6 +43,7 @@ pub struct Summary {
     /// Share of wrong labels.
     pub noise_rate: NoiseRate,
     /// Every class.
+    #[serde(rename = "per_class")]
     pub classes: Vec<ClassSummary>,
     /// `T[true][given]`, `[K][K]`, rows sum to 1; see [`NoiseModel`].
     pub transition: Vec<Vec<f64>>,
