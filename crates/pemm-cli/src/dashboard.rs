@@ -4,7 +4,6 @@
 //! and reads the keys, so that a key is answered in the middle of a long step too. If drawing
 //! fails, the run goes on without it.
 
-mod memory;
 mod panel;
 pub(crate) mod screen;
 mod state;
@@ -17,6 +16,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use pemm::train::Event;
+use pemm_runs::process;
 use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::crossterm::terminal;
 
@@ -100,7 +100,7 @@ fn watch(mut screen: Screen, shared: &Shared) -> std::io::Result<()> {
     while !shared.ended.load(Ordering::Relaxed) {
         let mut state = shared.state();
         state.stopping = interrupt::requested();
-        state.memory = memory::now();
+        state.memory = process::memory(std::process::id());
         screen.draw(|frame| view::draw(frame, &state, shared.started.elapsed()))?;
         drop(state);
         if event::poll(PAUSE)?

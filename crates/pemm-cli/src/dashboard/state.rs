@@ -10,7 +10,7 @@ use pemm::plan::Plan;
 use pemm::train::Event;
 use pemm_runs::{EpochRecord, Record};
 
-use super::memory::Memory;
+use pemm_runs::process::Memory;
 
 /// How long back the rate looks.
 const RATE_WINDOW: Duration = Duration::from_secs(10);

@@ -122,8 +122,9 @@ fn progress(width: u16, label_width: usize, label: &str, share: f64, right: &str
 /// Memory, learning rate and time, as many as fit.
 fn numbers(state: &State, now: Duration, width: u16) -> Line<'static> {
     let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
-    let memory =
-        state.memory.map(|m| format!("memory {:.2} GiB (most {:.2})", gib(m.now), gib(m.most)));
+    let memory = state
+        .memory
+        .map(|m| format!("memory {:.2} GiB (most {:.2})", gib(m.resident), gib(m.peak)));
     let rate =
         state.epochs.last().map(|epoch| format!("learning rate {:.3e}", epoch.learning_rate));
     let entropy = state

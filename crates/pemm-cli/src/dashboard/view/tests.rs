@@ -7,11 +7,11 @@ use pemm_runs::EpochRecord;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
-use super::super::memory::Memory;
 use super::super::state::State;
 use super::super::state::tests::{epoch, facts};
 use super::*;
 use crate::dashboard::state::Facts;
+use pemm_runs::process::Memory;
 
 fn picture(state: &State, [columns, rows]: [u16; 2]) -> String {
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
@@ -32,7 +32,7 @@ fn in_the_middle() -> State {
             Duration::from_millis(3990 * 1000 + 45 * step as u64),
         );
     }
-    state.memory = Some(Memory { now: 700 << 20, most: 1300 << 20 });
+    state.memory = Some(Memory { resident: 700 << 20, peak: 1300 << 20 });
     state
 }
 
