@@ -11,7 +11,7 @@
 //! | [`balance`] | probabilities without their model's leaning to some classes |
 //! | [`score`] | every score, a file each; the default is [`score::combined`] |
 //! | [`joint`] | the confident joint |
-//! | [`noise_model`] | temperature and transition matrix by maximum likelihood |
+//! | [`noise_model`] | transition matrix by maximum likelihood |
 //! | [`mixture`] | two Gaussians by expectation maximisation |
 //! | [`neighbors`] | exact nearest neighbours by blocked matrix products |
 //! | [`rate`] | how many labels are wrong |

@@ -1,5 +1,4 @@
-//! How labels became wrong: a temperature of the model's probabilities and a transition matrix,
-//! both by maximum likelihood.
+//! How labels became wrong: a transition matrix, by maximum likelihood.
 
 use rayon::prelude::*;
 
@@ -12,9 +11,8 @@ use crate::samples::Samples;
 /// Then `P(given = j | x) = Σ_k q[k] T[k][j]`, and what the given label g leaves is
 /// `P(true = k | x, g) = q[k] T[k][g] / Σ_i q[i] T[i][g]`.
 ///
-/// τ above 1 says that the probabilities are too certain, as those of a model that fits wrong labels
-/// or was pulled towards certainty are; below 1, that they are too careful. What no temperature
-/// explains (the most certain predictions are contradicted, too) is noise.
+/// τ above 1 says that the probabilities are too certain. It is set and not fitted: noise and a model
+/// that is too certain explain each other, so the most likely τ says little about either.
 ///
 /// # Reference
 /// The matrix is that of Patrini et al. 2017; expectation maximisation of it for given predictions is
@@ -34,39 +32,15 @@ const MAX_VALUES: usize = 5_000_000;
 /// Samples that each true class is thought to have had before, spread as if every wrong label were
 /// equally likely: they keep the matrix steady where classes have few samples.
 const PRIOR_SAMPLES: f64 = 20.0;
-/// Range of ln τ.
-const LOG_TEMPERATURES: [f64; 2] = [-1.5, 2.0];
-const ROUNDS_OF_SEARCH: usize = 12;
-/// Rounds of expectation maximisation for each temperature, and for the last.
-const ROUNDS: usize = 25;
-const LAST_ROUNDS: usize = 100;
+/// Rounds of expectation maximisation at most.
+const ROUNDS: usize = 60;
 /// Smallest probability of a class.
 const SMALLEST: f32 = 1e-9;
 
 impl NoiseModel {
-    /// Fits both to `samples`.
-    pub fn fit(samples: &Samples<'_>, joint: &ConfidentJoint) -> Self {
-        let used = Used::of(samples);
-        let start = start(samples, joint);
-        let golden = 0.5 * (5f64.sqrt() - 1.0);
-        let [mut low, mut high] = LOG_TEMPERATURES;
-        let at = |log: f64| used.fit(log.exp(), start.clone(), ROUNDS);
-        let (mut left, mut right) = (high - golden * (high - low), low + golden * (high - low));
-        let (mut at_left, mut at_right) = (at(left), at(right));
-        for _ in 0..ROUNDS_OF_SEARCH {
-            if at_left.log_likelihood >= at_right.log_likelihood {
-                (high, right, at_right) = (right, left, at_left);
-                left = high - golden * (high - low);
-                at_left = at(left);
-            } else {
-                (low, left, at_left) = (left, right, at_right);
-                right = low + golden * (high - low);
-                at_right = at(right);
-            }
-        }
-        let best =
-            if at_left.log_likelihood >= at_right.log_likelihood { at_left } else { at_right };
-        used.fit(best.temperature, best.transition, LAST_ROUNDS)
+    /// The most likely matrix for `samples` at temperature τ > 0, from that of the confident joint on.
+    pub fn fit(samples: &Samples<'_>, joint: &ConfidentJoint, temperature: f64) -> Self {
+        Used::of(samples).fit(temperature, start(samples, joint), ROUNDS)
     }
 
     /// Writes `P(true = k | x, given)` of a sample into `posterior`, `[K]`.
@@ -249,25 +223,23 @@ mod tests {
         (given, probabilities)
     }
 
-    fn fit(given: &[u32], probabilities: &[f32], k: usize) -> (NoiseModel, f64) {
+    fn fit(given: &[u32], probabilities: &[f32], k: usize, temperature: f64) -> (NoiseModel, f64) {
         let arrays = Arrays { num_classes: k, given, probabilities, ..Arrays::default() };
         let samples = Samples::new(arrays).unwrap();
-        let model = NoiseModel::fit(&samples, &ConfidentJoint::of(&samples));
+        let model = NoiseModel::fit(&samples, &ConfidentJoint::of(&samples), temperature);
         let wrong: f64 = posterior(&samples, &model).iter().map(|&p| f64::from(p)).sum();
-        let rate = wrong / samples.len() as f64;
-        (model, rate)
+        (model, wrong / samples.len() as f64)
     }
 
     #[test]
     fn the_matrix_and_the_share_of_wrong_labels_are_found() {
         let transition = vec![vec![0.7, 0.3, 0.0], vec![0.1, 0.8, 0.1], vec![0.0, 0.0, 1.0]];
         let (given, probabilities) = made(20_000, &transition);
-        let (model, rate) = fit(&given, &probabilities, 3);
+        let (model, rate) = fit(&given, &probabilities, 3, 1.0);
         for (found, known) in model.transition.iter().flatten().zip(transition.iter().flatten()) {
             assert!((found - known).abs() < 0.03, "{:?}", model.transition);
         }
         assert!((rate - 0.5 / 3.0).abs() < 0.015, "{rate}");
-        assert!((model.temperature - 1.0).abs() < 0.1, "{}", model.temperature);
     }
 
     #[test]
@@ -282,9 +254,10 @@ mod tests {
                 [p as f32, 1.0 - p as f32]
             })
             .collect();
-        let (model, rate) = fit(&given, &sharp, 2);
-        assert!((model.temperature - 2.0).abs() < 0.3, "{}", model.temperature);
-        assert!((rate - 0.25).abs() < 0.03, "{rate}");
+        let (_, rate) = fit(&given, &sharp, 2, 2.0);
+        assert!((rate - 0.25).abs() < 0.02, "{rate}");
+        let (_, untempered) = fit(&given, &sharp, 2, 1.0);
+        assert!(untempered > rate + 0.03, "{untempered}");
     }
 
     #[test]

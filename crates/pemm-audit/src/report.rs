@@ -6,7 +6,7 @@ use crate::balance::balanced;
 use crate::joint::ConfidentJoint;
 use crate::neighbors::Neighbors;
 use crate::noise_model::NoiseModel;
-use crate::rate::NoiseRate;
+use crate::rate::{NoiseRate, TEMPERATURES};
 use crate::samples::Samples;
 use crate::score::{
     Scores, combined, confident_joint, distance_ratio, doubt, learning_dynamics, loss_mixture,
@@ -45,12 +45,10 @@ pub struct Summary {
     /// Every class.
     #[serde(rename = "per_class")]
     pub classes: Vec<ClassSummary>,
-    /// `T[true][given]`, `[K][K]`, rows sum to 1; see [`NoiseModel`].
+    /// `T[true][given]`, `[K][K]`, rows sum to 1: the mean of the two noise models of [`NoiseRate`].
     pub transition: Vec<Vec<f64>>,
     /// `Q[given][true]`, `[K][K]`, sums to 1; see [`ConfidentJoint::calibrated`].
     pub confident_joint: Vec<Vec<f64>>,
-    /// Temperature of the noise model.
-    pub temperature: f64,
     /// Pairs of classes among the issues, most frequent first.
     pub confusions: Vec<Confusion>,
     /// Whether features were projected to fewer dimensions before neighbours were sought.
@@ -94,10 +92,10 @@ pub fn audit(samples: &Samples<'_>) -> Audit {
     let neighbors = Neighbors::of(samples, NUM_NEIGHBORS);
     let doubt = doubt(&fair, neighbors.as_ref());
     let combined = combined(samples, &doubt.scores);
-    let model = NoiseModel::fit(&fair, &joint);
-    let posterior = posterior(&fair, &model);
+    let [model, softer] = TEMPERATURES.map(|t| NoiseModel::fit(&fair, &joint, t));
+    let (by_model, by_softer) = (posterior(&fair, &model), posterior(&fair, &softer));
     let (loss_mixture, mixture) = loss_mixture(samples);
-    let noise_rate = NoiseRate::of(samples, &posterior, &joint, mixture.as_ref());
+    let noise_rate = NoiseRate::of(samples, [&by_model, &by_softer], &joint, mixture.as_ref());
 
     // ---- order and cut --------------------------------------------------------------------------
     let mut order: Vec<u32> = (0..n as u32).collect();
@@ -132,9 +130,8 @@ pub fn audit(samples: &Samples<'_>) -> Audit {
         num_issues,
         noise_rate,
         classes: (0..k).map(class).collect(),
-        transition: model.transition,
+        transition: mean_matrix(&model.transition, &softer.transition),
         confident_joint: joint.calibrated(&class_counts),
-        temperature: model.temperature,
         confusions: confusions(&pairs, k),
         projected: neighbors.as_ref().is_some_and(|neighbors| neighbors.projected),
     };
@@ -143,7 +140,7 @@ pub fn audit(samples: &Samples<'_>) -> Audit {
         doubt: doubt.scores,
         self_confidence: self_confidence(samples),
         normalized_margin: normalized_margin(samples),
-        posterior,
+        posterior: by_model,
         confident_joint: confident_joint(samples, &joint),
         loss_mixture,
         distance_ratio: distance_ratio(samples),
@@ -151,6 +148,13 @@ pub fn audit(samples: &Samples<'_>) -> Audit {
         learning_dynamics: learning_dynamics(samples),
     };
     Audit { scores, suggested, is_issue, ranks, summary }
+}
+
+/// The mean of two matrices.
+fn mean_matrix(a: &[Vec<f64>], b: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let row =
+        |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(a, b)| 0.5 * (a + b)).collect();
+    a.iter().zip(b).map(row).collect()
 }
 
 /// The pairs that occur, `[given, suggested]` counts in `pairs`.

@@ -1,6 +1,7 @@
-//! The layout of the class centers: what is recorded of it, and how centers that coincide come
-//! apart.
+//! The layout of the class centers: what is recorded of it, how it is at rest, and how centers that
+//! coincide come apart.
 
+use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
 use pemm_data::Rng;
 use pemm_runs::CenterStats;
@@ -46,6 +47,53 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>().sqrt()
 }
 
+/// Puts the centers at equal distances `rest` from each other and from the origin, as the energy
+/// has them at its minimum. With more centers K than dimensions D there is no such layout, and they
+/// stay.
+///
+/// The K vectors then have the Gram matrix `rest²/2 · (I + J)` (J of ones), whose root is
+/// `rest/√2 · (I + (√(K+1) - 1)/K · J)`; it is multiplied with orthonormal vectors, those that Gram
+/// and Schmidt make of the centers as they are. So each seed has a rotation of its own.
+pub fn lay_out(head: &mut Head, rest: f64) {
+    let Some(centers) = head.center_parameter() else { return };
+    let Values { shape, data } = read(centers.val());
+    let [num_centers, size] = [shape[0], shape[1]];
+    if num_centers > size {
+        return;
+    }
+    let mut rows: Vec<Vec<f64>> =
+        data.chunks_exact(size).map(|row| row.iter().map(|&x| f64::from(x)).collect()).collect();
+    for k in 0..num_centers {
+        let (before, from) = rows.split_at_mut(k);
+        let row = &mut from[0];
+        // Twice is enough for rounding not to matter.
+        for _ in 0..2 {
+            for earlier in &*before {
+                let along: f64 = earlier.iter().zip(&*row).map(|(a, b)| a * b).sum();
+                row.iter_mut().zip(earlier).for_each(|(x, e)| *x -= along * e);
+            }
+            let norm = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+            row.iter_mut().for_each(|x| *x /= norm);
+        }
+    }
+    let share = ((num_centers as f64 + 1.0).sqrt() - 1.0) / num_centers as f64;
+    let total: Vec<f64> = (0..size).map(|d| rows.iter().map(|row| row[d]).sum()).collect();
+    let scale = rest / 2f64.sqrt();
+    let laid_out: Vec<f32> = rows
+        .iter()
+        .flat_map(|row| row.iter().zip(&total).map(|(x, t)| (scale * (x + share * t)) as f32))
+        .collect();
+    replace(centers, TensorData::new(laid_out, shape));
+}
+
+/// Gives a parameter other values.
+fn replace(parameter: &mut Param<Tensor<2>>, values: TensorData) {
+    *parameter = parameter.clone().map(|tensor| {
+        let new = Tensor::from_data(values, &tensor.device());
+        new.set_require_grad(tensor.is_require_grad())
+    });
+}
+
 /// Moves every center that lies exactly on an earlier one, or on the origin, by a random vector of
 /// length 1e-3, so that the energy, which has no direction there, can take them apart. Says whether
 /// any did.
@@ -71,10 +119,7 @@ pub fn separate(head: &mut Head, rng: &mut Rng) -> bool {
         moved = true;
     }
     if moved {
-        *centers = centers.clone().map(|tensor| {
-            let new = Tensor::from_data(TensorData::new(data, shape), &tensor.device());
-            new.set_require_grad(tensor.is_require_grad())
-        });
+        replace(centers, TensorData::new(data, shape));
     }
     moved
 }

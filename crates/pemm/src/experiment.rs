@@ -19,11 +19,11 @@ use crate::objective::ObjectiveConfig;
 use crate::optim::OptimConfig;
 use crate::schedule::Schedule;
 
-pub use energy::{EnergyConfig, EnergyKind, REGULARISERS};
+pub use energy::{CenterStart, EnergyConfig, EnergyKind, REGULARISERS};
 pub use loss::{ClassWeights, LossConfig, LossContext, ORACLE};
 
 /// The presets by name, each with its text.
-pub const PRESETS: [(&str, &str); 25] = [
+pub const PRESETS: [(&str, &str); 26] = [
     ("pemm", include_str!("../presets/pemm.toml")),
     ("paper", include_str!("../presets/paper.toml")),
     ("paper-tables", include_str!("../presets/paper-tables.toml")),
@@ -49,6 +49,7 @@ pub const PRESETS: [(&str, &str); 25] = [
     ("co-teaching", include_str!("../presets/co-teaching.toml")),
     ("decoupling", include_str!("../presets/decoupling.toml")),
     ("divide-mix", include_str!("../presets/divide-mix.toml")),
+    ("audit", include_str!("../presets/audit.toml")),
 ];
 
 /// An experiment as it is written. Values left out are chosen by [`resolve`](Self::resolve).

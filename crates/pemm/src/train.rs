@@ -18,7 +18,7 @@ use pemm_runs::{
     identity, process,
 };
 
-use crate::centers::{center_stats, separate};
+use crate::centers::{center_stats, lay_out, separate};
 use crate::checkpoint::{Progress as Saved, State, take_best, write_weights};
 use crate::continuing::{finished, refuse_other_data};
 use crate::dynamics::Dynamics;
@@ -227,6 +227,11 @@ impl Session {
         let test = sealed.test_images().map(|part| loader(part, Augment::default())).transpose()?;
         let training_device = device.autodiff();
         let num_networks = objective.num_networks();
+        let mut networks =
+            networks(num_networks, &plan.model, shape, num_classes, streams, &training_device);
+        if let Some(rest) = plan.experiment.loss.energy.start_distance() {
+            networks.iter_mut().for_each(|network| lay_out(&mut network.head, rest));
+        }
         Ok(Self {
             card: ModelCard {
                 epoch: 0,
@@ -237,14 +242,7 @@ impl Session {
                 num_networks,
             },
             sgds: vec![Sgd::new(plan.experiment.optim.clone()); num_networks],
-            networks: networks(
-                num_networks,
-                &plan.model,
-                shape,
-                num_classes,
-                streams,
-                &training_device,
-            ),
+            networks,
             objective,
             val: val.map(|part| loader(part, Augment::default())).transpose()?,
             dynamics: Dynamics::new(train.len()),

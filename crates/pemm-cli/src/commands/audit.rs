@@ -23,14 +23,17 @@ use progress::Progress;
 /// Where audits go that are given no folder.
 const AUDITS: &str = "audits";
 
+/// How folds are trained where no preset is named.
+const PRESET: &str = "audit";
+
 /// Find the wrong labels: a score and a suggestion for every sample, how many are wrong, and which
 /// classes are confused
 ///
 /// Trains with each fold held out in turn and lets the model speak of the fold that it has not seen.
-/// The same command with the same --out continues where it stopped. The folder then holds
-/// label_issues.csv, most doubtful first, audit.json and the page audit.html. Given a run folder, the run's own training
-/// samples are judged by the model that was trained on them, which finds fewer; with --probs no
-/// model is trained.
+/// The preset is `audit` if none is named. The same command with the same --out continues where it
+/// stopped. The folder then holds label_issues.csv, most doubtful first, audit.json and the page
+/// audit.html. Given a run folder, the run's own training samples are judged by the model that was
+/// trained on them, which finds fewer; with --probs no model is trained.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -102,7 +105,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         console.warn("the model was trained on these labels; `pemm audit` on the data finds more");
         (said?, About::new(Origin::InSample, name(run), None, None), folder(&arguments)?)
     } else {
-        let experiment = arguments.experiment.experiment()?;
+        let experiment = arguments.experiment.experiment_by(PRESET)?;
         let out = folder(&arguments)?;
         let data = name(Path::new(&experiment.data.path));
         let value = serde_json::to_value(&experiment).expect("experiments are plain data");

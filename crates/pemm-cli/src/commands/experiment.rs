@@ -79,7 +79,17 @@ impl ExperimentArguments {
 
     /// The experiment: preset, file, arguments and `--set`, each over the one before.
     pub(crate) fn experiment(&self) -> Result<Experiment, Failure> {
-        let mut layers = Vec::new();
+        self.experiment_over(Vec::new())
+    }
+
+    /// The experiment with another preset than the default where none is named.
+    pub(crate) fn experiment_by(&self, preset: &str) -> Result<Experiment, Failure> {
+        let mut table = Table::new();
+        insert(&mut table, "preset", preset);
+        self.experiment_over(vec![Layer::from_experiment_keys(table)?])
+    }
+
+    fn experiment_over(&self, mut layers: Vec<Layer>) -> Result<Experiment, Failure> {
         let mut data = Table::new();
         match self.input.as_deref() {
             Some(input) if is_experiment(input) => layers.push(read(Path::new(input))?),

@@ -17,6 +17,12 @@ const PAIRS: Parameter = Parameter::words(
     "\"sum\", \"mean\", \"per-center\" or \"split-mean\"",
     "how pairs are put together",
 );
+const START: Parameter = Parameter::words(
+    "start",
+    "\"drawn\"",
+    "\"drawn\" or \"rest\"",
+    "where the centers are before the first step",
+);
 const CLAMP: Parameter =
     Parameter::words("clamp", "none", "[low, high]", "range to which each pair's value is clamped");
 
@@ -49,6 +55,7 @@ pub static REGULARISERS: [(EnergyKind, Method); 3] = [
                 ),
                 PAIRS,
                 CLAMP,
+                START,
             ],
             reference: "paper, eq. 10-12",
         },
@@ -58,7 +65,7 @@ pub static REGULARISERS: [(EnergyKind, Method); 3] = [
         Method {
             name: "margin",
             summary: "center margin max(0, r0 - ‖c_i - c_j‖) over all pairs: push near, nothing far",
-            parameters: &[WEIGHT, U, V, XI, PAIRS, CLAMP],
+            parameters: &[WEIGHT, U, V, XI, PAIRS, CLAMP, START],
             reference: "paper, eq. 14",
         },
     ),
@@ -74,6 +81,25 @@ pub enum EnergyKind {
     Potential,
     /// Center margin (eq. 14) at the potential's `r0`.
     Margin,
+}
+
+/// Where the centers are before the first step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CenterStart {
+    /// Where the head draws them. From there the first steps let the energy's momentum carry them
+    /// over their rest into its steep core, which throws them apart for some epochs.
+    #[default]
+    Drawn,
+    /// At equal distances, those at rest, from each other and from the origin. With more classes
+    /// than features there is no such layout; then they stay as drawn.
+    Rest,
+}
+
+impl CenterStart {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The `[loss.energy]` table.
@@ -96,6 +122,10 @@ pub struct EnergyConfig {
     pub pairs: Pairs,
     /// Range to which each pair's value is clamped.
     pub clamp: Option<[f64; 2]>,
+    /// Where the centers are before the first step. Not written where it is the default, so that
+    /// older experiments keep their identity.
+    #[serde(skip_serializing_if = "CenterStart::is_default")]
+    pub start: CenterStart,
 }
 
 impl Default for EnergyConfig {
@@ -109,6 +139,7 @@ impl Default for EnergyConfig {
             beta: 0.3,
             pairs: Pairs::Sum,
             clamp: None,
+            start: CenterStart::Drawn,
         }
     }
 }
@@ -128,6 +159,12 @@ impl EnergyConfig {
         }
     }
 
+    /// The distance at which the centers start, if not where their head draws them.
+    pub(crate) fn start_distance(&self) -> Option<f64> {
+        let at_rest = self.kind != EnergyKind::None && self.start == CenterStart::Rest;
+        at_rest.then(|| self.potential().rest_distance())
+    }
+
     /// Checks every value.
     pub(super) fn check(&self, warnings: &mut Vec<String>) -> Result<()> {
         Range::NOT_NEGATIVE.check("loss.energy.weight", self.weight)?;
@@ -143,6 +180,13 @@ impl EnergyConfig {
             return Err(Error::setting("loss.energy.clamp", reason));
         }
         let rest = potential.r0();
+        if self.start == CenterStart::Rest && self.potential().rest_distance() <= 0.0 {
+            let reason = format!(
+                "\"rest\" needs a distance at rest: set loss.energy.beta below r0 = {rest:.4}, or \
+                 loss.energy.start to \"drawn\""
+            );
+            return Err(Error::setting("loss.energy.start", reason));
+        }
         if self.kind == EnergyKind::Potential && self.weight > 0.0 && self.beta >= rest {
             warnings.push(format!(
                 "loss.energy.beta: {} is not below r0 = {rest:.4}, so the energy only pulls the \
@@ -169,6 +213,9 @@ mod tests {
                     Accepts::Number { default, .. } => assert_eq!(defaults[parameter.key], default),
                     Accepts::Words { default, .. } if parameter.key == "clamp" => {
                         assert_eq!((default, defaults["clamp"].is_null()), ("none", true));
+                    }
+                    Accepts::Words { default, .. } if parameter.key == "start" => {
+                        assert_eq!(default, serde_json::to_string(&CenterStart::Drawn).unwrap());
                     }
                     Accepts::Words { default, .. } => {
                         assert_eq!(defaults[parameter.key].to_string(), default);

@@ -142,7 +142,7 @@ fn arms_share_the_recipe_of_cross_entropy() {
         (plan.experiment.optim, plan.experiment.schedule)
     };
     for (name, _) in PRESETS {
-        let own = ["pemm", "pemm-reweight", "authors", "paper-tables", "ce-early"];
+        let own = ["pemm", "pemm-reweight", "authors", "paper-tables", "ce-early", "audit"];
         let has_its_own = own.contains(&name);
         assert_eq!(recipe(name) == recipe("ce"), !has_its_own, "{name}");
     }

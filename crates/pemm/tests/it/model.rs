@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use pemm::backbone::BackboneKind;
-use pemm::centers::{center_stats, separate};
+use pemm::centers::{center_stats, lay_out, separate};
 use pemm::energy::Potential;
 use pemm::head::{DistanceHead, Head, HeadKind};
 use pemm::model::{Classifier, ModelPlan, num_parameters};
@@ -112,4 +112,32 @@ fn centers_that_coincide_come_apart() {
     let stats = center_stats(head.centers().unwrap(), energy);
     assert!((stats.min_distance - 1e-3).abs() < 1e-5, "{}", stats.min_distance);
     assert!(!separate(&mut head, &mut rng), "nothing coincides any more");
+}
+
+#[test]
+fn centers_are_laid_out_at_rest_where_there_is_room() {
+    let device = Device::flex();
+    let energy = Potential::Energy { u: 3.0, v: 2.0, xi: 2.0, beta: 0.3 };
+    let laid_out = |classes: usize, features: usize, seed| {
+        let mut rng = Streams::new(seed).open(Stream::Init);
+        let sizes = [features, classes];
+        let mut head = Head::Distance(DistanceHead::new(sizes, 1.0, &mut rng, &device));
+        let before = head.centers().unwrap();
+        lay_out(&mut head, energy.rest_distance());
+        (before, head.centers().unwrap())
+    };
+    for (classes, features) in [(1, 1), (2, 3), (10, 10), (10, 64), (100, 128)] {
+        let (_, centers) = laid_out(classes, features, 1);
+        let stats = center_stats(centers, energy);
+        let num_pairs = (classes * (classes + 1) / 2) as f64;
+        assert!((stats.sum_with_origin / num_pairs - 0.45).abs() < 1e-6, "{stats:?}");
+        assert!((stats.energy / num_pairs - energy.value(0.45)).abs() < 1e-5, "{stats:?}");
+        if classes > 1 {
+            assert!(stats.min_distance > 0.449_999 && stats.max_distance < 0.450_001, "{stats:?}");
+        }
+    }
+    let values = |tensor: Tensor<2>| tensor.into_data().try_to_vec::<f32>().unwrap();
+    let (before, after) = laid_out(11, 10, 1);
+    assert_eq!(values(before), values(after), "11 points and the origin need 11 dimensions");
+    assert_ne!(values(laid_out(3, 4, 1).1), values(laid_out(3, 4, 2).1), "a rotation per seed");
 }
