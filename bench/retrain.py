@@ -58,7 +58,7 @@ def main():
     parser.add_argument("--data", required=True)
     parser.add_argument("--work", required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--preset", default="pemm")
+    parser.add_argument("--preset", default="audit")
     parser.add_argument("--folds", type=int, default=2)
     parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3])
     arguments = parser.parse_args()

@@ -19,7 +19,7 @@ const NORMAL_QUANTILE: f64 = 1.96;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MethodRate {
     /// Name of the method.
-    pub name: &'static str,
+    pub name: String,
     /// Share of wrong labels, 0 to 1.
     pub estimate: f64,
     /// Whether it lies in the interval.
@@ -31,8 +31,8 @@ pub struct MethodRate {
 /// The estimate is the mean of what two noise models say, the mean of `P(true ≠ given | x, given)` under
 /// [`NoiseModel`](crate::noise_model::NoiseModel) at temperatures 1.25 and 1.5: models are too certain,
 /// and by how much labels cannot tell. The interval reaches from the one to the other, and further
-/// by 1.96 binomial deviations for the number of samples. It does not hold what a much better or worse
-/// calibrated model would change.
+/// by the 95 % interval that the number of samples leaves each (Wilson's). So it is wider than an
+/// interval of one model, and still does not hold what a much better or worse calibrated one would say.
 ///
 /// For comparison: *certain contradicted*, of the twelfth of the samples of which their models are most
 /// certain the share whose given label is another, which is too low where the easy classes have the
@@ -42,9 +42,9 @@ pub struct MethodRate {
 pub struct NoiseRate {
     /// The estimate, 0 to 1.
     pub estimate: f64,
-    /// Lower end of its 95 % interval.
+    /// Lower end of the interval.
     pub low: f64,
-    /// Upper end of its 95 % interval.
+    /// Upper end of the interval.
     pub high: f64,
     /// Every method.
     pub methods: Vec<MethodRate>,
@@ -59,34 +59,44 @@ impl NoiseRate {
         joint: &ConfidentJoint,
         mixture: Option<&Mixture>,
     ) -> Self {
-        let n = samples.len() as f64;
-        let mean = |posterior: &[f32]| posterior.iter().map(|&p| f64::from(p)).sum::<f64>() / n;
-        let [first, second] = posteriors.map(mean);
-        let estimate = 0.5 * (first + second);
-        let reach = 0.5 * (first - second).abs()
-            + NORMAL_QUANTILE * (estimate * (1.0 - estimate) / n).sqrt();
-        let (low, high) = ((estimate - reach).max(0.0), (estimate + reach).min(1.0));
+        let n = samples.len();
+        let mean =
+            |posterior: &[f32]| posterior.iter().map(|&p| f64::from(p)).sum::<f64>() / n as f64;
+        let by_model = posteriors.map(mean);
+        let estimate = 0.5 * (by_model[0] + by_model[1]);
+        let [first, second] = by_model.map(|share| binomial_interval(share, n));
+        let (low, high) = (first[0].min(second[0]), first[1].max(second[1]));
         let calibrated = joint.calibrated(&samples.class_counts());
         let kept: f64 = calibrated.iter().enumerate().map(|(class, row)| row[class]).sum();
-        let method = |name, estimate: f64| MethodRate {
-            name,
+        let method = |name: &str, estimate: f64| MethodRate {
+            name: name.to_owned(),
             estimate,
             agrees: (low..=high).contains(&estimate),
         };
-        let mut methods = vec![
-            method("noise model, τ 1.25", first),
-            method("noise model, τ 1.5", second),
-            method("certain contradicted", certain_contradicted(samples).0),
-            method("confident joint", (1.0 - kept).clamp(0.0, 1.0)),
-        ];
+        let mut methods: Vec<MethodRate> = TEMPERATURES
+            .iter()
+            .zip(by_model)
+            .map(|(temperature, share)| method(&format!("noise model, τ {temperature}"), share))
+            .collect();
+        methods.push(method("certain contradicted", certain_contradicted(samples)));
+        methods.push(method("confident joint", (1.0 - kept).clamp(0.0, 1.0)));
         methods.extend(mixture.map(|mixture| method("loss mixture", mixture.high.weight)));
         Self { estimate, low, high, methods }
     }
 }
 
+/// Wilson's 95 % interval of a share that was found among `count`.
+fn binomial_interval(share: f64, count: usize) -> [f64; 2] {
+    let (n, z) = (count as f64, NORMAL_QUANTILE * NORMAL_QUANTILE);
+    let center = (share + z / (2.0 * n)) / (1.0 + z / n);
+    let variance = share * (1.0 - share) / n + z / (4.0 * n * n);
+    let reach = NORMAL_QUANTILE * variance.max(0.0).sqrt() / (1.0 + z / n);
+    [(center - reach).max(0.0), (center + reach).min(1.0)]
+}
+
 /// Of the twelfth of the samples with the largest probability of a class, the share that is given
-/// another, and their number; of equally certain ones all are taken.
-fn certain_contradicted(samples: &Samples<'_>) -> (f64, usize) {
+/// another; of equally certain ones all are taken.
+fn certain_contradicted(samples: &Samples<'_>) -> f64 {
     let top = |row: &[f32]| {
         let best = (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
         (best, row[best])
@@ -95,15 +105,15 @@ fn certain_contradicted(samples: &Samples<'_>) -> (f64, usize) {
     let count = samples.len().div_ceil(CERTAIN_SHARE);
     let place = tops.len() - count;
     let least = *tops.select_nth_unstable_by(place, f32::total_cmp).1;
-    let (mut certain, mut contradicted) = (0, 0);
+    let (mut certain, mut contradicted) = (0u32, 0u32);
     for (given, row) in samples.rows() {
         let (class, p) = top(row);
         if p >= least {
             certain += 1;
-            contradicted += usize::from(class != given);
+            contradicted += u32::from(class != given);
         }
     }
-    (contradicted as f64 / certain as f64, certain)
+    f64::from(contradicted) / f64::from(certain)
 }
 
 #[cfg(test)]
@@ -125,7 +135,7 @@ mod tests {
             ..Arrays::default()
         };
         let samples = Samples::new(arrays).unwrap();
-        assert_eq!(certain_contradicted(&samples), (1.0 / 3.0, 3));
+        assert_eq!(certain_contradicted(&samples), 1.0 / 3.0);
     }
 
     #[test]
@@ -139,9 +149,18 @@ mod tests {
         let samples = Samples::new(arrays).unwrap();
         let joint = ConfidentJoint::of(&samples);
         let rate = NoiseRate::of(&samples, [&[0.2; 4], &[0.1; 4]], &joint, None);
-        let deviation = (0.15f64 * 0.85 / 4.0).sqrt();
         assert!((rate.estimate - 0.15).abs() < 1e-6);
-        assert!((rate.high - (0.2 + 1.96 * deviation)).abs() < 1e-6 && rate.low == 0.0);
+        let (low, high) = (binomial_interval(0.1, 4)[0], binomial_interval(0.2, 4)[1]);
+        assert!((rate.low - low).abs() < 1e-6 && (rate.high - high).abs() < 1e-6, "{rate:?}");
+        assert_eq!(rate.methods[0].name, "noise model, τ 1.25");
         assert!(rate.methods[0].agrees && rate.methods[1].agrees);
+    }
+
+    #[test]
+    fn the_interval_is_wilsons() {
+        // 10 of 100: 0.0552 to 0.1744.
+        let [low, high] = binomial_interval(0.1, 100);
+        assert!((low - 0.05523).abs() < 1e-4 && (high - 0.17437).abs() < 1e-4, "{low} {high}");
+        assert!(binomial_interval(0.0, 5)[0] < 1e-12 && binomial_interval(1.0, 5)[1] == 1.0);
     }
 }

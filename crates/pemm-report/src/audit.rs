@@ -138,15 +138,15 @@ fn confusions(classes: &[String], summary: &Summary) -> Section {
 fn rates(summary: &Summary) -> Section {
     let mut section = Section::new("rate", "How many labels are wrong?");
     section.text.push(
-        "The estimate is the first: among the samples of which the models are most certain, how many \
-         are given another label. It is too high by the mistakes that the models make even there. \
-         The others are for comparison; most are too high where models are often wrong."
+        "The estimate is the mean of the two noise models; the interval reaches from the one to the \
+         other and takes in the number of samples. The others are for comparison: those that ask all \
+         samples take the mistakes of the model for wrong labels."
             .into(),
     );
     let mut data = Data::new(["method", "wrong labels", "within the interval"]);
     for method in &summary.noise_rate.methods {
         let agrees = if method.agrees { "yes" } else { "no" };
-        data.row([method.name.to_owned(), share(method.estimate), agrees.to_owned()]);
+        data.row([method.name.clone(), share(method.estimate), agrees.to_owned()]);
     }
     let caption = "What each method says".into();
     section.tables.push(Table { name: "noise-rate".into(), caption, data });

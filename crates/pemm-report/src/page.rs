@@ -5,7 +5,7 @@ use askama::Template;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::chart::svg::escape;
+use crate::chart::svg::{escape, turns_text};
 use crate::chart::{Color, Data, Figure};
 use crate::report::Report;
 
@@ -22,14 +22,16 @@ struct Page<'a> {
 }
 
 impl Report {
-    /// The page. Everything that comes from outside is escaped.
+    /// The page. Everything that comes from outside is escaped, and characters that would turn the
+    /// direction of the text around become �.
     pub fn html(&self) -> String {
         let page = Page {
             report: self,
             style: style(self.num_colors),
             script: include_str!("../templates/page.js"),
         };
-        page.render().expect("a string takes all, and nothing in the template fails")
+        let page = page.render().expect("a string takes all, and nothing in the template fails");
+        page.replace(turns_text, "\u{fffd}")
     }
 }
 
@@ -90,7 +92,7 @@ mod tests {
     use super::*;
     use crate::report::{Sample, Section, Table, Tile};
 
-    const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\"'&{{ 😀";
+    const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\"'&{{ \u{202e}\u{2066}😀";
 
     /// A report in which every text is hostile.
     fn hostile() -> Report {
@@ -141,6 +143,7 @@ mod tests {
         assert!(!page.contains("onerror=alert(1)>\""), "{page}");
         assert_eq!(page.matches("</script>").count(), 1);
         assert_eq!(page.matches("<script>").count(), 1);
+        assert!(!page.contains(turns_text));
         assert!(page.contains("😀") && page.contains("class=\"wide\""));
     }
 

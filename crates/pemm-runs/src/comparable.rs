@@ -18,8 +18,8 @@ use crate::record::Record;
 
 /// Sections of an experiment that all arms of a column share.
 const PROTOCOL: [&str; 6] = ["data", "noise", "model", "optim", "schedule", "augment"];
-/// Keys that say where the data lie or how much memory it may take, not what is computed.
-const WITHOUT_EFFECT: [&str; 3] = ["data.path", "data.labels", "data.memory_mib"];
+/// Keys that say where files lie or how much memory they may take, not what is computed.
+const WITHOUT_EFFECT: [&str; 4] = ["data.path", "data.labels", "data.memory_mib", "model.weights"];
 /// Keys that the column itself stands for.
 const IN_COLUMN: [&str; 2] = ["noise.kind", "noise.rate"];
 /// Keys that are part of the method that an arm stands for, not of the network that all share.

@@ -32,6 +32,11 @@ pub fn of_matrix(matrix: &[Vec<f64>]) -> String {
     hex(hasher)
 }
 
+/// SHA-256, in hexadecimal, of what a file holds.
+pub fn of_bytes(bytes: &[u8]) -> String {
+    hex(Sha256::new_with_prefix(bytes))
+}
+
 fn hex(hasher: Sha256) -> String {
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,6 +3,7 @@
 pub mod cnn8;
 pub mod mlp;
 pub mod resnet;
+pub mod resnet50;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use cnn8::Cnn8;
 pub use mlp::Mlp;
 pub use resnet::ResNet;
+pub use resnet50::ResNet50;
 
 /// The backbones that an experiment can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,8 @@ pub enum BackboneKind {
     Resnet44,
     /// ResNet-56 for small images.
     Resnet56,
+    /// ResNet-50 for photographs.
+    Resnet50,
 }
 
 /// A backbone of any kind.
@@ -40,6 +44,8 @@ pub enum Backbone {
     Mlp(Mlp),
     /// See [`ResNet`].
     ResNet(ResNet),
+    /// See [`ResNet50`].
+    ResNet50(ResNet50),
 }
 
 impl Backbone {
@@ -59,6 +65,7 @@ impl Backbone {
             BackboneKind::Resnet32 => Self::ResNet(ResNet::new(32, shape, rng, device)),
             BackboneKind::Resnet44 => Self::ResNet(ResNet::new(44, shape, rng, device)),
             BackboneKind::Resnet56 => Self::ResNet(ResNet::new(56, shape, rng, device)),
+            BackboneKind::Resnet50 => Self::ResNet50(ResNet50::new(shape, rng, device)),
         }
     }
 
@@ -68,6 +75,7 @@ impl Backbone {
             Self::Cnn8(net) => net.num_features(),
             Self::Mlp(net) => net.num_features(),
             Self::ResNet(net) => net.num_features(),
+            Self::ResNet50(_) => ResNet50::NUM_FEATURES,
         }
     }
 
@@ -77,6 +85,7 @@ impl Backbone {
             Self::Cnn8(net) => net.forward(images),
             Self::Mlp(net) => net.forward(images),
             Self::ResNet(net) => net.forward(images),
+            Self::ResNet50(net) => net.forward(images),
         }
     }
 }

@@ -7,7 +7,8 @@ use pemm_data::Rng;
 use pemm_runs::CenterStats;
 
 use crate::energy::Potential;
-use crate::head::Head;
+use crate::experiment::EnergyConfig;
+use crate::head::{DistanceHead, Head};
 use crate::tensors::{Values, read};
 
 /// Distances of `centers` `[K, D]` and their energy, in float64 on the host.
@@ -47,19 +48,19 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>().sqrt()
 }
 
-/// Puts the centers at equal distances `rest` from each other and from the origin, as the energy
-/// has them at its minimum. With more centers K than dimensions D there is no such layout, and they
-/// stay.
+/// Puts the centers at equal distances `rest` > 0 from each other and from the origin, as the energy
+/// has them at its minimum, and says whether there is such a layout: there is none for more centers K
+/// than dimensions D, and on the unit sphere of the cosine heads. Then they stay.
 ///
 /// The K vectors then have the Gram matrix `rest²/2 · (I + J)` (J of ones), whose root is
 /// `rest/√2 · (I + (√(K+1) - 1)/K · J)`; it is multiplied with orthonormal vectors, those that Gram
 /// and Schmidt make of the centers as they are. So each seed has a rotation of its own.
-pub fn lay_out(head: &mut Head, rest: f64) {
-    let Some(centers) = head.center_parameter() else { return };
+pub fn lay_out(head: &mut Head, rest: f64) -> bool {
+    let Head::Distance(DistanceHead { centers, .. }) = head else { return false };
     let Values { shape, data } = read(centers.val());
     let [num_centers, size] = [shape[0], shape[1]];
-    if num_centers > size {
-        return;
+    if num_centers > size || rest <= 0.0 {
+        return false;
     }
     let mut rows: Vec<Vec<f64>> =
         data.chunks_exact(size).map(|row| row.iter().map(|&x| f64::from(x)).collect()).collect();
@@ -84,6 +85,18 @@ pub fn lay_out(head: &mut Head, rest: f64) {
         .flat_map(|row| row.iter().zip(&total).map(|(x, t)| (scale * (x + share * t)) as f32))
         .collect();
     replace(centers, TensorData::new(laid_out, shape));
+    true
+}
+
+/// Where the centers are before the first step, as `energy` has it; a warning if that cannot be.
+pub(crate) fn start(head: &mut Head, energy: &EnergyConfig) -> Option<String> {
+    let rest = energy.start_distance()?;
+    (!lay_out(head, rest)).then(|| {
+        "loss.energy.start: these centers have no layout at rest (it needs model.head = \
+         \"distance\", no more classes than features, and loss.energy.beta below r0), so they start \
+         as drawn"
+            .into()
+    })
 }
 
 /// Gives a parameter other values.

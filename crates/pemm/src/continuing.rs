@@ -4,6 +4,7 @@ use std::path::Path;
 
 use pemm_data::Shape;
 use pemm_runs::{DataRecord, LockedFolder, NoiseRecord, RunFolder, Status, identity};
+use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
@@ -27,7 +28,10 @@ pub(crate) fn finished(experiment: &Experiment, out: &Path) -> Result<Option<Out
         vectors: height == 1 && width == 1,
         num_classes: record.data.classes.len(),
     };
-    let Ok(plan) = experiment.clone().resolve(facts) else { return Ok(None) };
+    let Ok(mut plan) = experiment.clone().resolve(facts) else { return Ok(None) };
+    if let Ok(before) = Experiment::deserialize(&record.experiment) {
+        plan.experiment.pin_files_as(&before)?;
+    }
     let value = serde_json::to_value(&plan.experiment).expect("experiments are plain data");
     let same = record.identity == identity::identity(&value);
     let folder = folder.path().to_owned();

@@ -3,6 +3,7 @@
 //!
 //! Layers, each over the one before: built-in defaults, a preset, a file, and `--set key=value`.
 
+pub(crate) mod content;
 mod energy;
 mod loss;
 
@@ -122,6 +123,13 @@ pub struct ModelConfig {
     /// m of `cosface` and `arcface`; left out, [`HEADS`] says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub margin: Option<f64>,
+    /// Safetensors file that the backbone starts from: of a run, or with torchvision's names; the
+    /// head is drawn. Both networks of a run that trains two start from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
+    /// SHA-256 of that file; left out, it is filled in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights_sha256: Option<String>,
 }
 
 impl Default for ModelConfig {
@@ -135,6 +143,8 @@ impl Default for ModelConfig {
             sigma: 1.0,
             scale: None,
             margin: None,
+            weights: None,
+            weights_sha256: None,
         }
     }
 }
@@ -277,16 +287,20 @@ impl Experiment {
 /// Parameters of one loss, head, schedule or noise mean nothing to another: where a layer names
 /// another kind, those of the layers below go.
 fn drop_other_kinds(below: &mut Table, above: &Table) {
-    let of_losses = LOSSES.iter().flat_map(|loss| loss.method.parameters).map(|p| p.key).collect();
+    let of_losses = LOSSES.iter().flat_map(|loss| loss.method.parameters).map(|p| p.key);
+    let of_losses = of_losses.chain(["matrix_sha256"]).collect();
     let of_heads = HEADS.iter().flat_map(|(_, head)| head.parameters).map(|p| p.key);
     // σ has a place in every record, whatever the head.
     let of_heads = of_heads.filter(|&key| key != "sigma").collect();
-    let parameters: [(&str, &str, Vec<&str>); 5] = [
+    let parameters: [(&str, &str, Vec<&str>); 7] = [
         ("loss", "kind", of_losses),
         ("model", "head", of_heads),
         ("objective", "kind", ObjectiveConfig::parameters().collect()),
         ("schedule", "kind", vec!["milestones", "factor", "half_period"]),
         ("noise", "kind", vec!["rate", "groups", "matrix"]),
+        // Not kinds, but files whose hash stands beside them.
+        ("loss", "matrix", vec!["matrix_sha256"]),
+        ("model", "weights", vec!["weights_sha256"]),
     ];
     for (section, kind, parameters) in parameters {
         let kind = |table: &Table| table.get(section)?.get(kind).cloned();

@@ -12,6 +12,7 @@ use crate::experiment::Experiment;
 use crate::model::{Classifier, num_parameters};
 use crate::plan::{DataFacts, Plan};
 use crate::tensors::collect;
+use crate::{centers, pretrained};
 
 /// An experiment explained.
 #[derive(Debug)]
@@ -74,12 +75,15 @@ pub fn size(plan: &Plan, facts: DataFacts) -> Result<Size> {
 pub fn explain(experiment: Experiment) -> Result<Explanation> {
     let prepared = prepare(&experiment.data, &experiment.noise, experiment.seed)?;
     let mut plan = experiment.resolve(DataFacts::of(&prepared))?;
+    plan.experiment.pin_files()?;
     plan.warnings.extend(prepared.notes.iter().cloned());
     let text = toml::to_string(&plan.experiment).expect("experiments are plain data");
     let streams = Streams::new(plan.experiment.seed);
     let device = crate::device::open("cpu")?;
     let num_classes = prepared.classes.len();
-    let model = Classifier::new(&plan.model, prepared.shape, num_classes, streams, &device);
+    let mut model = Classifier::new(&plan.model, prepared.shape, num_classes, streams, &device);
+    pretrained::read(&plan, prepared.shape)?;
+    plan.warnings.extend(centers::start(&mut model.head, &plan.experiment.loss.energy));
     let schedule = &plan.experiment.schedule;
     let normalization = Normalization::of(&prepared.train)?;
     let num_train = prepared.train.len();

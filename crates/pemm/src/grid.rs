@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Layer};
 use crate::plan::{DataFacts, Plan};
+use crate::pretrained;
 
 /// One run of a grid.
 #[derive(Debug, Clone)]
@@ -98,6 +99,7 @@ pub fn check(cells: &[&Cell], expects: Option<&Expects>) -> Result<Vec<String>> 
     let mut sets: Vec<(&DataConfig, DataSet)> = Vec::new();
     let mut drawn: Vec<(&DataConfig, &NoiseConfig, DataFacts)> = Vec::new();
     let mut warnings: Vec<(String, String)> = Vec::new();
+    let mut fitting = Vec::new();
     for cell in cells {
         let Cell { name, experiment } = cell;
         let Experiment { data, noise, seed, .. } = experiment;
@@ -127,7 +129,14 @@ pub fn check(cells: &[&Cell], expects: Option<&Expects>) -> Result<Vec<String>> 
                 facts
             }
         };
-        let plan = experiment.clone().resolve(facts).map_err(|error| named(&origin, &error))?;
+        let plan = experiment.clone().resolve(facts);
+        let mut plan = plan.map_err(|error| named(&origin, &error))?;
+        plan.experiment.pin_files().map_err(|error| named(&origin, &error))?;
+        let weights = (plan.experiment.model.weights.clone(), plan.model.clone(), facts.shape);
+        if !fitting.contains(&weights) {
+            pretrained::read(&plan, facts.shape).map_err(|error| named(&origin, &error))?;
+            fitting.push(weights);
+        }
         warnings.extend(plan.warnings.into_iter().map(|warning| (name.clone(), warning)));
     }
     let mut told: Vec<String> = Vec::new();
@@ -232,11 +241,16 @@ pub fn check_same(experiment: &Experiment, record: &Record, path: &Path) -> Resu
         let plan = experiment.resolve(facts)?;
         Ok(serde_json::to_value(plan.experiment).expect("experiments are plain data"))
     };
+    let before = Experiment::deserialize(&record.experiment).ok();
+    let mut experiment = experiment.clone();
+    if let Some(before) = &before {
+        experiment.pin_files_as(before)?;
+    }
     let wanted = resolved(experiment.clone())?;
     if identity(&wanted) == record.identity {
         return Ok(());
     }
-    let found = Experiment::deserialize(&record.experiment).ok().and_then(|e| resolved(e).ok());
+    let found = before.and_then(|e| resolved(e).ok());
     let found = found.unwrap_or_else(|| record.experiment.clone());
     let differences = differences(&flatten(&found), &flatten(&wanted));
     if differences.is_empty() {

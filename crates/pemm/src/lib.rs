@@ -33,6 +33,7 @@ pub mod objective;
 pub mod optim;
 pub mod outputs;
 pub mod plan;
+mod pretrained;
 pub mod reconstruction;
 mod records;
 pub mod schedule;

@@ -10,7 +10,8 @@ use crate::error::Result;
 use crate::model::{Classifier, ModelPlan};
 use crate::tensors::{TensorMap, apply, collect};
 
-const PEER: &str = "peer.";
+/// Prefix of the second network's tensors.
+pub(crate) const PEER: &str = "peer.";
 /// No method here trains more.
 pub const MAX_NETWORKS: usize = 2;
 

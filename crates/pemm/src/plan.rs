@@ -4,7 +4,7 @@ use pemm_data::augment::Augment;
 use pemm_data::prepare::Prepared;
 use pemm_data::{Pixels, Shape};
 
-use crate::backbone::{BackboneKind, Cnn8, ResNet};
+use crate::backbone::{BackboneKind, Cnn8, ResNet, ResNet50};
 use crate::energy::CenterPotential;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, LossContext};
@@ -106,13 +106,17 @@ impl Experiment {
         let by_data =
             if facts.vectors || side < 16 { BackboneKind::Mlp } else { BackboneKind::Cnn8 };
         let backbone = *config.backbone.get_or_insert(by_data);
-        if backbone != BackboneKind::Mlp && (facts.vectors || side < Cnn8::SMALLEST_SIDE) {
+        let smallest = match backbone {
+            BackboneKind::Mlp => 0,
+            BackboneKind::Resnet50 => ResNet50::SMALLEST_SIDE,
+            _ => Cnn8::SMALLEST_SIDE,
+        };
+        if smallest > 0 && (facts.vectors || side < smallest) {
             return Err(Error::setting(
                 "model.backbone",
                 format!(
-                    "a convolutional network needs images of at least {0}×{0} pixels, these are \
-                     {height}×{across}; use model.backbone = \"mlp\"",
-                    Cnn8::SMALLEST_SIDE
+                    "this network needs images of at least {smallest}×{smallest} pixels, these are \
+                     {height}×{across}; use model.backbone = \"mlp\""
                 ),
             ));
         }

@@ -18,7 +18,7 @@ use pemm_runs::{
     identity, process,
 };
 
-use crate::centers::{center_stats, lay_out, separate};
+use crate::centers::{self, center_stats, separate};
 use crate::checkpoint::{Progress as Saved, State, take_best, write_weights};
 use crate::continuing::{finished, refuse_other_data};
 use crate::dynamics::Dynamics;
@@ -33,9 +33,9 @@ use crate::optim::Sgd;
 use crate::plan::{DataFacts, Plan};
 use crate::schedule::Schedule;
 use crate::statistics::EpochStatistics;
-use crate::tensors::{TensorMap, floats};
+use crate::tensors::{TensorMap, apply, floats};
 use crate::weights::sample_weights;
-use crate::{device, records};
+use crate::{device, pretrained, records};
 
 /// How to run, beside what: none of it changes a result.
 #[derive(Debug)]
@@ -97,6 +97,7 @@ pub fn train(
     // ---- data, plan, folder -------------------------------------------------------------------
     let prepared = prepare(&experiment.data, &experiment.noise, experiment.seed)?;
     let mut plan = experiment.resolve(DataFacts::of(&prepared))?;
+    plan.experiment.pin_files()?;
     plan.warnings.extend(prepared.notes.iter().cloned());
     let value = serde_json::to_value(&plan.experiment).expect("experiments are plain data");
     let text = toml::to_string(&plan.experiment).expect("experiments are plain data");
@@ -105,6 +106,7 @@ pub fn train(
     let normalization = Normalization::of(&prepared.train)?;
     let context = LossContext::of(prepared.classes.len(), &prepared.manifest);
     let objective = plan.experiment.build_objective(&context, prepared.train.len())?;
+    let weights = pretrained::read(&plan, prepared.shape)?;
     let folder = match RunFolder::claim(options.out, &identity::identity(&value), &text)? {
         Claim::Finished(folder) => {
             let record = folder.read_record()?;
@@ -127,7 +129,8 @@ pub fn train(
     refuse_other_data(&folder, &data, &noise)?;
     folder.write_environment(&environment)?;
     folder.write_noise(&prepared.manifest)?;
-    let mut session = Session::new(&plan, objective, prepared, normalization, streams, device)?;
+    let mut session =
+        Session::new(&mut plan, weights, objective, prepared, normalization, streams, device)?;
     let model = ModelRecord {
         num_parameters: session.networks.iter().map(crate::model::num_parameters).sum(),
         num_features: session.networks[0].backbone.num_features(),
@@ -199,8 +202,10 @@ struct Session {
 }
 
 impl Session {
+    /// Adds to the warnings of `plan` what only the built networks can tell.
     fn new(
-        plan: &Plan,
+        plan: &mut Plan,
+        weights: Option<TensorMap>,
         objective: Box<dyn Objective>,
         prepared: Prepared,
         normalization: Normalization,
@@ -229,9 +234,14 @@ impl Session {
         let num_networks = objective.num_networks();
         let mut networks =
             networks(num_networks, &plan.model, shape, num_classes, streams, &training_device);
-        if let Some(rest) = plan.experiment.loss.energy.start_distance() {
-            networks.iter_mut().for_each(|network| lay_out(&mut network.head, rest));
+        for network in &mut networks {
+            if let Some(weights) = weights.clone() {
+                network.backbone = apply(network.backbone.clone(), weights, "model.weights")?;
+            }
+            let warning = centers::start(&mut network.head, &plan.experiment.loss.energy);
+            plan.warnings.extend(warning);
         }
+        plan.warnings.dedup();
         Ok(Self {
             card: ModelCard {
                 epoch: 0,

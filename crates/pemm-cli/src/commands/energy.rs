@@ -117,6 +117,11 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         }
         Command::Settle { points, dimensions, seed, steps, powers, beta, output } => {
             let potential = powers.potential(beta)?;
+            if potential.rest_distance() == 0.0 {
+                let r0 = potential.r0();
+                console
+                    .warn(&format!("β = {beta} is not below r0 = {r0:.4}: the energy only pulls"));
+            }
             // Before the work, which may take a while.
             output.refuse_what_is_there(&SETTLE_FILES)?;
             let settling = Settling { potential, num_points: points, dimensions, max_steps: steps };
@@ -234,7 +239,7 @@ fn rest_value(potential: Potential) -> Value {
 fn summary(settled: &Settled) -> String {
     let last = settled.steps.last().expect("the start is a step");
     let distances = &last.distances;
-    let state = if settled.at_rest { "at rest" } else { "almost at rest; further with --steps" };
+    let state = if settled.at_rest { "at rest" } else { "not yet at rest; further with --steps" };
     format!(
         "{} points in {} dimensions after {} steps: {state}\n\
          energy     {:.6}\n\

@@ -257,18 +257,21 @@ fn headline(folder: &Path, record: &Record) -> String {
     )
 }
 
-fn percent(value: Option<f64>) -> String {
-    value.map_or("    –".into(), |value| format!("{:5.2}", 100.0 * value))
+fn percent(value: f64) -> String {
+    format!("{:5.2} %", 100.0 * value)
 }
 
 fn epoch_line(epoch: &EpochRecord, num_epochs: usize) -> String {
+    let known = |name: &str, value: Option<f64>| {
+        value.map_or(String::new(), |value| format!("{name} {}", percent(value)))
+    };
     format!(
-        "epoch {:>3}/{num_epochs}  loss {:>9.4}  on given labels: train {} % val {} %  test {} %  {:.0} images/s",
+        "epoch {:>3}/{num_epochs}  loss {:>9.4}  on given labels: train {}{}{}  {:.0} images/s",
         epoch.epoch,
         epoch.loss,
-        percent(Some(epoch.train_accuracy_given)),
-        percent(epoch.val_accuracy_given),
-        percent(epoch.test_accuracy()),
+        percent(epoch.train_accuracy_given),
+        known(" val", epoch.val_accuracy_given),
+        known("  test", epoch.test_accuracy()),
         epoch.images_per_sec
     )
 }
@@ -280,19 +283,23 @@ fn summary(outcome: &Outcome) -> String {
         lines.push("this run was finished before; nothing was done".to_owned());
     }
     let choice = &record.choice;
-    if let Some(last) = &choice.last {
-        lines.push(format!(
-            "test accuracy after the last epoch ({})      {} %",
-            last.epoch,
-            percent(last.test_accuracy)
-        ));
+    if let Some(last) = &choice.last
+        && let Some(accuracy) = last.test_accuracy
+    {
+        let accuracy = percent(accuracy);
+        lines.push(format!("test accuracy after the last epoch ({})      {accuracy}", last.epoch));
     }
-    if let Some(best) = &choice.best_by_noisy_val {
-        lines.push(format!(
-            "test accuracy, best by noisy validation ({})  {} %",
-            best.epoch,
-            percent(best.test_accuracy)
-        ));
+    if let Some(best) = &choice.best_by_noisy_val
+        && let Some(accuracy) = best.test_accuracy
+    {
+        let accuracy = percent(accuracy);
+        lines.push(format!("test accuracy, best by noisy validation ({})  {accuracy}", best.epoch));
+    }
+    if record.data.num_test == 0
+        && let Some(accuracy) = record.epochs.last().and_then(|epoch| epoch.val_accuracy_given)
+    {
+        let accuracy = percent(accuracy);
+        lines.push(format!("there is no test part; on the held-out given labels {accuracy}"));
     }
     if let Some(scored) = record.epochs.iter().rev().find_map(|epoch| epoch.scored.as_ref())
         && let (Some(fitted), Some(corrected), Some(flipped)) =

@@ -31,6 +31,7 @@ fn from_data_to_issues_and_back_into_training() {
     let json = place.json("a/audit.json");
     assert_eq!((&json["schema"], &json["origin"]), (&1.into(), &"out-of-sample".into()));
     assert_eq!(json["transition"].as_array().unwrap().len(), 3);
+    assert_eq!(json["experiment"]["preset"], "audit");
 
     // The very same audit again: nothing is trained, and the files are as they were.
     let again = place.pemm(&line.replace(" --write-labels cleaned.csv", "")).ok();

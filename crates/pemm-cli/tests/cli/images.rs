@@ -44,7 +44,8 @@ fn a_folder_without_a_test_part() {
     place.images("pictures", 16);
     let said = place.pemm(&format!("train pictures --out none {QUICK}")).ok();
     assert!(said.err.contains("0 test samples"), "{said}");
-    said.says(&["after the last epoch (2)          – %"]);
+    said.says(&["there is no test part; on the held-out given labels "]);
+    assert!(!said.out.contains("test accuracy"), "{said}");
     let said =
         place.pemm(&format!("train pictures --out some {QUICK} --set data.test_rate=0.25")).ok();
     assert!(said.err.contains("12 test samples"), "{said}");

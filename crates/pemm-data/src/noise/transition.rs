@@ -63,7 +63,6 @@ impl Transition {
     /// The line that is not such a row, and the rule that it breaks. A file larger than K² entries
     /// can be is refused before it is read.
     pub fn read(path: &Path, num_classes: usize) -> Result<Self> {
-        let refuse = |reason: String| DataError::format(path, reason);
         let max_len = MAX_ENTRY_LEN * (num_classes as u64).pow(2) + 4096;
         let file = File::open(path).map_err(|source| DataError::io(path, source))?;
         let mut text = String::new();
@@ -71,11 +70,23 @@ impl Transition {
             .read_to_string(&mut text)
             .map_err(|source| DataError::io(path, source))?;
         if text.len() as u64 > max_len {
-            return Err(refuse(format!(
-                "is longer than a matrix of {num_classes}×{num_classes} probabilities can be \
-                 ({max_len} bytes)"
-            )));
+            return Err(DataError::format(
+                path,
+                format!(
+                    "is longer than a matrix of {num_classes}×{num_classes} probabilities can be \
+                     ({max_len} bytes)"
+                ),
+            ));
         }
+        Self::from_csv(path, &text, num_classes)
+    }
+
+    /// As [`Self::read`], of the text of `path`.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`].
+    pub fn from_csv(path: &Path, text: &str, num_classes: usize) -> Result<Self> {
+        let refuse = |reason: String| DataError::format(path, reason);
         let mut rows = Vec::new();
         for (line, text) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
             if text.trim().is_empty() {

@@ -4,7 +4,7 @@
 use super::color::Color;
 use super::figure::{Data, Figure, exact};
 use super::frame::{Entry, Sample, WIDTH, legend};
-use super::svg::{Anchor, SMALL, Svg, escape, place, shorten};
+use super::svg::{Anchor, SMALL, Svg, escape, place, shorten, text_width};
 
 /// Classes up to which a legend explains the colours; beyond, names in the picture must do.
 const MAX_LEGEND: usize = 20;
@@ -112,7 +112,11 @@ impl Scatter {
         for cloud in &self.clouds {
             let Some([mx, my]) = middle(&cloud.points) else { continue };
             let above = if self.names_points { dot / 2.0 + 4.0 } else { -4.0 };
-            name(&mut svg, x(mx), y(my) - above, &shorten(&cloud.label, SMALL, 90.0));
+            let label = shorten(&cloud.label, SMALL, 90.0);
+            // Wholly within the frame, also where a class lies at its edge.
+            let reach = MARGIN + 3.0 + text_width(&label, SMALL) / 2.0;
+            let across = x(mx).clamp(reach, WIDTH - reach);
+            name(&mut svg, across, (y(my) - above).max(TOP + SMALL), &label);
         }
         let entries: Vec<Entry> = self
             .clouds

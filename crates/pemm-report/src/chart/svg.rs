@@ -161,7 +161,7 @@ pub fn place(value: f64) -> String {
 }
 
 /// `text` as it may stand in an element or an attribute: markup is escaped, and characters that
-/// XML forbids become �.
+/// XML forbids become �, as do those that would turn the direction of the text around.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {
@@ -173,11 +173,16 @@ pub fn escape(text: &str) -> String {
             '\'' => escaped += "&#39;",
             '\n' | '\t' => escaped.push(char),
             '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
-            char if char.is_control() => escaped.push('\u{fffd}'),
+            char if char.is_control() || turns_text(char) => escaped.push('\u{fffd}'),
             char => escaped.push(char),
         }
     }
     escaped
+}
+
+/// Whether a character changes the direction of the text that follows it, whatever that is.
+pub fn turns_text(char: char) -> bool {
+    matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// About how wide `text` is at `size`; the font is the reader's own, so that nobody can know.
@@ -216,11 +221,12 @@ mod tests {
     #[test]
     fn what_comes_from_outside_stays_text() {
         let mut svg = Svg::new();
-        let hostile = "</text><script>alert(\"1\")</script>'&\u{1}😀";
+        let hostile = "</text><script>alert(\"1\")</script>'&\u{1}\u{202e}😀";
         svg.text((1.0, 2.0), Anchor::Middle, TEXT, Color::Ink, hostile);
         svg.hit((0.0, 0.0), (1.0, 1.0), hostile);
         let text = svg.into_text();
         assert!(!text.contains("<script") && !text.contains('\u{1}'), "{text}");
+        assert!(!text.contains(turns_text));
         assert!(text.contains("&lt;script&gt;alert(&quot;1&quot;)") && text.contains("😀"));
     }
 

@@ -91,8 +91,9 @@ pub enum CenterStart {
     /// over their rest into its steep core, which throws them apart for some epochs.
     #[default]
     Drawn,
-    /// At equal distances, those at rest, from each other and from the origin. With more classes
-    /// than features there is no such layout; then they stay as drawn.
+    /// At equal distances, those at rest, from each other and from the origin. There is no such
+    /// layout for more classes than features, on the unit sphere of the cosine heads, and where the
+    /// energy only pulls (β ≥ r0); then they stay as drawn, and a warning says so.
     Rest,
 }
 
@@ -180,13 +181,6 @@ impl EnergyConfig {
             return Err(Error::setting("loss.energy.clamp", reason));
         }
         let rest = potential.r0();
-        if self.start == CenterStart::Rest && self.potential().rest_distance() <= 0.0 {
-            let reason = format!(
-                "\"rest\" needs a distance at rest: set loss.energy.beta below r0 = {rest:.4}, or \
-                 loss.energy.start to \"drawn\""
-            );
-            return Err(Error::setting("loss.energy.start", reason));
-        }
         if self.kind == EnergyKind::Potential && self.weight > 0.0 && self.beta >= rest {
             warnings.push(format!(
                 "loss.energy.beta: {} is not below r0 = {rest:.4}, so the energy only pulls the \

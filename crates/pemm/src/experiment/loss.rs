@@ -5,6 +5,7 @@ use std::path::Path;
 use pemm_data::noise::{NoiseManifest, Transition};
 use serde::{Deserialize, Serialize};
 
+use super::content;
 use super::energy::{EnergyConfig, EnergyKind};
 use crate::energy::CenterPotential;
 use crate::error::{Error, Result};
@@ -58,6 +59,9 @@ pub struct LossConfig {
     /// that was drawn (an oracle), or a CSV file of K×K.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub matrix: Option<String>,
+    /// SHA-256 of that file; left out, it is filled in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matrix_sha256: Option<String>,
     /// Epochs of cross entropy before `forward` estimates its matrix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimate_after: Option<usize>,
@@ -82,6 +86,7 @@ impl Default for LossConfig {
             tau: None,
             smoothing: None,
             matrix: None,
+            matrix_sha256: None,
             estimate_after: None,
             class_weights: ClassWeights::None,
             reconstruction: 0.0,
@@ -196,6 +201,12 @@ impl LossConfig {
         ]
     }
 
+    /// The file of [`Self::matrix`], if it is one, and its hash.
+    pub(super) fn matrix_file(&mut self) -> (Option<&str>, &mut Option<String>) {
+        let file = self.matrix.as_deref().filter(|word| ![ESTIMATED, NOISE].contains(word));
+        (file, &mut self.matrix_sha256)
+    }
+
     /// What tables must say of an arm with this loss: `["oracle"]`, or nothing.
     pub fn tags(&self) -> Vec<String> {
         let is_oracle = self.matrix.as_deref() == Some(NOISE);
@@ -224,7 +235,11 @@ impl LossConfig {
                               these labels; use \"estimated\", or a file";
                 Error::setting("loss.matrix", reason)
             })?,
-            Some(path) => Transition::read(Path::new(path), context.num_classes)?,
+            Some(path) => {
+                let bytes = content::read("loss.matrix", path, self.matrix_sha256.as_deref())?;
+                let text = String::from_utf8_lossy(&bytes);
+                Transition::from_csv(Path::new(path), &text, context.num_classes)?
+            }
         };
         Ok((entry.build)(&settings.with_matrix(matrix)))
     }

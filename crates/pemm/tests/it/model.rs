@@ -1,7 +1,7 @@
 //! Sizes, layouts and files of the models.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use pemm::backbone::BackboneKind;
 use pemm::centers::{center_stats, lay_out, separate};
 use pemm::energy::Potential;
@@ -24,6 +24,46 @@ fn build(plan: &ModelPlan, side: usize, seed: u64) -> Classifier {
 fn resnet44_has_the_number_of_parameters_of_its_paper() {
     let model = build(&plan(BackboneKind::Resnet44, HeadKind::Linear), 32, 1);
     assert_eq!(num_parameters(&model), 658_586);
+}
+
+#[test]
+fn resnet50_agrees_with_torchvisions() {
+    let reference: serde_json::Value =
+        serde_json::from_str(include_str!("../reference/resnet50.json")).unwrap();
+    let shape = Shape { channels: 3, height: 48, width: 64 };
+    let device = Device::flex();
+    let plan = plan(BackboneKind::Resnet50, HeadKind::Linear);
+    let model = Classifier::new(&plan, shape, 10, Streams::new(1), &device);
+    assert_eq!(num_parameters(&model) - 10 * 2049, 23_508_032);
+
+    let sine = |i: usize, k: usize| (1.0 + 0.7 * i as f64 * (1.0 + 0.01 * k as f64)).sin();
+    let mut tensors = collect(&model.backbone);
+    assert_eq!(tensors.len(), reference["num_tensors"]);
+    for (k, (name, values)) in tensors.iter_mut().enumerate() {
+        let fan_in: usize = values.shape[1..].iter().product();
+        let is_near_1 = name.ends_with("weight") || name.ends_with("running_var");
+        for (i, value) in values.data.iter_mut().enumerate() {
+            *value = match values.shape.len() {
+                4 => sine(i, k) * (4.0 / fan_in as f64).sqrt(),
+                _ if is_near_1 => 1.0 + 0.1 * sine(i, k),
+                _ => 0.1 * sine(i, k),
+            } as f32;
+        }
+    }
+    let backbone = apply(model.backbone.clone(), tensors, "sines").unwrap();
+    let images: Vec<f32> =
+        (0..2 * 3 * 48 * 64).map(|i| (0.3 * f64::from(i)).sin() as f32).collect();
+    let images = Tensor::from_data(TensorData::new(images, [2, 3, 48, 64]), &device);
+    let features: Vec<f32> = backbone.forward(images).into_data().try_to_vec().unwrap();
+    for (row, features) in features.chunks_exact(2048).enumerate() {
+        let known = reference["features"][row].as_array().unwrap();
+        for (known, found) in known.iter().zip(features.iter().step_by(256)) {
+            let known = known.as_f64().unwrap();
+            assert!((known - f64::from(*found)).abs() < 2e-5, "{known} {found}");
+        }
+        let mean = features.iter().map(|&x| f64::from(x)).sum::<f64>() / 2048.0;
+        assert!((mean - reference["mean"][row].as_f64().unwrap()).abs() < 1e-6, "{mean}");
+    }
 }
 
 #[test]
@@ -123,7 +163,8 @@ fn centers_are_laid_out_at_rest_where_there_is_room() {
         let sizes = [features, classes];
         let mut head = Head::Distance(DistanceHead::new(sizes, 1.0, &mut rng, &device));
         let before = head.centers().unwrap();
-        lay_out(&mut head, energy.rest_distance());
+        let is_laid_out = lay_out(&mut head, energy.rest_distance());
+        assert_eq!(is_laid_out, classes <= features);
         (before, head.centers().unwrap())
     };
     for (classes, features) in [(1, 1), (2, 3), (10, 10), (10, 64), (100, 128)] {
@@ -140,4 +181,6 @@ fn centers_are_laid_out_at_rest_where_there_is_room() {
     let (before, after) = laid_out(11, 10, 1);
     assert_eq!(values(before), values(after), "11 points and the origin need 11 dimensions");
     assert_ne!(values(laid_out(3, 4, 1).1), values(laid_out(3, 4, 2).1), "a rotation per seed");
+    let mut on_the_sphere = build(&plan(BackboneKind::Mlp, HeadKind::Cosface), 4, 1).head;
+    assert!(!lay_out(&mut on_the_sphere, 0.45));
 }

@@ -166,3 +166,63 @@ fn ten_steps_are_pinned() {
     }
     assert_eq!(losses.len(), pinned.len());
 }
+
+#[test]
+fn a_backbone_starts_from_a_file_that_the_run_knows_by_what_it_holds() {
+    let parent = tempfile::tempdir().unwrap();
+    let place = |name: &str| parent.path().join(name);
+    run(experiment(&["schedule.num_epochs=1"]), &place("first"), None).unwrap();
+    let file = place("w.safetensors");
+    std::fs::copy(place("first").join("last.safetensors"), &file).unwrap();
+    let weights = format!("model.weights={}", file.display());
+    let keys = ["schedule.num_epochs=1", "optim.learning_rate=1e-12", "seed=2", &weights];
+    let second = || run(experiment(&keys), &place("second"), None);
+
+    second().unwrap();
+    let tensors = |name: &str| {
+        let bytes = bytes(&place(name), "last.safetensors");
+        pemm::tensors::from_safetensors(&bytes, name).unwrap().0
+    };
+    let (first, now) = (tensors("first"), tensors("second"));
+    let name = "backbone.blocks.0.conv.weight";
+    let furthest = first[name].data.iter().zip(&now[name].data).map(|(a, b)| (a - b).abs());
+    assert!(furthest.fold(0.0, f32::max) < 1e-6);
+    assert_ne!(first["head.centers"], now["head.centers"], "the head is drawn");
+    let text = String::from_utf8(bytes(&place("second"), "experiment.toml")).unwrap();
+    assert!(text.contains("weights_sha256 = \""), "{text}");
+
+    assert!(second().unwrap().was_finished);
+    std::fs::copy(place("second").join("last.safetensors"), &file).unwrap();
+    let error = second().unwrap_err().to_string();
+    assert!(error.contains("model.weights_sha256"), "{error}");
+    std::fs::remove_file(&file).unwrap();
+    assert!(second().unwrap().was_finished, "a finished run needs no file");
+
+    std::fs::write(&file, "no weights").unwrap();
+    assert!(run(experiment(&keys), &place("third"), None).is_err());
+    assert!(!place("third").exists(), "refused before there is a folder");
+}
+
+#[test]
+fn centers_start_where_the_experiment_says() {
+    let parent = tempfile::tempdir().unwrap();
+    let spread = |start: &str| {
+        let start = format!("loss.energy.start={start}");
+        let keys = ["schedule.num_epochs=1", "optim.learning_rate=1e-12", &start];
+        let outcome = run(experiment(&keys), &parent.path().join(&start), None).unwrap();
+        let centers = outcome.record.epochs[0].centers.unwrap();
+        [centers.min_distance, centers.max_distance]
+    };
+    let [least, most] = spread("rest");
+    assert!((least - 0.45).abs() < 1e-5 && (most - 0.45).abs() < 1e-5, "{least} {most}");
+    let [least, most] = spread("drawn");
+    assert!(most - least > 0.05, "{least} {most}");
+    // Where there is no such layout, that is said, and before the run.
+    for keys in [
+        ["model.head=cosface", "loss.energy.start=rest"],
+        ["loss.energy.beta=0.75", "loss.energy.start=rest"],
+    ] {
+        let warnings = pemm::explain::explain(experiment(&keys)).unwrap().plan.warnings;
+        assert!(warnings.iter().any(|text| text.contains("start as drawn")), "{warnings:?}");
+    }
+}
