@@ -7,7 +7,6 @@ use pemm_data::Rng;
 use pemm_runs::CenterStats;
 
 use crate::energy::Potential;
-use crate::experiment::EnergyConfig;
 use crate::head::{DistanceHead, Head};
 use crate::tensors::{Values, read};
 
@@ -88,9 +87,10 @@ pub fn lay_out(head: &mut Head, rest: f64) -> bool {
     true
 }
 
-/// Where the centers are before the first step, as `energy` has it; a warning if that cannot be.
-pub(crate) fn start(head: &mut Head, energy: &EnergyConfig) -> Option<String> {
-    let rest = energy.start_distance()?;
+/// Lays the centers out for the start at distance `rest`, if there is one; a warning if that cannot
+/// be.
+pub(crate) fn start(head: &mut Head, rest: Option<f64>) -> Option<String> {
+    let rest = rest?;
     (!lay_out(head, rest)).then(|| {
         "loss.energy.start: these centers have no layout at rest (it needs model.head = \
          \"distance\", no more classes than features, and loss.energy.beta below r0), so they start \

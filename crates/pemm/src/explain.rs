@@ -83,7 +83,8 @@ pub fn explain(experiment: Experiment) -> Result<Explanation> {
     let num_classes = prepared.classes.len();
     let mut model = Classifier::new(&plan.model, prepared.shape, num_classes, streams, &device);
     pretrained::read(&plan, prepared.shape)?;
-    plan.warnings.extend(centers::start(&mut model.head, &plan.experiment.loss.energy));
+    let rest = plan.experiment.loss.energy.start_distance();
+    plan.warnings.extend(centers::start(&mut model.head, rest));
     let schedule = &plan.experiment.schedule;
     let normalization = Normalization::of(&prepared.train)?;
     let num_train = prepared.train.len();

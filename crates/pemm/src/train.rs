@@ -234,11 +234,12 @@ impl Session {
         let num_networks = objective.num_networks();
         let mut networks =
             networks(num_networks, &plan.model, shape, num_classes, streams, &training_device);
+        let rest = plan.experiment.loss.energy.start_distance();
         for network in &mut networks {
             if let Some(weights) = weights.clone() {
                 network.backbone = apply(network.backbone.clone(), weights, "model.weights")?;
             }
-            let warning = centers::start(&mut network.head, &plan.experiment.loss.energy);
+            let warning = centers::start(&mut network.head, rest);
             plan.warnings.extend(warning);
         }
         plan.warnings.dedup();
