@@ -12,7 +12,7 @@ use pemm_data::{Part, Shape, Streams};
 use pemm_runs::{Record, RunFolder};
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::{BackboneKind, ResNet};
+use crate::backbone::{BackboneKind, ResNet, ResNet50};
 use crate::checkpoint::read_weights;
 use crate::error::{Error, Result};
 use crate::evaluate::{Predictions, Scorer, predict};
@@ -62,15 +62,17 @@ impl ModelCard {
         let features = match self.model.backbone {
             BackboneKind::Cnn8 => layer_width.checked_mul(4),
             BackboneKind::Mlp => Some(layer_width),
+            BackboneKind::Resnet50 => Some(ResNet50::NUM_FEATURES),
             _ => Some(ResNet::CHANNELS[2]),
         };
-        // The largest layer of each backbone, and both sizes of the head.
+        // The layer of each backbone whose size is the file's to choose, and both sizes of the head.
         let (largest, inputs) = match self.model.backbone {
             BackboneKind::Cnn8 => (
                 "backbone.fc.weight",
                 product(&[(49 * layer_width.min(1 << 20) / 16).max(1), height / 8, width / 8]),
             ),
             BackboneKind::Mlp => ("backbone.layers.0.weight", product(&[channels, height, width])),
+            BackboneKind::Resnet50 => ("backbone.conv1.weight", Some(channels)),
             _ => ("backbone.conv.weight", Some(channels)),
         };
         let has = |name: &str, axis: usize, size: Option<usize>| {
@@ -214,4 +216,46 @@ pub fn evaluate_run(
     let evaluation =
         Evaluation { epoch, train_accuracy_given, val_accuracy_given, test, fits, noise_matrix };
     Ok((record, evaluation))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::networks::collect_all;
+
+    #[test]
+    fn the_card_of_every_backbone_describes_its_weights() {
+        let shape = Shape { channels: 3, height: 32, width: 48 };
+        for backbone in [
+            BackboneKind::Cnn8,
+            BackboneKind::Mlp,
+            BackboneKind::Resnet20,
+            BackboneKind::Resnet32,
+            BackboneKind::Resnet44,
+            BackboneKind::Resnet56,
+            BackboneKind::Resnet50,
+        ] {
+            let model = ModelPlan {
+                backbone,
+                width: 8,
+                unit_norm: false,
+                dropout: 0.0,
+                head: HeadKind::Distance,
+                sigma: 1.0,
+                scale: None,
+                margin: None,
+            };
+            let device = crate::device::open("cpu").unwrap();
+            let tensors = collect_all(&networks(1, &model, shape, 2, Streams::new(1), &device));
+            let normalization = Normalization { mean: vec![0.0; 3], deviation: vec![1.0; 3] };
+            let classes = vec!["a".into(), "b".into()];
+            let card =
+                ModelCard { epoch: 1, classes, shape, normalization, model, num_networks: 1 };
+            card.check(&tensors).unwrap();
+            let other = ModelCard { shape: Shape { channels: 4, ..shape }, ..card.clone() };
+            assert!(other.check(&tensors).is_err(), "{backbone:?} has three channels");
+            let fewer = ModelCard { classes: vec!["a".into()], ..card };
+            assert!(fewer.check(&tensors).is_err(), "{backbone:?} has two classes");
+        }
+    }
 }
