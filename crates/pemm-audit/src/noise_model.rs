@@ -11,8 +11,8 @@ use crate::samples::Samples;
 /// Then `P(given = j | x) = Σ_k q[k] T[k][j]`, and what the given label g leaves is
 /// `P(true = k | x, g) = q[k] T[k][g] / Σ_i q[i] T[i][g]`.
 ///
-/// τ above 1 says that the probabilities are too certain. It is set and not fitted: noise and a model
-/// that is too certain explain each other, so the most likely τ says little about either.
+/// τ above 1 says that the probabilities are too certain. Noise and a model that is too certain explain
+/// each other, so the most likely τ says less than it seems about either.
 ///
 /// # Reference
 /// The matrix is that of Patrini et al. 2017; expectation maximisation of it for given predictions is
@@ -36,6 +36,34 @@ const PRIOR_SAMPLES: f64 = 20.0;
 const ROUNDS: usize = 60;
 /// Smallest probability of a class.
 const SMALLEST: f32 = 1e-9;
+
+/// Range of ln τ in which the most likely one is sought.
+const LOG_TEMPERATURES: [f64; 2] = [-2.5, 2.0];
+/// Golden sections of that range, and rounds of expectation maximisation for each.
+const SECTIONS: usize = 12;
+const ROUNDS_OF_SEARCH: usize = 25;
+
+/// The τ at which the most likely matrix is most likely, from e^-2.5 to e^2, by golden sections.
+pub fn most_likely_temperature(samples: &Samples<'_>, joint: &ConfidentJoint) -> f64 {
+    let (used, start) = (Used::of(samples), start(samples, joint));
+    let at = |log: f64| used.fit(log.exp(), start.clone(), ROUNDS_OF_SEARCH).log_likelihood;
+    let golden = 0.5 * (5f64.sqrt() - 1.0);
+    let [mut low, mut high] = LOG_TEMPERATURES;
+    let (mut left, mut right) = (high - golden * (high - low), low + golden * (high - low));
+    let (mut at_left, mut at_right) = (at(left), at(right));
+    for _ in 0..SECTIONS {
+        if at_left >= at_right {
+            (high, right, at_right) = (right, left, at_left);
+            left = high - golden * (high - low);
+            at_left = at(left);
+        } else {
+            (low, left, at_left) = (left, right, at_right);
+            right = low + golden * (high - low);
+            at_right = at(right);
+        }
+    }
+    (0.5 * (low + high)).exp()
+}
 
 impl NoiseModel {
     /// The most likely matrix for `samples` at temperature τ > 0, from that of the confident joint on.
@@ -191,14 +219,14 @@ impl<'a> Used<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::random::Random;
     use crate::samples::Arrays;
     use crate::score::posterior;
 
     /// Samples of `k` classes whose model is right as often as it says, with labels drawn from `T`.
-    fn made(n: usize, transition: &[Vec<f64>]) -> (Vec<u32>, Vec<f32>) {
+    pub(crate) fn made(n: usize, transition: &[Vec<f64>]) -> (Vec<u32>, Vec<f32>) {
         let k = transition.len();
         let mut random = Random::new(5);
         let draw = |shares: &[f64], unit: f64| {
@@ -254,6 +282,11 @@ mod tests {
                 [p as f32, 1.0 - p as f32]
             })
             .collect();
+        let arrays =
+            Arrays { num_classes: 2, given: &given, probabilities: &sharp, ..Arrays::default() };
+        let samples = Samples::new(arrays).unwrap();
+        let found = most_likely_temperature(&samples, &ConfidentJoint::of(&samples));
+        assert!((found - 2.0).abs() < 0.3, "{found}");
         let (_, rate) = fit(&given, &sharp, 2, 2.0);
         assert!((rate - 0.25).abs() < 0.02, "{rate}");
         let (_, untempered) = fit(&given, &sharp, 2, 1.0);

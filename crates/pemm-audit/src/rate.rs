@@ -4,11 +4,14 @@ use serde::Serialize;
 
 use crate::joint::ConfidentJoint;
 use crate::mixture::Mixture;
+use crate::noise_model::{NoiseModel, most_likely_temperature};
 use crate::samples::Samples;
 
 /// Temperatures of the two noise models of which the estimate is made. Chosen once, on small
 /// convolutional networks and the five label sets of `bench/audit.py`.
-pub(crate) const TEMPERATURES: [f64; 2] = [1.25, 1.5];
+const TEMPERATURES: [f64; 2] = [1.25, 1.5];
+/// Most likely temperatures of such networks: 0.8 to 1.25 there.
+const USUAL: [f64; 2] = [0.75, 1.35];
 /// One of so many samples, those of which the models are most certain, shows how often certain
 /// predictions are contradicted.
 const CERTAIN_SHARE: usize = 12;
@@ -26,11 +29,21 @@ pub struct MethodRate {
     pub agrees: bool,
 }
 
+/// The temperatures of the two noise models: 1.25 and 1.5 for probabilities whose most likely
+/// temperature is from 0.75 to 1.35, and else both times the factor by which it lies outside, so that
+/// probabilities on another scale (of a model that was stopped early, or is far too certain) are brought
+/// to the one that the two were chosen for.
+pub(crate) fn temperatures(samples: &Samples<'_>, joint: &ConfidentJoint) -> [f64; 2] {
+    let found = most_likely_temperature(samples, joint);
+    let factor = found / found.clamp(USUAL[0], USUAL[1]);
+    TEMPERATURES.map(|temperature| temperature * factor)
+}
+
 /// Share of wrong labels.
 ///
 /// The estimate is the mean of what two noise models say, the mean of `P(true ≠ given | x, given)` under
-/// [`NoiseModel`](crate::noise_model::NoiseModel) at temperatures 1.25 and 1.5: models are too certain,
-/// and by how much labels cannot tell. The interval reaches from the one to the other, and further
+/// [`NoiseModel`] at temperatures 1.25 and 1.5 (other ones for probabilities on another scale): models
+/// are too certain, and by how much labels cannot tell. The interval reaches from the one to the other, and further
 /// by the 95 % interval that the number of samples leaves each (Wilson's). So it is wider than an
 /// interval of one model, and still does not hold what a much better or worse calibrated one would say.
 ///
@@ -52,9 +65,10 @@ pub struct NoiseRate {
 
 impl NoiseRate {
     /// Estimates from `samples` as they came and from what was fitted to them: the posteriors of the
-    /// two noise models, in the order of [`TEMPERATURES`].
+    /// two noise `models`.
     pub(crate) fn of(
         samples: &Samples<'_>,
+        models: &[NoiseModel; 2],
         posteriors: [&[f32]; 2],
         joint: &ConfidentJoint,
         mixture: Option<&Mixture>,
@@ -73,11 +87,9 @@ impl NoiseRate {
             estimate,
             agrees: (low..=high).contains(&estimate),
         };
-        let mut methods: Vec<MethodRate> = TEMPERATURES
-            .iter()
-            .zip(by_model)
-            .map(|(temperature, share)| method(&format!("noise model, τ {temperature}"), share))
-            .collect();
+        let name = |model: &NoiseModel| format!("noise model, τ {:.2}", model.temperature);
+        let mut methods: Vec<MethodRate> =
+            models.iter().zip(by_model).map(|(model, share)| method(&name(model), share)).collect();
         methods.push(method("certain contradicted", certain_contradicted(samples)));
         methods.push(method("confident joint", (1.0 - kept).clamp(0.0, 1.0)));
         methods.extend(mixture.map(|mixture| method("loss mixture", mixture.high.weight)));
@@ -119,6 +131,7 @@ fn certain_contradicted(samples: &Samples<'_>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise_model::tests::made;
     use crate::samples::Arrays;
 
     #[test]
@@ -148,12 +161,40 @@ mod tests {
         };
         let samples = Samples::new(arrays).unwrap();
         let joint = ConfidentJoint::of(&samples);
-        let rate = NoiseRate::of(&samples, [&[0.2; 4], &[0.1; 4]], &joint, None);
+        let models = TEMPERATURES.map(|t| NoiseModel::fit(&samples, &joint, t));
+        let rate = NoiseRate::of(&samples, &models, [&[0.2; 4], &[0.1; 4]], &joint, None);
         assert!((rate.estimate - 0.15).abs() < 1e-6);
         let (low, high) = (binomial_interval(0.1, 4)[0], binomial_interval(0.2, 4)[1]);
         assert!((rate.low - low).abs() < 1e-6 && (rate.high - high).abs() < 1e-6, "{rate:?}");
         assert_eq!(rate.methods[0].name, "noise model, τ 1.25");
         assert!(rate.methods[0].agrees && rate.methods[1].agrees);
+    }
+
+    #[test]
+    fn the_scale_of_the_probabilities_is_found() {
+        let transition = [0.75, 0.125, 0.125];
+        let transition: Vec<Vec<f64>> =
+            (0..3).map(|k| (0..3).map(|j| transition[(j + 3 - k) % 3]).collect()).collect();
+        let (given, probabilities) = made(10_000, &transition);
+        for power in [0.3f32, 1.0, 3.0] {
+            let scaled: Vec<f32> = probabilities
+                .chunks_exact(3)
+                .flat_map(|row| {
+                    let raised: Vec<f32> = row.iter().map(|p| p.max(1e-9).powf(power)).collect();
+                    let sum: f32 = raised.iter().sum();
+                    raised.into_iter().map(move |p| p / sum)
+                })
+                .collect();
+            let arrays = Arrays {
+                num_classes: 3,
+                given: &given,
+                probabilities: &scaled,
+                ..Arrays::default()
+            };
+            let rate = crate::audit(&Samples::new(arrays).unwrap()).summary.noise_rate;
+            // Too low for a model that is exactly as certain as it is right; near 0 without the scale.
+            assert!((rate.estimate - 0.25).abs() < 0.13, "power {power}: {rate:?}");
+        }
     }
 
     #[test]

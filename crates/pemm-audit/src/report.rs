@@ -6,7 +6,7 @@ use crate::balance::balanced;
 use crate::joint::ConfidentJoint;
 use crate::neighbors::Neighbors;
 use crate::noise_model::NoiseModel;
-use crate::rate::{NoiseRate, TEMPERATURES};
+use crate::rate::{NoiseRate, temperatures};
 use crate::samples::Samples;
 use crate::score::{
     Scores, combined, confident_joint, distance_ratio, doubt, learning_dynamics, loss_mixture,
@@ -92,10 +92,11 @@ pub fn audit(samples: &Samples<'_>) -> Audit {
     let neighbors = Neighbors::of(samples, NUM_NEIGHBORS);
     let doubt = doubt(&fair, neighbors.as_ref());
     let combined = combined(samples, &doubt.scores);
-    let [model, softer] = TEMPERATURES.map(|t| NoiseModel::fit(&fair, &joint, t));
-    let (by_model, by_softer) = (posterior(&fair, &model), posterior(&fair, &softer));
+    let models = temperatures(&fair, &joint).map(|t| NoiseModel::fit(&fair, &joint, t));
+    let [by_model, by_softer] = [0, 1].map(|i| posterior(&fair, &models[i]));
     let (loss_mixture, mixture) = loss_mixture(samples);
-    let noise_rate = NoiseRate::of(samples, [&by_model, &by_softer], &joint, mixture.as_ref());
+    let noise_rate =
+        NoiseRate::of(samples, &models, [&by_model, &by_softer], &joint, mixture.as_ref());
 
     // ---- order and cut --------------------------------------------------------------------------
     let mut order: Vec<u32> = (0..n as u32).collect();
@@ -130,7 +131,7 @@ pub fn audit(samples: &Samples<'_>) -> Audit {
         num_issues,
         noise_rate,
         classes: (0..k).map(class).collect(),
-        transition: mean_matrix(&model.transition, &softer.transition),
+        transition: mean_matrix(&models[0].transition, &models[1].transition),
         confident_joint: joint.calibrated(&class_counts),
         confusions: confusions(&pairs, k),
         projected: neighbors.as_ref().is_some_and(|neighbors| neighbors.projected),
