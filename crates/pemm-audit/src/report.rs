@@ -40,6 +40,9 @@ pub struct Summary {
     pub num_samples: usize,
     /// Number of issues.
     pub num_issues: usize,
+    /// Share of the samples of which the given class is the most probable one, before all others. Where it is not above that of
+    /// the most frequent label, the probabilities know nothing of the labels, and no score means much.
+    pub agreement: f64,
     /// Share of wrong labels.
     pub noise_rate: NoiseRate,
     /// Every class.
@@ -129,6 +132,7 @@ pub fn audit(samples: &Samples<'_>) -> Audit {
     let summary = Summary {
         num_samples: n,
         num_issues,
+        agreement: agreement(samples),
         noise_rate,
         classes: (0..k).map(class).collect(),
         transition: mean_matrix(&models[0].transition, &models[1].transition),
@@ -149,6 +153,13 @@ pub fn audit(samples: &Samples<'_>) -> Audit {
         learning_dynamics: learning_dynamics(samples),
     };
     Audit { scores, suggested, is_issue, ranks, summary }
+}
+
+fn agreement(samples: &Samples<'_>) -> f64 {
+    let agrees = |&(given, row): &(usize, &[f32])| {
+        row.iter().enumerate().all(|(class, &p)| class == given || p < row[given])
+    };
+    samples.rows().filter(agrees).count() as f64 / samples.len() as f64
 }
 
 /// The mean of two matrices.

@@ -97,16 +97,16 @@ pub fn resolve(cells: &[Cell], facts: DataFacts) -> Result<Vec<Plan>> {
 /// The first cell whose data, noise or values are wrong, and data that are not as `expects` says.
 pub fn check(cells: &[&Cell], expects: Option<&Expects>) -> Result<Vec<String>> {
     let mut sets: Vec<(&DataConfig, DataSet)> = Vec::new();
-    let mut drawn: Vec<(&DataConfig, &NoiseConfig, DataFacts)> = Vec::new();
+    let mut drawn: Vec<(&DataConfig, &NoiseConfig, DataFacts, bool)> = Vec::new();
     let mut warnings: Vec<(String, String)> = Vec::new();
     let mut fitting = Vec::new();
     for cell in cells {
         let Cell { name, experiment } = cell;
         let Experiment { data, noise, seed, .. } = experiment;
         let origin = format!("run {name}");
-        let known = drawn.iter().find(|(d, n, _)| (*d, *n) == (data, noise));
-        let facts = match known {
-            Some((_, _, facts)) => *facts,
+        let known = drawn.iter().find(|(d, n, ..)| (*d, *n) == (data, noise));
+        let (facts, has_val) = match known {
+            Some((_, _, facts, has_val)) => (*facts, *has_val),
             None => {
                 let set = match sets.iter().find(|(known, _)| *known == data) {
                     Some((_, set)) => set.clone(),
@@ -125,12 +125,15 @@ pub fn check(cells: &[&Cell], expects: Option<&Expects>) -> Result<Vec<String>> 
                 if let Some(expects) = expects {
                     hold_to(expects, facts, &data.path)?;
                 }
-                drawn.push((data, noise, facts));
-                facts
+                let has_val = prepared.val.is_some();
+                drawn.push((data, noise, facts, has_val));
+                (facts, has_val)
             }
         };
         let plan = experiment.clone().resolve(facts);
         let mut plan = plan.map_err(|error| named(&origin, &error))?;
+        let schedule = &plan.experiment.schedule;
+        schedule.check_parts(has_val).map_err(|error| named(&origin, &error))?;
         plan.experiment.pin_files().map_err(|error| named(&origin, &error))?;
         let weights = (plan.experiment.model.weights.clone(), plan.model.clone(), facts.shape);
         if !fitting.contains(&weights) {

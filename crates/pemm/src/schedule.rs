@@ -4,6 +4,8 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
+
 /// The schedules that an experiment can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -64,6 +66,15 @@ impl Default for Schedule {
 }
 
 impl Schedule {
+    /// Whether the parts of the data are there that the schedule needs.
+    pub(crate) fn check_parts(&self, has_val: bool) -> Result<()> {
+        if self.patience.is_some() && !has_val {
+            let reason = "chooses by the validation part, and there is none: set data.val_rate";
+            return Err(Error::setting("schedule.patience", reason));
+        }
+        Ok(())
+    }
+
     /// Share of the base rate in `step` (from 0) of `num_steps` of `epoch` (from 0).
     pub fn share(&self, epoch: usize, step: usize, num_steps: usize) -> f64 {
         let warm = if epoch < self.warmup_epochs {

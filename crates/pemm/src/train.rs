@@ -98,6 +98,7 @@ pub fn train(
     let prepared = prepare(&experiment.data, &experiment.noise, experiment.seed)?;
     let mut plan = experiment.resolve(DataFacts::of(&prepared))?;
     plan.experiment.pin_files()?;
+    plan.experiment.schedule.check_parts(prepared.val.is_some())?;
     plan.warnings.extend(prepared.notes.iter().cloned());
     let value = serde_json::to_value(&plan.experiment).expect("experiments are plain data");
     let text = toml::to_string(&plan.experiment).expect("experiments are plain data");
@@ -218,10 +219,6 @@ impl Session {
             let reason =
                 format!("{} training sample is too few, at least 2 are needed", train.len());
             return Err(Error::setting("data", reason));
-        }
-        if val.is_none() && plan.experiment.schedule.patience.is_some() {
-            let reason = "chooses by the validation part, and there is none: set data.val_rate";
-            return Err(Error::setting("schedule.patience", reason));
         }
         train.weights = sample_weights(&train, num_classes, plan.experiment.loss.class_weights)?;
         let batch_size = plan.experiment.schedule.batch_size.min(train.len().max(2));

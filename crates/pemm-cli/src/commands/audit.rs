@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use pemm::folds::{SamplePredictions, in_sample, out_of_sample};
 use pemm::train::RunOptions;
-use pemm_audit::{Arrays, Audit, Samples, audit};
+use pemm_audit::{Arrays, Audit, Samples, Summary, audit};
 use pemm_runs::RunFolder;
 
 use super::experiment::ExperimentArguments;
@@ -113,6 +113,9 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         (said, About::new(Origin::OutOfSample, data, Some(arguments.folds), Some(value)), out)
     };
     let audit = judge(&said)?;
+    if let Some(warning) = knows_nothing(&audit.summary) {
+        console.warn(&warning);
+    }
     let files = output::write(&arguments, &about, &said, &audit, &out)?;
     console.result(&output::text(&said, &audit, &files), &audit.summary)
 }
@@ -175,6 +178,21 @@ fn cross_validated(
     said?.ok_or_else(|| {
         let out = out.display();
         Failure::interrupted(format!("the same command with --out {out} continues"))
+    })
+}
+
+/// What to say of probabilities that have nothing to do with the labels.
+fn knows_nothing(summary: &Summary) -> Option<String> {
+    let most = summary.classes.iter().map(|class| class.num_given).max().unwrap_or(0);
+    let chance = most as f64 / summary.num_samples as f64;
+    (summary.classes.len() > 1 && summary.agreement <= chance).then(|| {
+        format!(
+            "the given label is the most probable one for {:.1} % of the samples, no more than \
+             guessing would reach ({:.1} %): scores and estimates mean little; are the rows in the \
+             order of the samples, and was the model trained long enough?",
+            100.0 * summary.agreement,
+            100.0 * chance
+        )
     })
 }
 

@@ -88,7 +88,8 @@ fn mistakes_are_named_and_nothing_is_overwritten() {
     probs("0.1,0.7,0.2\n0.5,0.3,0.2\n");
     let other = "audit --probs p.csv --labels labels.csv --out a";
     place.pemm(other).fails(2, &["holds another audit; --force replaces it"]);
-    place.pemm(&format!("{other} --force")).ok();
+    let said = place.pemm(&format!("{other} --force")).ok();
+    assert!(said.err.contains("no more than guessing"), "{said}");
     let labels = format!("{other} --force --write-labels labels.csv");
     place.pemm(&labels.replace(" --force", "")).fails(2, &["labels.csv is there already"]);
 }

@@ -214,6 +214,14 @@ fn all_runs_are_checked_before_the_first_starts() {
     refused(quick() + "[expects]\nshape = [3, 32, 32]\nnum_classes = 10\n", &["has [1, 8, 8] in"]);
     refused(quick() + "[base.data]\npath = \"nowhere\"\n", &["nothing at \"nowhere\""]);
     refused(wrong("{ preset = \"ce\", name = \"x\", schedule.milestones = [] }"), &["is the same"]);
+    refused(
+        wrong("{ preset = \"ce-early\", data.val_rate = 0.0 }"),
+        &["run seed-1_ce-early: schedule.patience: "],
+    );
+    refused(
+        wrong("{ preset = \"pemm\", name = \"x\", model.weights = \"none.safetensors\" }"),
+        &["run seed-1_x: model.weights: none.safetensors: "],
+    );
     refused(quick().replace("values", "value"), &["g.toml: ", "line 9", "unknown field `value`"]);
     refused("seed = 1\n".into(), &["is no grid: it has neither [base] nor"]);
     place.write("g.toml", quick());
