@@ -28,7 +28,12 @@ const OTHERS: [&str; 3] = ["head.", "fc.", PEER];
 pub(crate) fn read(plan: &Plan, shape: Shape) -> Result<Option<TensorMap>> {
     let config = &plan.experiment.model;
     let Some(path) = &config.weights else { return Ok(None) };
-    let bytes = content::read("model.weights", path, config.weights_sha256.as_deref())?;
+    let bytes = content::read(
+        "model.weights",
+        path,
+        config.weights_sha256.as_deref(),
+        content::MAX_WEIGHTS,
+    )?;
     let (tensors, _) = from_safetensors(&bytes, path)?;
     let mut rng = Streams::new(plan.experiment.seed).open(Stream::Init);
     let (kind, width) = (plan.model.backbone, plan.model.width);

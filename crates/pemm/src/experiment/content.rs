@@ -9,14 +9,17 @@ use pemm_runs::identity::of_bytes;
 use super::Experiment;
 use crate::error::{Error, Result};
 
-/// Larger files are refused.
-const MAX_LEN: u64 = 4 << 30;
+/// Larger files of weights are refused before they are read.
+pub(crate) const MAX_WEIGHTS: u64 = 4 << 30;
+/// Larger files of a matrix are refused before they are read: 1,000 classes with 64 bytes a value.
+pub(crate) const MAX_MATRIX: u64 = 64 << 20;
 
 /// A file that an experiment names.
 struct Named<'a> {
     key: &'static str,
     path: Option<&'a str>,
     sha256: &'a mut Option<String>,
+    max_len: u64,
 }
 
 impl Experiment {
@@ -28,8 +31,9 @@ impl Experiment {
                 key: "model.weights",
                 path: model.weights.as_deref(),
                 sha256: &mut model.weights_sha256,
+                max_len: MAX_WEIGHTS,
             },
-            Named { key: "loss.matrix", path: matrix, sha256: matrix_sha256 },
+            Named { key: "loss.matrix", path: matrix, sha256: matrix_sha256, max_len: MAX_MATRIX },
         ]
     }
 
@@ -63,7 +67,7 @@ impl Experiment {
 
 impl Named<'_> {
     fn pin(self) -> Result<()> {
-        let Self { key, path, sha256 } = self;
+        let Self { key, path, sha256, max_len } = self;
         let Some(path) = path else {
             return match sha256 {
                 None => Ok(()),
@@ -73,14 +77,14 @@ impl Named<'_> {
                 )),
             };
         };
-        *sha256 = Some(of_bytes(&read(key, path, sha256.as_deref())?));
+        *sha256 = Some(of_bytes(&read(key, path, sha256.as_deref(), max_len)?));
         Ok(())
     }
 }
 
 /// Reads the file at `path`, the value of `key`, and holds it against its hash, where that is known.
-pub(crate) fn read(key: &str, path: &str, sha256: Option<&str>) -> Result<Vec<u8>> {
-    let bytes = bounded(Path::new(path))
+pub(crate) fn read(key: &str, path: &str, sha256: Option<&str>, max_len: u64) -> Result<Vec<u8>> {
+    let bytes = bounded(Path::new(path), max_len)
         .map_err(|error| Error::setting(key, format!("{path}: {error}")))?;
     let found = of_bytes(&bytes);
     match sha256 {
@@ -95,13 +99,13 @@ pub(crate) fn read(key: &str, path: &str, sha256: Option<&str>) -> Result<Vec<u8
     }
 }
 
-fn bounded(path: &Path) -> io::Result<Vec<u8>> {
+fn bounded(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(io::Error::other("is no file"));
     }
-    if metadata.len() > MAX_LEN {
-        return Err(io::Error::other(format!("is larger than {MAX_LEN} bytes")));
+    if metadata.len() > max_len {
+        return Err(io::Error::other(format!("is larger than {max_len} bytes")));
     }
     std::fs::read(path)
 }
@@ -136,6 +140,7 @@ mod tests {
             let error = with_weights(&path).pin_files().unwrap_err().to_string();
             assert!(error.contains(path.to_str().unwrap()), "{error}");
         }
+        assert!(read("loss.matrix", file.to_str().unwrap(), None, 2).is_err(), "three bytes");
         experiment.model.weights = None;
         let error = experiment.pin_files().unwrap_err().to_string();
         assert!(error.starts_with("model.weights_sha256: "), "{error}");

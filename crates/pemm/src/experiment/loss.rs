@@ -236,7 +236,8 @@ impl LossConfig {
                 Error::setting("loss.matrix", reason)
             })?,
             Some(path) => {
-                let bytes = content::read("loss.matrix", path, self.matrix_sha256.as_deref())?;
+                let sha256 = self.matrix_sha256.as_deref();
+                let bytes = content::read("loss.matrix", path, sha256, content::MAX_MATRIX)?;
                 let text = String::from_utf8_lossy(&bytes);
                 Transition::from_csv(Path::new(path), &text, context.num_classes)?
             }
