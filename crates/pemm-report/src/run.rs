@@ -189,7 +189,7 @@ fn tiles(record: &Record) -> Vec<Tile> {
     let choice = &record.choice;
     accuracy("Test accuracy, last epoch", &choice.last, "", false);
     accuracy("Test accuracy, best by noisy validation", &choice.best_by_noisy_val, "", false);
-    let note = ", chosen by the test set itself: a bound, no result";
+    let note = ", chosen by the test set itself: no result";
     accuracy("Oracle: best test accuracy", &choice.oracle_best_on_test, note, true);
     let scored = record.epochs.iter().rev().find_map(|epoch| epoch.scored);
     if let Some(scored) = scored

@@ -6,6 +6,9 @@ use std::fmt;
 use crate::identity::short;
 use crate::record::Record;
 
+/// The convention of labels that have whatever noise they have.
+const GIVEN: &str = "given";
+
 /// A column: one data set with one noise.
 #[derive(Debug, Clone)]
 pub struct Column {
@@ -24,11 +27,17 @@ pub struct Column {
 impl Column {
     /// The column that `record` belongs to.
     pub fn of(record: &Record) -> Self {
+        let nominal_rate = record.noise.nominal_rate + 0.0; // -0 is 0
+        let convention = match record.noise.convention.as_str() {
+            GIVEN => GIVEN,
+            _ if nominal_rate == 0.0 => "none", // noise of rate 0, by whatever convention
+            convention => convention,
+        };
         Self {
             data: record.data.name.clone(),
             data_sha256: record.data.data_sha256.clone(),
-            convention: record.noise.convention.clone(),
-            nominal_rate: record.noise.nominal_rate + 0.0, // -0 is 0
+            convention: convention.into(),
+            nominal_rate,
             labels: label_column(record),
         }
     }
@@ -145,5 +154,9 @@ mod tests {
         let zero = Column::of(&clean);
         clean.noise.nominal_rate = -0.0;
         assert_eq!(Column::of(&clean), zero);
+        clean.noise.convention = "none".into();
+        assert_eq!(Column::of(&clean), zero);
+        clean.noise.convention = GIVEN.into();
+        assert_ne!(Column::of(&clean), zero);
     }
 }

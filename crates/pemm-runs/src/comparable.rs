@@ -36,7 +36,7 @@ const MATRIX_BY_SEED: &str = "block-pair";
 
 /// Values of an experiment by dotted key.
 pub type Values = BTreeMap<String, Value>;
-/// Allowed keys that do differ; for each value, the arms that have it.
+/// Keys that differ; for each value, what has it.
 pub type Allowed = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
 /// Whether `key` is one of `names` or stands below one.
@@ -74,10 +74,57 @@ fn matrix_difference(first: &Record, second: &Record) -> Option<Difference> {
     })
 }
 
-/// Holds the finished runs of one column to the four rules.
+/// What the runs of a search share: the data and their noise; it may vary anything else.
+pub(crate) fn searched_on(record: &Record, allow: &[String]) -> Values {
+    let mut values = protocol(record, allow);
+    values.retain(|key, _| is_in(key, &["data", "noise"]));
+    values
+}
+
+/// What the runs of a cell must share: it is their arm that says what they are, and its parameters
+/// are those of its method.
+fn parameters(record: &Record, allow: &[String]) -> Values {
+    let mut values = repeated(record, allow);
+    values.retain(|key, _| {
+        !is_in(key, &["arm", "preset"]) && (!is_in(key, &PROTOCOL) || is_in(key, &IN_METHOD))
+    });
+    values
+}
+
+/// Keys of a method's parameters that differ between the columns of one data set, by arm; for each
+/// value, its columns. An arm is one set of parameters for all columns, and where it is not, its row
+/// is no row of one method.
+pub(crate) fn varying_parameters(
+    runs: &[(Column, &Record)],
+    allow: &[String],
+) -> BTreeMap<String, Allowed> {
+    let mut arms: BTreeMap<(&str, &str), Vec<(&Column, Values)>> = BTreeMap::new();
+    for (column, record) in runs {
+        let arm = (record.arm.as_str(), column.data_sha256.as_str());
+        arms.entry(arm).or_default().push((column, parameters(record, allow)));
+    }
+    let mut varying: BTreeMap<String, Allowed> = BTreeMap::new();
+    for ((arm, _), runs) in arms {
+        let keys: BTreeSet<&String> = runs.iter().flat_map(|(_, values)| values.keys()).collect();
+        for key in keys {
+            let mut columns: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+            for (column, values) in &runs {
+                let value = values.get(key).map_or("(not set)".into(), Value::to_string);
+                columns.entry(value).or_default().insert(column.noise_name());
+            }
+            if columns.len() > 1 {
+                varying.entry(arm.to_owned()).or_default().insert(key.clone(), columns);
+            }
+        }
+    }
+    varying
+}
+
+/// Holds the finished runs of one column to the four rules; `protocol` gives what all share.
 pub(crate) fn check_column(
     column: &Column,
     runs: &[(&Path, &Record)],
+    protocol: fn(&Record, &[String]) -> Values,
     allow: &[String],
 ) -> Result<()> {
     let mut by_seed: BTreeMap<u64, (&Path, &Record)> = BTreeMap::new();
@@ -104,9 +151,11 @@ pub(crate) fn check_column(
                 Err(RunError::ProtocolDiffers { first, second, place, differences })
             };
         share(runs[0], format!("column `{column}`"), protocol)?;
-        if let Some(difference) = matrix_difference(runs[0].1, record) {
+        let with_matrix = runs.iter().find(|run| run.1.noise.matrix_sha256.is_some());
+        let (first, drawn) = *with_matrix.unwrap_or(&runs[0]);
+        if let Some(difference) = matrix_difference(drawn, record) {
             return Err(RunError::ProtocolDiffers {
-                first: runs[0].0.to_path_buf(),
+                first: first.to_path_buf(),
                 second: path.to_path_buf(),
                 place: format!("column `{column}`"),
                 differences: vec![difference],
@@ -215,8 +264,10 @@ mod tests {
             both.iter_mut().for_each(|run| run.1.noise.convention = convention.into());
             assert_eq!(Table::of(&both, &[]).is_ok(), convention == MATRIX_BY_SEED);
         }
-        second.1.noise.matrix_sha256 = None;
-        Table::of(&[first, second], &[]).unwrap();
+        let mut unknown = run("ce", 3, 0.8);
+        unknown.1.noise.matrix_sha256 = None;
+        assert!(Table::of(&[unknown.clone(), first.clone(), second], &[]).is_err());
+        Table::of(&[unknown, first], &[]).unwrap();
     }
 
     #[test]

@@ -22,6 +22,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::error::{Result, RunError};
+use crate::grid_lock::GRID_LOCK;
 
 /// Largest number of cells; a product is easily mistyped.
 pub const MAX_CELLS: usize = 10_000;
@@ -188,7 +189,10 @@ fn name_of(layer: &Table) -> Result<String, String> {
         None => {
             let parts = values.iter().map(|(key, value)| match value {
                 Value::String(text) => plain(text),
-                value => plain(&format!("{}-{value}", key.rsplit('.').next().unwrap_or(key))),
+                value => {
+                    let key = plain(key.rsplit('.').next().unwrap_or(key));
+                    format!("{key}-{}", plain(&value.to_string()))
+                }
             });
             parts.collect::<Vec<_>>().join("-")
         }
@@ -202,6 +206,11 @@ fn name_of(layer: &Table) -> Result<String, String> {
 /// Letters, digits, `.` and `-`; anything else becomes `-`, never two of them in a row.
 fn plain(text: &str) -> String {
     let mut name = String::new();
+    // A sign is all that tells -4 from 4.
+    let negative = text.parse::<f64>().is_ok_and(|number| number < 0.0);
+    if negative {
+        name += "minus-";
+    }
     for char in text.chars() {
         if char.is_alphanumeric() || char == '.' {
             name.push(char);
@@ -257,6 +266,9 @@ fn check_names(cells: &[Cell]) -> Result<(), String> {
                 "the name {} has more than {MAX_NAME} bytes; give its points short names",
                 cell.name
             ));
+        }
+        if cell.name.eq_ignore_ascii_case(GRID_LOCK) {
+            return Err(format!("the name {GRID_LOCK} is that of a file of the grid; use another"));
         }
         if let Some(first) = seen.insert(cell.name.to_lowercase(), number) {
             return Err(format!(
@@ -396,7 +408,13 @@ mod tests {
 
     #[test]
     fn names_are_safe_as_folders() {
-        for (text, name) in [("a b/c", "a-b-c"), ("..", ""), ("--x--", "x"), ("1e-4", "1e-4")] {
+        for (text, name) in [
+            ("a b/c", "a-b-c"),
+            ("..", ""),
+            ("--x--", "x"),
+            ("1e-4", "1e-4"),
+            ("-4.0", "minus-4.0"),
+        ] {
             assert_eq!(plain(text), name);
         }
     }

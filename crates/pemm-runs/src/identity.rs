@@ -92,7 +92,7 @@ fn canonical(value: &Value) -> String {
 }
 
 /// Whether dotted key `key` is `name` or stands below it.
-pub(crate) fn is_under(key: &str, name: &str) -> bool {
+pub fn is_under(key: &str, name: &str) -> bool {
     key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 

@@ -60,7 +60,8 @@ impl Printed {
         let noise = match (column.convention.as_str(), &column.labels) {
             ("given" | "none", Some(labels)) => labels.as_str(),
             ("none", None) => "symmetric", // at rate 0 all conventions are one
-            (convention, _) => convention,
+            (_, Some(_)) => return None,   // noise on labels of people: nobody printed that
+            (convention, None) => convention,
         };
         let rate = if column.labels.is_some() { 0.0 } else { column.nominal_rate };
         self.columns.iter().position(|(name, at)| name == noise && *at == rate)
@@ -127,6 +128,9 @@ mod tests {
         let people = Column { labels: Some("worse".into()), ..column("cifar10", "given", 0.0) };
         let found = catalogue.iter().filter(|table| !table.rows(&[&people]).is_empty());
         assert_eq!(found.count(), 1);
+        let redrawn =
+            Column { labels: Some("worse".into()), ..column("cifar10", "symmetric", 0.4) };
+        assert!(catalogue.iter().all(|table| table.rows(&[&redrawn]).is_empty()));
     }
 
     #[test]

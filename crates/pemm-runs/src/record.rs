@@ -254,6 +254,32 @@ impl Record {
                     epoch.epoch
                 ));
             }
+            let accuracies = [
+                ("train_accuracy_given", Some(epoch.train_accuracy_given)),
+                ("val_accuracy_given", epoch.val_accuracy_given),
+                ("scored.test_accuracy", epoch.test_accuracy()),
+            ];
+            for (key, accuracy) in accuracies {
+                if accuracy.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
+                    let value = accuracy.unwrap_or_default();
+                    return wrong(format!(
+                        "epochs: {key} of epoch {} must be within 0 and 1, is {value}",
+                        epoch.epoch
+                    ));
+                }
+            }
+        }
+        let mut again = self.clone();
+        again.set_epochs(self.epochs.clone());
+        let follows = |record: &Self| {
+            (record.choice.clone(), record.total_seconds.to_bits(), record.total_cpu_seconds)
+        };
+        if !self.epochs.is_empty() && follows(self) != follows(&again) {
+            return wrong(
+                "choice, total_seconds, total_cpu_seconds: do not follow from `epochs`; the \
+                 record was edited by hand, run the experiment again"
+                    .into(),
+            );
         }
         Ok(())
     }
@@ -369,6 +395,13 @@ pub(crate) mod tests {
             ("\"loss\": 1.5", "\"loss\": null", "invalid type: null"),
             ("\"identity\":", "\"surplus\": 1, \"identity\":", "unknown field `surplus`"),
             ("\"arm\": \"pemm\",\n  \"exp", "\"arm\": \"ce\",\n  \"exp", "experiment.arm"),
+            ("\"train_accuracy_given\": 0.5", "\"train_accuracy_given\": 1.5", "within 0 and 1"),
+            ("\"total_seconds\": 2.5", "\"total_seconds\": 0.5", "do not follow from `epochs`"),
+            (
+                "\"choice\": {\n    \"last\": {\n      \"epoch\": 1",
+                "\"choice\": {\n    \"last\": {\n      \"epoch\": 7",
+                "do not follow",
+            ),
         ] {
             assert!(text.contains(old), "{old} in {text}");
             std::fs::write(&path, text.replace(old, new)).unwrap();

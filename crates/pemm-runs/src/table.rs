@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::choice::{Choice, Chosen};
 use crate::column::Column;
-use crate::comparable::{Allowed, Values, allowed_differences, check_column, protocol};
+use crate::comparable::{
+    Allowed, Values, allowed_differences, check_column, protocol, varying_parameters,
+};
 use crate::error::Result;
 use crate::identity::{Difference, differences, identity_of};
 use crate::record::{Record, Status};
@@ -46,7 +48,7 @@ impl Judge {
         match self {
             Self::Last => "Last epoch",
             Self::BestByNoisyVal => "Best epoch by noisy validation",
-            Self::OracleBestOnTest => "Oracle: best epoch on the test set (a bound, no result)",
+            Self::OracleBestOnTest => "Oracle: best scored epoch on the test set (no result)",
         }
     }
 
@@ -79,6 +81,8 @@ pub struct Row {
     pub status: Status,
     /// Number of its finished epochs.
     pub num_epochs: usize,
+    /// Number of those that were scored on the test part.
+    pub num_scored: usize,
     /// Its epochs to be judged by.
     pub choice: Choice,
     /// Share of its training labels that are wrong, if known.
@@ -91,6 +95,8 @@ pub struct Row {
     pub total_cpu_seconds: Option<f64>,
     /// Commit of the program that ran it, and whether its tree was dirty.
     pub commit: Option<(String, bool)>,
+    /// Device that it ran on.
+    pub device: String,
 }
 
 /// What a run of an arm costs, means over its finished runs in all columns.
@@ -100,6 +106,8 @@ pub struct Cost {
     pub num_runs: usize,
     /// Epochs that were trained.
     pub num_epochs: f64,
+    /// Epochs that were scored on the test part, whose time is in the cost.
+    pub num_scored: f64,
     /// Seconds of processor time, if known of all; on a shared machine the only measure.
     pub cpu_seconds: Option<f64>,
     /// Seconds by the clock.
@@ -130,6 +138,8 @@ pub struct Table {
     pub protocols: BTreeMap<Column, Values>,
     /// Allowed keys that do differ, in columns that have any.
     pub allowed: BTreeMap<Column, Allowed>,
+    /// Parameters of an arm that are not the same in all columns of a data set, by arm.
+    pub varying: BTreeMap<String, Allowed>,
     /// Settings that were tried on noisy validation to choose those of each arm, as far as known.
     pub trials: BTreeMap<String, usize>,
 }
@@ -149,6 +159,7 @@ impl Table {
             unfinished: Vec::new(),
             protocols: BTreeMap::new(),
             allowed: BTreeMap::new(),
+            varying: BTreeMap::new(),
             trials: BTreeMap::new(),
         };
         let mut columns: BTreeMap<Column, Vec<(&Path, &Record)>> = BTreeMap::new();
@@ -163,8 +174,12 @@ impl Table {
                 _ => table.unfinished.push(row(path, record, &protocol(record, allow))),
             }
         }
+        let finished = columns
+            .iter()
+            .flat_map(|(column, runs)| runs.iter().map(|(_, record)| (column.clone(), *record)));
+        table.varying = varying_parameters(&finished.collect::<Vec<_>>(), allow);
         for (column, runs) in columns {
-            check_column(&column, &runs, allow)?;
+            check_column(&column, &runs, protocol, allow)?;
             table.protocols.insert(column.clone(), protocol(runs[0].1, allow));
             let differing = allowed_differences(&runs, allow);
             if !differing.is_empty() {
@@ -256,6 +271,7 @@ impl Table {
         (!runs.is_empty()).then(|| Cost {
             num_runs: runs.len(),
             num_epochs: mean(&|row| row.num_epochs as f64),
+            num_scored: mean(&|row| row.num_scored as f64),
             cpu_seconds: cpu.map(|sum| sum / num),
             seconds: mean(&|row| row.total_seconds),
         })
@@ -289,12 +305,14 @@ fn row(path: &Path, record: &Record, protocol: &Values) -> Row {
         labels_sha256: record.noise.labels_sha256.clone(),
         status: record.status.clone(),
         num_epochs: record.epochs.len(),
+        num_scored: record.epochs.iter().filter(|epoch| epoch.scored.is_some()).count(),
         choice: record.choice.clone(),
         realised_rate: record.noise.realised_rate,
         tags: record.tags.clone(),
         total_seconds: record.total_seconds,
         total_cpu_seconds: record.total_cpu_seconds,
         commit: record.environment.git_commit.clone().zip(record.environment.git_dirty),
+        device: record.environment.device.clone(),
     }
 }
 

@@ -87,6 +87,7 @@ impl Table {
             "total_seconds",
             "total_cpu_seconds",
             "commit",
+            "device",
         ]
         .map(String::from)
         .into();
@@ -114,6 +115,7 @@ impl Table {
                 row.total_seconds.to_string(),
                 or_empty(row.total_cpu_seconds),
                 or_empty(row.commit.as_ref().map(|(commit, _)| commit)),
+                row.device.clone(),
             ];
             for judge in Judge::ALL {
                 let chosen = judge.chosen(&row.choice);
@@ -127,10 +129,14 @@ impl Table {
     }
 }
 
-/// One line of RFC 4180, but ended by a plain newline.
+/// One line of RFC 4180, but ended by a plain newline. Text that a spreadsheet would take for a
+/// formula gets a `'` before it.
 pub(crate) fn csv_line<T: AsRef<str>>(fields: impl IntoIterator<Item = T>) -> String {
     let quoted = fields.into_iter().map(|field| {
         let field = field.as_ref();
+        let is_formula =
+            field.starts_with(['=', '+', '-', '@', '\t']) && field.parse::<f64>().is_err();
+        let field = &if is_formula { format!("'{field}") } else { field.to_owned() };
         if field.contains([',', '"', '\n', '\r']) {
             format!("\"{}\"", field.replace('"', "\"\""))
         } else {
@@ -152,7 +158,7 @@ mod tests {
         let rows = table.csv_rows();
         let lines: Vec<&str> = rows.lines().collect();
         assert_eq!(lines.len(), 3);
-        let part = ",\"a,\"\"b\"\"\",,1,finished,1,2.5,4,,1,0.5,0.30000000000000004,";
+        let part = ",\"a,\"\"b\"\"\",,1,finished,1,2.5,4,,cpu,1,0.5,0.30000000000000004,";
         assert!(lines[1].contains(part), "{}", lines[1]);
         let summary = table.csv_summary();
         let lines: Vec<&str> = summary.lines().collect();
@@ -160,6 +166,11 @@ mod tests {
         assert!(lines[1].contains(",last,2,1 2,0.3"), "{}", lines[1]);
         let width = |line: &str| line.replace("a,\"\"b", "").split(',').count();
         assert!(lines.iter().all(|line| width(line) == 21), "{summary}");
+    }
+
+    #[test]
+    fn no_text_is_a_formula() {
+        assert_eq!(csv_line(["=1+1", "-0.5", "@a", "-a,b"]), "'=1+1,-0.5,'@a,\"'-a,b\"\n");
     }
 
     #[test]

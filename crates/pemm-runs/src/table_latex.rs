@@ -69,7 +69,9 @@ fn cell(summary: &Summary, is_best: bool, is_close: bool) -> String {
 
 fn line(first: &str, cells: impl Iterator<Item = String>) -> String {
     let cells: Vec<String> = std::iter::once(first.to_owned()).chain(cells).collect();
-    format!("{} \\\\\n", cells.join(" & "))
+    // A bracket after the `\\\\` of the line before would be its argument.
+    let guard = if first.starts_with(['[', '*']) { "{}" } else { "" };
+    format!("{guard}{} \\\\\n", cells.join(" & "))
 }
 
 /// Text in which nothing is a command.
@@ -82,7 +84,10 @@ fn escaped(text: &str) -> String {
             '^' => out += "\\textasciicircum{}",
             '`' => out += "'",
             '&' | '%' | '$' | '#' | '_' | '{' | '}' => out.extend(['\\', char]),
-            '\n' | '\r' => out.push(' '),
+            '|' => out += "\\textbar{}",
+            '<' => out += "\\textless{}",
+            '>' => out += "\\textgreater{}",
+            char if char.is_control() => out.push(' '),
             char => out.push(char),
         }
     }
@@ -127,5 +132,7 @@ forward$^\\dagger$ & $95.00$ \\\\
         let safe = "50\\% of \\textbackslash{}input\\{x\\}\\_\\$\\textasciicircum{}\
                     \\textasciitilde{}\\#\\& ";
         assert_eq!(escaped(text), safe);
+        assert_eq!(escaped("a|<\u{1b}>"), "a\\textbar{}\\textless{} \\textgreater{}");
+        assert_eq!(line("[1em] a", std::iter::empty()), "{}[1em] a \\\\\n");
     }
 }

@@ -1,7 +1,7 @@
 //! A [`Table`] as Markdown, for people: per cent with two decimals, and below the numbers all that a
 //! reader must know to believe them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::column::Column;
 use crate::identity::short;
@@ -35,6 +35,7 @@ impl Table {
         if let Some(data) = self.only_data() {
             text += &format!("\nData: {}\n", escaped(data));
         }
+        text += &self.devices_markdown();
         for &judge in judges {
             text += &format!("\n### {}\n\n{}", judge.title(), self.accuracies_markdown(judge));
             text += &markdown_list("Best against next", self.contest_lines(judge));
@@ -43,6 +44,8 @@ impl Table {
         text += &self.literature_markdown();
         text += &markdown_list("Protocols", self.protocol_lines());
         text += &markdown_list("Allowed to differ", self.allowed_lines());
+        let title = "Arms with other parameters in other columns: no one method";
+        text += &markdown_list(title, self.varying_lines());
         text += &markdown_list("Arms with unequal seeds", self.unequal_seeds());
         text += &markdown_list("Runs of more than one commit", self.commits());
         let unfinished = self.unfinished.iter().map(|row| {
@@ -126,14 +129,16 @@ impl Table {
         }
         let mut text = String::from(
             "\n### Cost of a run\n\n\
-             | arm | runs | epochs | processor time, s | by the clock, s | tuning trials |\n\
-             |---|---:|---:|---:|---:|---:|\n",
+             Scoring of epochs on the test part is in the time, and the oracle chooses among those.\n\n\
+             | arm | runs | epochs | scored | processor time, s | by the clock, s | tuning trials |\n\
+             |---|---:|---:|---:|---:|---:|---:|\n",
         );
         for arm in &self.arms {
             let Some(cost) = self.cost(arm) else { continue };
             let cells = [
                 cost.num_runs.to_string(),
                 format!("{:.0}", cost.num_epochs),
+                format!("{:.0}", cost.num_scored),
                 cost.cpu_seconds.map_or("?".into(), |seconds| format!("{seconds:.0}")),
                 format!("{:.0}", cost.seconds),
                 self.trials.get(arm).map_or("?".into(), usize::to_string),
@@ -192,6 +197,17 @@ impl Table {
         lines
     }
 
+    fn varying_lines(&self) -> Vec<String> {
+        let line = |arm: &String, key: &String, values: &BTreeMap<String, BTreeSet<String>>| {
+            let values = values
+                .iter()
+                .map(|(value, columns)| format!("{value} ({})", joined(columns, ", ")));
+            format!("{arm}: {key} = {}", joined(values, ", "))
+        };
+        let keys = self.varying.iter().flat_map(|(arm, keys)| keys.iter().map(move |k| (arm, k)));
+        keys.map(|(arm, (key, values))| line(arm, key, values)).collect()
+    }
+
     fn unequal_seeds(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for column in self.columns() {
@@ -206,6 +222,24 @@ impl Table {
             }
         }
         lines
+    }
+
+    /// The device that all finished runs ran on; where there are several, the runs on each, since
+    /// costs do not compare then, and one seed gives other bits.
+    fn devices_markdown(&self) -> String {
+        let mut arms: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+        for row in &self.rows {
+            *arms.entry(&row.device).or_default().entry(&row.arm).or_default() += 1;
+        }
+        if let (1, Some((device, _))) = (arms.len(), arms.iter().next()) {
+            return format!("\nDevice: {}\n", escaped(device));
+        }
+        let line = |(device, arms): (&str, BTreeMap<&str, usize>)| {
+            let runs = arms.iter().map(|(arm, num)| format!("{arm} ({num})"));
+            format!("{device}: {}", joined(runs, ", "))
+        };
+        let title = "Runs of more than one device (costs do not compare)";
+        markdown_list(title, arms.into_iter().map(line).collect())
     }
 
     /// Commits that the finished runs come from, where there is more than one.
@@ -272,9 +306,10 @@ pub(crate) fn or_empty(value: Option<impl ToString>) -> String {
     value.map_or(String::new(), |value| value.to_string())
 }
 
-/// Text that cannot end a Markdown cell or line.
+/// Text that cannot end a Markdown cell or line, is no markup of HTML, and does nothing to a terminal.
 pub(crate) fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('|', "\\|").replace(['\n', '\r'], " ")
+    let text = text.replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;");
+    text.replace(|char: char| char.is_control(), " ")
 }
 
 pub(crate) fn markdown_row(first: String, cells: impl Iterator<Item = String>) -> String {
@@ -314,6 +349,8 @@ mod tests {
         let part = "
 Data: cifar10
 
+Device: cpu
+
 ### Last epoch
 
 | arm | symmetric 0.4 | symmetric 0.6 |
@@ -330,9 +367,9 @@ Best against next:
 ";
         assert!(text.contains(part), "{text}");
         for line in [
-            "### Oracle: best epoch on the test set (a bound, no result)",
-            "| pemm | 2 | 1 | 4 | 2 | 9 |",
-            "| ce | 2 | 1 | 4 | 2 | ? |",
+            "### Oracle: best scored epoch on the test set (no result)",
+            "| pemm | 2 | 1 | 1 | 4 | 2 | 9 |",
+            "| ce | 2 | 1 | 1 | 4 | 2 | ? |",
             "PEMM paper, Table 1 (CIFAR-10); 8-layer CNN",
             "| PEMM | 88.54 ± 0.07 | 85.25 ± 0.03 |",
             ", against the first: schedule.epochs: 120 → 60",
@@ -362,6 +399,21 @@ Best against next:
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("Best epoch by noisy"), "{text}");
+    }
+
+    #[test]
+    fn two_devices_and_other_parameters_are_told() {
+        let mut on_gpu = run("pemm", 1, 0.8);
+        on_gpu.1.environment.device = "cuda:0".into();
+        let mut other = with(run("pemm", 1, 0.7), "loss", "alpha", 0.5);
+        other.1.noise.nominal_rate = 0.6;
+        let text = Table::of(&[run("ce", 1, 0.5), on_gpu, other], &[]).unwrap().markdown(&[]);
+        for part in [
+            "more than one device (costs do not compare):\n\n- cpu: ce (1), pemm (1)\n- cuda:0: pemm (1)",
+            "other columns: no one method:\n\n- pemm: loss.alpha = (not set) (symmetric 0.4), 0.5 (sym",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
     }
 
     #[test]

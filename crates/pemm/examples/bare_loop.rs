@@ -50,16 +50,7 @@ pub(crate) fn run() -> Result<(Vec<f64>, f64)> {
     let train = loader(data.train)?;
 
     // Model, loss and energy: the `paper` preset.
-    let plan = ModelPlan {
-        backbone: BackboneKind::Mlp,
-        width: 128,
-        unit_norm: false,
-        dropout: 0.0,
-        head: HeadKind::Distance,
-        sigma: 1.0,
-        scale: None,
-        margin: None,
-    };
+    let plan = ModelPlan::new(BackboneKind::Mlp, 128, HeadKind::Distance);
     let mut model = Classifier::new(&plan, data.shape, data.classes.len(), streams, &device);
     let loss = SymmetricCrossEntropy { alpha: 0.1, beta_rce: 1.0, log_zero: -4.0 };
     let energy = Potential::Energy { u: 3.0, v: 2.0, xi: 2.0, beta: 0.3 };

@@ -188,6 +188,11 @@ impl Layer {
         Ok(Self { table })
     }
 
+    /// A layer that names a preset and nothing else.
+    pub(crate) fn of_preset(name: &str) -> Self {
+        Self { table: Table::from_iter([("preset".to_owned(), Value::String(name.to_owned()))]) }
+    }
+
     /// A layer from values, for the arguments of a command line.
     pub fn from_experiment_keys(table: Table) -> Result<Self> {
         Self::from_table("arguments", table)

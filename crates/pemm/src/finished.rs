@@ -235,16 +235,7 @@ mod tests {
             BackboneKind::Resnet56,
             BackboneKind::Resnet50,
         ] {
-            let model = ModelPlan {
-                backbone,
-                width: 8,
-                unit_norm: false,
-                dropout: 0.0,
-                head: HeadKind::Distance,
-                sigma: 1.0,
-                scale: None,
-                margin: None,
-            };
+            let model = ModelPlan::new(backbone, 8, HeadKind::Distance);
             let device = crate::device::open("cpu").unwrap();
             let tensors = collect_all(&networks(1, &model, shape, 2, Streams::new(1), &device));
             let normalization = Normalization { mean: vec![0.0; 3], deviation: vec![1.0; 3] };

@@ -1,7 +1,9 @@
 //! The cells of a grid as experiments: read, checked against the data before any of them starts,
 //! and found again in their folders.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 
 use pemm_data::config::{DataConfig, NoiseConfig};
 use pemm_data::prepare::{prepare, prepare_set};
@@ -13,7 +15,8 @@ use pemm_runs::{Record, RunError, RunFolder, Status};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
-use crate::experiment::{Experiment, Layer};
+use crate::experiment::{Experiment, Layer, LossContext};
+use crate::model::ModelPlan;
 use crate::plan::{DataFacts, Plan};
 use crate::pretrained;
 
@@ -34,7 +37,7 @@ pub struct Cell {
 pub fn cells(origin: &str, grid: &Grid) -> Result<Vec<Cell>> {
     let base = Layer::from_table(&format!("{origin}: base"), grid.base.clone())?;
     let mut cells: Vec<Cell> = Vec::with_capacity(grid.cells.len());
-    let mut known = std::collections::BTreeMap::new();
+    let mut known = BTreeMap::new();
     for cell in &grid.cells {
         let origin = format!("{origin}: run {}", cell.name);
         // One layer, so that the order of the axes is the order of the work and nothing else.
@@ -87,7 +90,59 @@ pub fn resolve(cells: &[Cell], facts: DataFacts) -> Result<Vec<Plan>> {
         let plan = cell.experiment.clone().resolve(facts);
         plan.map_err(|error| named(&format!("run {}", cell.name), &error))
     };
-    cells.iter().map(resolve).collect()
+    let plans = cells.iter().map(resolve).collect::<Result<Vec<_>>>()?;
+    let mut known = Known::default();
+    for (cell, plan) in cells.iter().zip(&plans) {
+        known.add(&cell.name, plan)?;
+    }
+    Ok(plans)
+}
+
+/// Experiments by their identity, every default filled in.
+#[derive(Default)]
+struct Known(BTreeMap<String, String>);
+
+impl Known {
+    /// Refuses a cell that is the same experiment as one before.
+    fn add(&mut self, name: &str, plan: &Plan) -> Result<()> {
+        let value = serde_json::to_value(&plan.experiment).expect("experiments are plain data");
+        match self.0.insert(identity(&value), name.to_owned()) {
+            None => Ok(()),
+            Some(first) => {
+                let message = format!(
+                    "is the same experiment as run {first} once every default is filled in; take \
+                     one of them out"
+                );
+                Err(Error::Experiment { origin: format!("run {name}"), message })
+            }
+        }
+    }
+}
+
+/// What a data set with its noise says to the experiments on it.
+struct Seen {
+    facts: DataFacts,
+    has_val: bool,
+    num_train: usize,
+    context: LossContext,
+}
+
+/// Weights of a file that were found to fit a network.
+type Fitting = Vec<(Option<String>, ModelPlan, Shape)>;
+
+/// Whatever would keep `experiment` from its first step, with the weights that are known to fit.
+fn check_plan(experiment: &Experiment, seen: &Seen, fitting: &mut Fitting) -> Result<Plan> {
+    let mut plan = experiment.clone().resolve(seen.facts)?;
+    plan.experiment.schedule.check_parts(seen.has_val)?;
+    plan.experiment.pin_files()?;
+    plan.experiment.build_objective(&seen.context, seen.num_train)?;
+    let shape = seen.facts.shape;
+    let weights = (plan.experiment.model.weights.clone(), plan.model.clone(), shape);
+    if !fitting.contains(&weights) {
+        pretrained::read(&plan, shape)?;
+        fitting.push(weights);
+    }
+    Ok(plan)
 }
 
 /// Checks all `cells` against their data, reading each data set once, and gives the warnings, each
@@ -97,16 +152,17 @@ pub fn resolve(cells: &[Cell], facts: DataFacts) -> Result<Vec<Plan>> {
 /// The first cell whose data, noise or values are wrong, and data that are not as `expects` says.
 pub fn check(cells: &[&Cell], expects: Option<&Expects>) -> Result<Vec<String>> {
     let mut sets: Vec<(&DataConfig, DataSet)> = Vec::new();
-    let mut drawn: Vec<(&DataConfig, &NoiseConfig, DataFacts, bool)> = Vec::new();
+    let mut drawn: Vec<(&DataConfig, &NoiseConfig, Rc<Seen>)> = Vec::new();
+    let mut experiments = Known::default();
     let mut warnings: Vec<(String, String)> = Vec::new();
-    let mut fitting = Vec::new();
+    let mut fitting = Fitting::new();
     for cell in cells {
         let Cell { name, experiment } = cell;
         let Experiment { data, noise, seed, .. } = experiment;
         let origin = format!("run {name}");
         let known = drawn.iter().find(|(d, n, ..)| (*d, *n) == (data, noise));
-        let (facts, has_val) = match known {
-            Some((_, _, facts, has_val)) => (*facts, *has_val),
+        let seen = match known {
+            Some((.., seen)) => seen.clone(),
             None => {
                 let set = match sets.iter().find(|(known, _)| *known == data) {
                     Some((_, set)) => set.clone(),
@@ -125,21 +181,19 @@ pub fn check(cells: &[&Cell], expects: Option<&Expects>) -> Result<Vec<String>> 
                 if let Some(expects) = expects {
                     hold_to(expects, facts, &data.path)?;
                 }
-                let has_val = prepared.val.is_some();
-                drawn.push((data, noise, facts, has_val));
-                (facts, has_val)
+                let seen = Rc::new(Seen {
+                    facts,
+                    has_val: prepared.val.is_some(),
+                    num_train: prepared.train.len(),
+                    context: LossContext::of(facts.num_classes, &prepared.manifest),
+                });
+                drawn.push((data, noise, seen.clone()));
+                seen
             }
         };
-        let plan = experiment.clone().resolve(facts);
-        let mut plan = plan.map_err(|error| named(&origin, &error))?;
-        let schedule = &plan.experiment.schedule;
-        schedule.check_parts(has_val).map_err(|error| named(&origin, &error))?;
-        plan.experiment.pin_files().map_err(|error| named(&origin, &error))?;
-        let weights = (plan.experiment.model.weights.clone(), plan.model.clone(), facts.shape);
-        if !fitting.contains(&weights) {
-            pretrained::read(&plan, facts.shape).map_err(|error| named(&origin, &error))?;
-            fitting.push(weights);
-        }
+        let plan = check_plan(experiment, &seen, &mut fitting);
+        let plan = plan.map_err(|error| named(&origin, &error))?;
+        experiments.add(name, &plan)?;
         warnings.extend(plan.warnings.into_iter().map(|warning| (name.clone(), warning)));
     }
     let mut told: Vec<String> = Vec::new();

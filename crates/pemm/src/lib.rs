@@ -37,6 +37,7 @@ mod pretrained;
 pub mod reconstruction;
 mod records;
 pub mod schedule;
+mod session;
 mod statistics;
 pub mod tensors;
 pub mod train;

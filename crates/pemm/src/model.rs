@@ -34,6 +34,15 @@ pub struct ModelPlan {
     pub margin: Option<f64>,
 }
 
+impl ModelPlan {
+    /// `backbone` and `head` without unit norm and dropout: σ = 1, and s = 1, m = 0 unless they are
+    /// set after.
+    pub fn new(backbone: BackboneKind, width: usize, head: HeadKind) -> Self {
+        let (scale, margin) = (None, None);
+        Self { backbone, width, unit_norm: false, dropout: 0.0, head, sigma: 1.0, scale, margin }
+    }
+}
+
 /// A classifier.
 #[derive(Module, Debug)]
 pub struct Classifier {

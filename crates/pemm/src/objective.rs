@@ -13,6 +13,8 @@ mod epoch_memory;
 pub mod estimated_forward;
 pub mod kind;
 pub mod mixup;
+#[cfg(test)]
+mod reference_case;
 pub mod reweighting;
 
 use burn::tensor::{Int, Tensor};

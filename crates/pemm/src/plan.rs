@@ -1,13 +1,15 @@
 //! An experiment that has been checked against its data, with nothing left open.
 
 use pemm_data::augment::Augment;
+use pemm_data::config::NoiseKind;
+use pemm_data::noise::Transition;
 use pemm_data::prepare::Prepared;
 use pemm_data::{Pixels, Shape};
 
 use crate::backbone::{BackboneKind, Cnn8, ResNet, ResNet50};
 use crate::energy::CenterPotential;
 use crate::error::{Error, Result};
-use crate::experiment::{Experiment, LossContext};
+use crate::experiment::{EnergyConfig, EnergyKind, Experiment, Layer, LossContext};
 use crate::head::HeadKind;
 use crate::model::ModelPlan;
 use crate::objective::{EstimatedForward, Objective, ObjectiveKind};
@@ -60,11 +62,9 @@ impl Experiment {
         self.augment.shift = Some(augment.shift);
         self.augment.crop = Some(augment.crop);
         self.arm = Some(self.arm().to_owned());
-        if self.arm().is_empty() {
-            return Err(Error::setting(
-                "arm",
-                "must be a name, is empty; leave it out for the preset's",
-            ));
+        if self.arm().is_empty() || self.arm().contains(char::is_control) {
+            let reason = "must be a name of one line; leave it out for the preset's";
+            return Err(Error::setting("arm", reason));
         }
         let model = self.resolve_model(facts)?;
         let num_epochs = self.schedule.num_epochs;
@@ -74,6 +74,14 @@ impl Experiment {
         self.check_schedule(&mut warnings)?;
         let has_centers = model.head == HeadKind::Distance;
         self.objective.resolve(has_centers, self.schedule.num_epochs)?;
+        warnings.extend(self.without_effect());
+        if self.knows_that_nothing_was_drawn() && !self.loss.tags().is_empty() {
+            warnings.push(
+                "loss.matrix: \"noise\" is the identity where no noise is drawn, so this is cross \
+                 entropy"
+                    .into(),
+            );
+        }
         if self.loss.estimate_after.is_some() && self.objective.kind != ObjectiveKind::Plain {
             let reason = "\"estimated\" goes with objective.kind = \"plain\" only; give the matrix \
                           as a file (pemm evaluate RUN --noise-matrix FILE)";
@@ -91,12 +99,52 @@ impl Experiment {
         context: &LossContext,
         num_samples: usize,
     ) -> Result<Box<dyn Objective>> {
-        let base = self.loss.center_objective(context)?;
+        let mut context = context.clone();
+        if self.knows_that_nothing_was_drawn() {
+            context.noise.get_or_insert_with(|| Transition::identity(context.num_classes));
+        }
+        let base = self.loss.center_objective(&context)?;
         let num_classes = context.num_classes;
         Ok(match self.loss.estimate_after {
             Some(after) => Box::new(EstimatedForward::new(base, after, num_classes)),
             None => self.objective.build(base, num_samples, num_classes),
         })
+    }
+
+    /// Whether the labels are those of the data set itself: no noise on them, and none in their
+    /// place, so that what a noise model has to know is known.
+    fn knows_that_nothing_was_drawn(&self) -> bool {
+        self.noise.kind == NoiseKind::None && self.data.labels.is_none()
+    }
+
+    /// Settings that were changed from the preset's, and that nothing looks at.
+    fn without_effect(&self) -> Vec<String> {
+        let Ok(preset) = Self::from_layers(&[Layer::of_preset(&self.preset)]) else {
+            return Vec::new(); // of another version
+        };
+        let mut warnings = Vec::new();
+        let mut warn = |key: &str, reason: &str| {
+            warnings.push(format!("{key}: has no effect, since {reason}"));
+        };
+        let energy = &self.loss.energy;
+        let kind = EnergyKind::None;
+        let as_if_off = |energy: &EnergyConfig| EnergyConfig { kind, ..energy.clone() };
+        if energy.kind == kind && as_if_off(energy) != as_if_off(&preset.loss.energy) {
+            warn("loss.energy", "loss.energy.kind = \"none\"");
+        }
+        if energy.kind == EnergyKind::Margin && energy.beta != preset.loss.energy.beta {
+            warn("loss.energy.beta", "loss.energy.kind = \"margin\" has no offset");
+        }
+        if self.model.head != HeadKind::Distance && self.model.sigma != preset.model.sigma {
+            warn("model.sigma", "only model.head = \"distance\" has a radius");
+        }
+        warnings
+    }
+
+    /// Epochs until rate and method of a checked experiment are what they are to be.
+    pub(crate) fn warmup_epochs(&self) -> usize {
+        let of_method = self.objective.warmup_epochs.max(self.loss.estimate_after);
+        self.schedule.warmup_epochs.max(of_method.unwrap_or(0))
     }
 
     fn resolve_model(&mut self, facts: DataFacts) -> Result<ModelPlan> {

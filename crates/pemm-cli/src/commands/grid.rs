@@ -68,6 +68,10 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     }
     let opened = grid.open()?;
     let out = grid.out();
+    if records.as_ref().is_some_and(|records| is_same_folder(records, &out)) {
+        let message = "--records: must be another folder than that of the runs (--out)";
+        return Err(Failure::usage(message));
+    }
     pemm::device::open(&device)?;
 
     // ---- what is there already ------------------------------------------------------------------
@@ -129,12 +133,23 @@ pub(crate) fn record_file(records: &Path, name: &str) -> PathBuf {
     records.join(format!("{name}.json"))
 }
 
-/// Copies the record of a run that was finished before, unless it is there.
+/// Copies the record of a run that was finished before, unless it is there. Where the record of
+/// another experiment is, it stays, and that is an error.
 fn keep_record(records: &Path, job: &Job<'_>) -> Result<(), Failure> {
     let file = record_file(records, &job.cell.name);
     match &job.found {
-        Found::Finished(record) if !file.exists() => Ok(record.write(&file)?),
+        Found::Finished(record) => match look_at_record(&job.cell.experiment, &file)? {
+            Some(_) => Ok(()),
+            None => Ok(record.write(&file)?),
+        },
         _ => Ok(()),
+    }
+}
+
+fn is_same_folder(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
     }
 }
 

@@ -1,11 +1,13 @@
 //! `pemm table`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use pemm::grid::{check_same, with_new_keys};
 use pemm_runs::grid::TableConfig;
-use pemm_runs::{Grid, Judge, Record, RunError, RunFolder, Table, settings, settings_text};
+use pemm_runs::identity::{flatten, is_under};
+use pemm_runs::{Judge, Record, RunError, RunFolder, Table, settings, settings_text};
 use serde_json::json;
 
 use super::grid::{default_folder, open, record_file};
@@ -40,9 +42,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "KEY")]
     allow: Vec<String>,
     /// A grid file or a folder with the runs of a search: as many settings as an arm has there were
-    /// tried for it
+    /// tried for it. May be given several times; an arm's settings in all of them count
     #[arg(long, value_name = "GRID.toml|DIR")]
-    trials: Option<PathBuf>,
+    trials: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
@@ -71,7 +73,7 @@ enum JudgeName {
     Last,
     /// The best by noisy validation
     Val,
-    /// The best on the test set: a bound, no result
+    /// The best scored on the test set: no result
     Oracle,
 }
 
@@ -94,14 +96,25 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         found.add(path, arguments.out.as_deref(), console)?;
     }
     let Found { mut runs, config } = found;
+    check_allowed(&arguments.allow, &runs)?;
+    let allow = [arguments.allow, config.allow].concat();
     if arguments.by == By::Val {
-        return ranking(&runs, arguments.format, console);
+        let others = [
+            ("--judge", !arguments.judge.is_empty()),
+            ("--settings", arguments.settings),
+            ("--trials", !arguments.trials.is_empty()),
+        ];
+        if let Some((flag, _)) = others.iter().find(|(_, is_given)| *is_given) {
+            return Err(Failure::usage(format!(
+                "--by val ranks settings; {flag} is for --by test"
+            )));
+        }
+        return ranking(&runs, &allow, arguments.format, console);
     }
     let by_settings = arguments.settings || config.settings;
     if by_settings {
         settings::as_arms(&mut runs);
     }
-    let allow = [arguments.allow, config.allow].concat();
     let mut table = Table::of(&runs, &allow).map_err(|error| match error {
         error @ (RunError::ProtocolDiffers { .. } | RunError::Duplicate { .. }) if !by_settings => {
             let hint = "if an arm was run with several settings, --settings makes a row of each";
@@ -110,11 +123,11 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         error => error.into(),
     })?;
     table.trials = config.trials;
-    if let Some(path) = &arguments.trials {
-        let mut search = Found::default();
+    let mut search = Found::default();
+    for path in &arguments.trials {
         search.add(path, None, console)?;
-        table.trials.extend(settings::trials(&search.runs));
     }
+    table.trials.extend(settings::trials(&search.runs));
     if console.json() {
         return json_lines(&table, console);
     }
@@ -131,9 +144,26 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     console.line(text.trim_end())
 }
 
+/// A key that no run has is a mistake in typing.
+fn check_allowed(allow: &[String], runs: &Runs) -> Result<(), Failure> {
+    let keys: BTreeSet<String> =
+        runs.iter().flat_map(|(_, record)| flatten(&record.experiment).into_keys()).collect();
+    match allow.iter().find(|name| !keys.iter().any(|key| is_under(key, name))) {
+        Some(unknown) => Err(Failure::usage(format!(
+            "--allow {unknown}: no run has a key or section `{unknown}`"
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// The settings of each arm by noisy validation.
-fn ranking(runs: &Runs, format: Format, console: &Console) -> Result<(), Failure> {
-    let ranked = settings::rank(runs);
+fn ranking(
+    runs: &Runs,
+    allow: &[String],
+    format: Format,
+    console: &Console,
+) -> Result<(), Failure> {
+    let ranked = settings::rank(runs, allow)?;
     if ranked.is_empty() {
         let message = "--by val: no finished run has a validation part (data.val_rate above 0)";
         return Err(Failure::new(message));
@@ -216,9 +246,8 @@ struct Found {
 impl Found {
     /// Adds what lies at `path`: the runs of a grid file, or what [`records`] finds.
     fn add(&mut self, path: &Path, out: Option<&Path>, console: &Console) -> Result<(), Failure> {
-        let is_grid = path.extension().is_some_and(|extension| extension == "toml")
-            && std::fs::read_to_string(path).is_ok_and(|text| Grid::is_grid(&text));
-        if is_grid {
+        // Records are JSON, so a TOML file is meant as a grid, and what is wrong with it is said.
+        if path.extension().is_some_and(|extension| extension == "toml") {
             self.add_grid(path, out, console)?;
         } else {
             self.runs.extend(records(path)?);

@@ -244,6 +244,15 @@ fn records_outlive_their_run_folders() {
     assert!(!place.exists("runs/g/seed-1_ce") && place.exists("runs/g/seed-2_ce"));
     assert_eq!(place.names("kept").len(), 4);
 
+    // The records of another grid under the same names are neither taken nor replaced.
+    let other = quick().replace("rate = 0.4", "rate = 0.3");
+    place.write("other.toml", &other);
+    place.pemm("grid other.toml --only seed=1 --quiet").ok();
+    place
+        .pemm("grid other.toml --only seed=1 --records kept")
+        .fails(2, &["holds another experiment"]);
+    place.pemm("grid g.toml --records runs/g").fails(2, &["--records: must be another folder"]);
+
     // A grid that means something else by a name is refused, and nothing is overwritten.
     place.write("g.toml", quick().replace("rate = 0.4", "rate = 0.2"));
     for line in ["grid g.toml --records kept --only seed=1", "grid g.toml --only seed=2"] {
@@ -295,12 +304,12 @@ fn the_table_of_a_grid_in_every_form() {
     let said = place.pemm("table g.toml --settings").ok();
     assert_eq!(said.err, "", "{said}");
     said.says(&[
-        "Data: digits\n\n### Last epoch\n\n| arm | symmetric 0.4 |",
+        "Data: digits\n\nDevice: cpu\n\n### Last epoch\n\n| arm | symmetric 0.4 |",
         "| sce: loss.alpha 0.1 | ",
         "| sce: loss.alpha 1.0 | ",
         "| forward° | ",
         "°: used what nobody knows",
-        "### Oracle: best epoch on the test set",
+        "### Oracle: best scored epoch on the test set",
         "Best against next:\n\n- symmetric 0.4: ",
         ", n = 2)",
         "| ce | 2 | 2 | ",
@@ -315,8 +324,12 @@ fn the_table_of_a_grid_in_every_form() {
     latex.says(&["forward$^\\dagger$ & $", "2 seeds"]);
     let csv = place.pemm("table g.toml --settings --format csv").ok();
     assert_eq!(csv.out.lines().count(), 1 + 4 * 3, "{csv}");
-    let counted = place.pemm("table kept --settings --trials kept").ok();
-    counted.says(&["| ce | 2 | 2 | "]);
+    let counted = place.pemm("table kept --judge last --settings --trials kept --trials g.toml");
+    let counted = counted.ok();
+    assert!(counted.out.lines().any(|line| line.starts_with("| ce |") && line.ends_with("| 1 |")));
+    place
+        .pemm("table kept --allow loss.alhpa")
+        .fails(2, &["no run has a key or section `loss.alhpa`"]);
 
     // By noisy validation: the settings of each arm, and nothing of the test set.
     let ranked = place.pemm("table g.toml --by val").ok();
@@ -328,6 +341,10 @@ fn the_table_of_a_grid_in_every_form() {
     let score = |place: usize| sce[place]["mean_last_val_accuracy_over_columns"].as_f64().unwrap();
     assert!(sce.len() == 2 && score(0) >= score(1));
     place.pemm("table g.toml --by val --format latex").fails(2, &["--by val: --format"]);
+    place.pemm("table g.toml --by val --judge last").fails(2, &["--judge is for --by test"]);
+    place.pemm("table g.toml kept --by val").fails(1, &["are both seed 1"]);
+    place.write("bad.toml", "[base\n");
+    place.pemm("table bad.toml").fails(2, &["bad.toml: ", "line 1"]);
 
     // What the folder holds must be what the grid means.
     place.write("g.toml", SWEEP.replace("rate = 0.4", "rate = 0.2"));
@@ -375,4 +392,34 @@ fn every_grid_of_the_repository_is_explained_without_its_data() {
         }
     }
     assert!(num_grids > 0);
+}
+
+#[test]
+fn what_cannot_start_is_said_before_anything_does() {
+    let place = Place::new();
+    let grid = |axis: &str| {
+        "[base]\npreset = \"forward\"\nschedule = { num_epochs = 1, kind = \"constant\", \
+         milestones = [] }\n[[axis]]\npoints = ["
+            .to_owned()
+            + axis
+            + "]\n"
+    };
+    place.write("m.csv", "0.9,0.1\n0.1,0.9\n");
+    let noise = "noise = { kind = \"symmetric\", rate = 0.4 }";
+    place.write(
+        "g.toml",
+        grid(&format!("{{ name = \"a\", {noise} }}, {{ name = \"b\", loss.matrix = \"m.csv\" }}")),
+    );
+    place.pemm("grid g.toml").fails(2, &["run b", "m.csv"]);
+    place.write("g.toml", grid("{ name = \"a\" }, { name = \"b\", model.backbone = \"mlp\" }"));
+    place.pemm("grid g.toml").fails(2, &["run b", "is the same experiment as run a"]);
+    place.write("g.toml", grid("{ name = \"grid.lock\" }"));
+    place.pemm("grid g.toml").fails(2, &["is that of a file of the grid"]);
+    assert!(!place.exists("runs"));
+
+    // Without noise the matrix of the noise is known: nothing is changed.
+    place.write("g.toml", grid("{ name = \"clean\" }, { name = \"ce\", preset = \"ce\" }"));
+    let said = place.pemm("grid g.toml").ok();
+    assert!(said.err.contains("is the identity where no noise is drawn"), "{said}");
+    place.pemm("table g.toml").ok().says(&["| forward° | ", "| arm | no noise |"]);
 }

@@ -20,7 +20,7 @@ fn settings_of_the_command_line() {
         ("--set data.resize=[0,8]", &["data.resize: [0, 8] has a side outside 1 to"]),
         ("--set data.resize=8", &["expected an array of length 2", "in `data.resize`"]),
         ("--set seed=-1", &["integer `-1`", "in `seed`"]),
-        ("--set arm=", &["arm: must be a name, is empty"]),
+        ("--set arm=", &["arm: must be a name of one line"]),
         ("--seed 9999999999999999999", &["--seed: must be below 2^63, is 9999999999999999999"]),
         ("--preset pemn", &["preset: `pemn` is not one of pemm, paper", "did you mean pemm?"]),
         ("--noise symetric:0.4", &["no noise is called \"symetric\"; did you mean \"symmetric\"?"]),

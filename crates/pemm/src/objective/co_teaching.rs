@@ -18,7 +18,8 @@ use crate::tensors::floats;
 ///
 /// # Reference
 /// Han et al. 2018, Co-teaching: Robust Training of Deep Neural Networks with Extremely Noisy Labels,
-/// algorithm 1. Differs: predictions are averaged over both networks, where they report each.
+/// algorithm 1. Differs: predictions are averaged over both networks, where they report each, and the
+/// number of samples that are kept is rounded up.
 pub struct CoTeaching {
     /// Loss per sample and terms of the centers.
     pub base: CenterObjective,

@@ -22,7 +22,7 @@ use crate::tensors::{TensorMap, floats};
 /// - targets: labeled `sharpen(w_n y_n + (1 - w_n) p_n)`, unlabeled `sharpen((p_n + p'_n) / 2)` with
 ///   the predictions of both networks; `sharpen(q) ∝ q^(1/temperature)`;
 /// - mixup of images and targets over the whole batch with `m ~ Beta(alpha, alpha)`, `m ≥ 1/2`;
-/// - `-mean_labeled Σ_k t log p  +  λ_u(e) mean_unlabeled ‖t - p‖²  +  Σ_k 1/K log((1/K) / p̄_k)`,
+/// - `-mean_labeled Σ_k t log p  +  λ_u(e) mean_unlabeled ‖t - p‖²/K  +  Σ_k 1/K log((1/K) / p̄_k)`,
 ///   the last of which keeps the mean prediction p̄ from collapsing, and center terms. λ_u rises to
 ///   `weight` over 16 epochs after the warm-up.
 ///

@@ -106,51 +106,18 @@ impl Objective for EarlyLearning {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loss::CrossEntropy;
-    use crate::loss::Loss;
-    use burn::tensor::{Device, Int};
-    use serde_json::Value;
-
-    fn matrix(value: &Value) -> (Vec<f32>, [usize; 2]) {
-        let rows = value.as_array().unwrap();
-        let flat: Vec<f32> = rows
-            .iter()
-            .flat_map(|row| row.as_array().unwrap())
-            .map(|x| x.as_f64().unwrap() as f32)
-            .collect();
-        let num_columns = flat.len() / rows.len();
-        (flat, [rows.len(), num_columns])
-    }
+    use crate::loss::{CrossEntropy, Loss};
+    use crate::objective::reference_case::ReferenceCase;
 
     #[test]
     fn value_and_gradient_are_those_of_pytorch() {
-        let root: Value =
-            serde_json::from_str(include_str!("../../tests/reference/values.json")).unwrap();
-        let case =
-            root["cases"].as_array().unwrap().iter().find(|case| case["name"] == "elr").unwrap();
-        let device = Device::flex().autodiff();
-        let tensor = |value: &Value| -> Tensor<2> {
-            let (flat, shape) = matrix(value);
-            Tensor::from_data(TensorData::new(flat, shape), &device)
-        };
-        let labels: Vec<i64> =
-            root["labels"].as_array().unwrap().iter().map(|x| x.as_i64().unwrap()).collect();
-        let given = Tensor::<1, Int>::from_data(TensorData::new(labels, [6]), &device);
-        let logits = tensor(&case["inputs"]["logits"]).require_grad();
-        let memory = tensor(&case["params"]["memory"]);
+        let case = ReferenceCase::read("elr");
+        let logits = case.input("logits").require_grad();
+        let memory = case.matrix(&case.params["memory"]);
         let probabilities = activation::softmax(logits.clone(), 1);
-        let total = CrossEntropy.forward(logits.clone(), given).mean()
+        let total = CrossEntropy.forward(logits.clone(), case.given()).mean()
             + agreement_penalty(memory, probabilities).mean() * 3.0;
-        let gradients = total.backward();
-        let value = f64::from(total.into_scalar::<f32>());
-        let expected = case["value"].as_f64().unwrap();
-        assert!((value - expected).abs() < 1e-5 * expected.abs(), "{value}, expected {expected}");
-        let found = floats(logits.grad(&gradients).unwrap());
-        let (expected, _) = matrix(&case["gradients"]["logits"]);
-        let largest = expected.iter().fold(0f32, |most, x| most.max(x.abs()));
-        for (a, b) in found.iter().zip(&expected) {
-            assert!((a - b).abs() <= 1e-5 * largest, "{found:?}, expected {expected:?}");
-        }
+        case.agrees(total, "logits", &logits);
     }
 
     #[test]

@@ -37,17 +37,8 @@ impl Objective for Mixup {
     ) -> Terms {
         let mixing = Mixing::draw(batch.indices.len(), self.alpha, progress.rng, batch);
         let output = networks[0].forward(mixing.mix(batch.images.clone()), progress.rng);
-        let own = weighted(self.base.losses(&networks[0], &output, batch.given.clone()), batch);
-        let other = self.base.losses(
-            &networks[0],
-            &output,
-            batch.given.clone().select(0, mixing.other.clone()),
-        );
-        let other = match &batch.weights {
-            Some(weights) => other * weights.clone().select(0, mixing.other.clone()),
-            None => other,
-        };
-        let loss = (own * mixing.share + other * (1.0 - mixing.share)).mean();
+        let losses = |given| self.base.losses(&networks[0], &output, given);
+        let loss = mixing.losses(batch, losses).mean();
         self.base.with_loss(loss, &networks[0], output)
     }
 }
@@ -68,6 +59,17 @@ impl Mixing {
         rng.shuffle(&mut order);
         let other = Tensor::from_data(TensorData::new(order, [num]), &batch.given.device());
         Self { share, other }
+    }
+
+    /// `m ℓ(y) + (1 - m) ℓ(y_π)` of each sample, `[N]`, each ℓ with the weight of its label's sample.
+    fn losses(&self, batch: &Batch, losses: impl Fn(Tensor<1, Int>) -> Tensor<1>) -> Tensor<1> {
+        let own = weighted(losses(batch.given.clone()), batch);
+        let other = losses(batch.given.clone().select(0, self.other.clone()));
+        let other = match &batch.weights {
+            Some(weights) => other * weights.clone().select(0, self.other.clone()),
+            None => other,
+        };
+        own * self.share + other * (1.0 - self.share)
     }
 
     /// `m x + (1 - m) x_π` along the first axis.
@@ -100,7 +102,22 @@ fn beta(alpha: f64, rng: &mut Rng) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loss::{CrossEntropy, Loss};
+    use crate::objective::reference_case::ReferenceCase;
     use pemm_data::{Stream, Streams};
+
+    #[test]
+    fn value_and_gradient_are_those_of_pytorch() {
+        let case = ReferenceCase::read("mixup_target");
+        let (logits, given) = (case.input("logits").require_grad(), case.given());
+        let order: Vec<i64> = serde_json::from_value(case.params["perm"].clone()).unwrap();
+        let other = Tensor::from_data(TensorData::new(order, [6]), &given.device());
+        let mixing = Mixing { share: case.params["lam"].as_f64().unwrap(), other };
+        let images = Tensor::zeros([6, 1, 1, 1], &given.device());
+        let batch = Batch { images, given, weights: None, indices: (0..6).collect() };
+        let losses = mixing.losses(&batch, |given| CrossEntropy.forward(logits.clone(), given));
+        case.agrees(losses.mean(), "logits", &logits);
+    }
 
     #[test]
     fn draws_have_the_mean_and_variance_of_the_beta_distribution() {

@@ -33,7 +33,10 @@ fn every_preset_checks_and_its_resolved_form_reads_back() {
         // Section 6.2's rate of 0.1 is too large for the sum over pairs: that is worth a warning.
         let unstable = plan.warnings.iter().any(|w| w.contains("throws the centers apart"));
         assert_eq!(unstable, name == "paper-tables", "{name}: {:?}", plan.warnings);
-        assert_eq!(plan.warnings.len(), usize::from(unstable), "{name}: {:?}", plan.warnings);
+        // The true matrix of no noise is the identity.
+        let idle = plan.warnings.iter().any(|w| w.contains("so this is cross entropy"));
+        assert_eq!(idle, name == "forward", "{name}: {:?}", plan.warnings);
+        assert_eq!(plan.warnings.len(), usize::from(unstable || idle), "{name}");
         let text = toml::to_string(&plan.experiment).unwrap();
         let layer = Layer::from_text("resolved", &text).unwrap();
         let again = Experiment::from_layers(&[layer]).unwrap();
@@ -160,4 +163,20 @@ fn the_energy_per_center_is_stable_for_any_number_of_classes() {
 fn a_beta_beyond_rest_is_allowed_with_a_warning() {
     let plan = from(&["loss.energy.beta=1"]).unwrap().resolve(FACTS).unwrap();
     assert!(plan.warnings[0].contains("r0 = 0.75"), "{:?}", plan.warnings);
+}
+
+#[test]
+fn settings_that_nothing_looks_at_are_named() {
+    let warnings = |keys: &[&str]| from(keys).unwrap().resolve(FACTS).unwrap().warnings;
+    for (keys, part) in [
+        (["preset=ce", "loss.energy.weight=3"], "loss.energy: has no effect"),
+        (["preset=ce", "model.sigma=2"], "model.sigma: has no effect"),
+    ] {
+        let found = warnings(&keys);
+        assert!(found.len() == 1 && found[0].starts_with(part), "{found:?}");
+    }
+    let margin = ["preset=paper", "loss.energy.kind=margin", "loss.energy.beta=0.2"];
+    assert!(warnings(&margin)[0].starts_with("loss.energy.beta: has no effect"));
+    // What a preset leaves behind under another kind is nobody's mistake.
+    assert!(warnings(&["preset=pemm", "loss.energy.kind=none"]).is_empty());
 }

@@ -11,8 +11,7 @@ use pemm::tensors::{apply, collect, from_safetensors, to_safetensors};
 use pemm_data::{Shape, Stream, Streams};
 
 fn plan(backbone: BackboneKind, head: HeadKind) -> ModelPlan {
-    let (unit_norm, dropout, sigma) = (false, 0.5, 1.0);
-    ModelPlan { backbone, width: 8, unit_norm, dropout, head, sigma, scale: None, margin: None }
+    ModelPlan { dropout: 0.5, ..ModelPlan::new(backbone, 8, head) }
 }
 
 fn build(plan: &ModelPlan, side: usize, seed: u64) -> Classifier {
