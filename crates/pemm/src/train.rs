@@ -1,7 +1,7 @@
 //! A run, in execution order.
 //!
-//! The loop sees a [`Part`] with given labels, and nothing else: clean labels and
-//! the test set are with the [`Scorer`], whose answers go into the records only.
+//! The loop sees a part with given labels, and nothing else: clean labels and the test set are with
+//! the [`Scorer`](crate::evaluate::Scorer), whose answers go into the records only.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -68,7 +68,7 @@ pub struct Outcome {
 /// Trains `experiment`, or continues it, and leaves a run folder.
 ///
 /// The continued run has the same bits as the uninterrupted one on one machine: every epoch opens
-/// its random substreams by number, and [`State`] holds the rest.
+/// its random substreams by number, and [`State`](crate::checkpoint::State) holds the rest.
 pub fn train(
     experiment: Experiment,
     options: &RunOptions<'_>,
