@@ -157,9 +157,11 @@ fn notices(record: &Record, outputs: Option<&Outputs>, problems: &[String]) -> V
         }
     };
     notices.extend(problems.iter().cloned());
+    // Early stopping returns an epoch before the last.
+    let returned = record.choice.last.map_or(num_epochs, |last| last.epoch);
     match outputs {
-        Some(outputs) if outputs.epoch != num_epochs => notices.push(format!(
-            "The stored outputs are those after epoch {}, not {num_epochs}.",
+        Some(outputs) if outputs.epoch != returned => notices.push(format!(
+            "The stored outputs are those after epoch {}, not {returned}.",
             outputs.epoch
         )),
         None if record.status == Status::Finished && problems.is_empty() => notices.push(

@@ -6,9 +6,6 @@ use std::fmt;
 use crate::identity::short;
 use crate::record::Record;
 
-/// The convention of labels that have whatever noise they have.
-const GIVEN: &str = "given";
-
 /// A column: one data set with one noise.
 #[derive(Debug, Clone)]
 pub struct Column {
@@ -27,17 +24,11 @@ pub struct Column {
 impl Column {
     /// The column that `record` belongs to.
     pub fn of(record: &Record) -> Self {
-        let nominal_rate = record.noise.nominal_rate + 0.0; // -0 is 0
-        let convention = match record.noise.convention.as_str() {
-            GIVEN => GIVEN,
-            _ if nominal_rate == 0.0 => "none", // noise of rate 0, by whatever convention
-            convention => convention,
-        };
         Self {
             data: record.data.name.clone(),
             data_sha256: record.data.data_sha256.clone(),
-            convention: convention.into(),
-            nominal_rate,
+            convention: record.noise.convention.clone(),
+            nominal_rate: record.noise.nominal_rate + 0.0, // -0 is 0
             labels: label_column(record),
         }
     }
@@ -154,9 +145,5 @@ mod tests {
         let zero = Column::of(&clean);
         clean.noise.nominal_rate = -0.0;
         assert_eq!(Column::of(&clean), zero);
-        clean.noise.convention = "none".into();
-        assert_eq!(Column::of(&clean), zero);
-        clean.noise.convention = GIVEN.into();
-        assert_ne!(Column::of(&clean), zero);
     }
 }

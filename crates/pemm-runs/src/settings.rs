@@ -91,15 +91,14 @@ pub struct Ranked {
 
 /// The settings of each arm in the order of their arms, the best first. Only finished runs with a
 /// validation part count. Settings are compared over the columns and seeds that all of an arm have,
-/// so that none gains by a run that another lacks. The test set is not looked at. `allow` lists keys
-/// of data and noise that may differ within a column.
+/// so that none gains by a run that another lacks. The test set is not looked at.
 ///
 /// # Errors
 /// [`Duplicate`](crate::RunError::Duplicate) for two runs of one setting, column and seed;
 /// [`NoiseDiffers`](crate::RunError::NoiseDiffers) and
 /// [`ProtocolDiffers`](crate::RunError::ProtocolDiffers) for runs of a column on other labels, data or
 /// noise.
-pub fn rank(runs: &[(PathBuf, Record)], allow: &[String]) -> Result<Vec<(String, Vec<Ranked>)>> {
+pub fn rank(runs: &[(PathBuf, Record)]) -> Result<Vec<(String, Vec<Ranked>)>> {
     let mut named = runs.to_vec();
     as_arms(&mut named);
     let mut columns: BTreeMap<Column, Vec<(&Path, &Record)>> = BTreeMap::new();
@@ -107,7 +106,7 @@ pub fn rank(runs: &[(PathBuf, Record)], allow: &[String]) -> Result<Vec<(String,
         columns.entry(Column::of(record)).or_default().push((path, record));
     }
     for (column, runs) in &columns {
-        check_column(column, runs, searched_on, allow)?;
+        check_column(column, runs, searched_on, &[])?;
     }
     type Values = BTreeMap<Column, Vec<(u64, f64, f64)>>;
     let mut arms: Vec<(String, Vec<(String, Values)>)> = Vec::new();
@@ -215,7 +214,7 @@ mod tests {
             tried(0.9, 1, 0.45, 0.46),
             tried(0.9, 2, 0.47, 0.48),
         ];
-        let ranked = rank(&runs, &[]).unwrap();
+        let ranked = rank(&runs).unwrap();
         assert_eq!(ranked.len(), 1);
         let (arm, ranked) = &ranked[0];
         let order: Vec<&str> = ranked.iter().map(|setting| setting.setting.as_str()).collect();
@@ -231,24 +230,23 @@ mod tests {
     fn a_run_that_others_lack_gives_no_advantage() {
         // 0.9 has an easy third seed.
         let runs = [tried(0.7, 1, 0.50, 0.5), tried(0.9, 1, 0.45, 0.5), tried(0.9, 3, 0.99, 0.99)];
-        let ranked = &rank(&runs, &[]).unwrap()[0].1;
+        let ranked = &rank(&runs).unwrap()[0].1;
         assert_eq!((ranked[0].setting.as_str(), ranked[0].score), ("loss.q 0.7", Some(0.5)));
         assert_eq!(ranked[1].score, Some(0.45));
         let mut unfinished = tried(0.1, 1, 0.9, 0.9);
         unfinished.1.status = crate::Status::Running;
-        assert!(rank(&[unfinished], &[]).unwrap().is_empty());
+        assert!(rank(&[unfinished]).unwrap().is_empty());
     }
 
     #[test]
     fn settings_are_judged_on_the_same_data_once() {
         let pair = [tried(0.5, 1, 0.4, 0.4), tried(0.7, 1, 0.4, 0.4)];
-        let refused = |runs: &[(PathBuf, Record)]| rank(runs, &[]).unwrap_err().to_string();
+        let refused = |runs: &[(PathBuf, Record)]| rank(runs).unwrap_err().to_string();
         let twice = [pair.clone(), pair.clone()].concat();
         assert!(refused(&twice).contains("are both seed 1"), "{}", refused(&twice));
         let smaller = with(pair[1].clone(), "data", "limit", 500);
         let other = [pair[0].clone(), smaller];
         assert!(refused(&other).contains("data.limit"), "{}", refused(&other));
-        rank(&other, &["data.limit".into()]).unwrap();
         let mut drawn = pair.clone();
         drawn[1].1.noise.labels_sha256 = "beef".repeat(16);
         assert!(refused(&drawn).contains("same seed 1"), "{}", refused(&drawn));

@@ -100,8 +100,7 @@ mod tests {
             run.1.set_epochs(vec![epoch(1, Some(val), Some(0.8765))]);
             run
         };
-        let ranked =
-            rank(&[tried(0.5, 0.41), tried(0.7, 0.52), run("ce", 1, 0.8765)], &[]).unwrap();
+        let ranked = rank(&[tried(0.5, 0.41), tried(0.7, 0.52), run("ce", 1, 0.8765)]).unwrap();
         let text = markdown(&ranked);
         for part in [
             "### gce, 2 settings",

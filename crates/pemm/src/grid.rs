@@ -90,12 +90,7 @@ pub fn resolve(cells: &[Cell], facts: DataFacts) -> Result<Vec<Plan>> {
         let plan = cell.experiment.clone().resolve(facts);
         plan.map_err(|error| named(&format!("run {}", cell.name), &error))
     };
-    let plans = cells.iter().map(resolve).collect::<Result<Vec<_>>>()?;
-    let mut known = Known::default();
-    for (cell, plan) in cells.iter().zip(&plans) {
-        known.add(&cell.name, plan)?;
-    }
-    Ok(plans)
+    cells.iter().map(resolve).collect()
 }
 
 /// Experiments by their identity, every default filled in.

@@ -75,7 +75,9 @@ impl Experiment {
         let has_centers = model.head == HeadKind::Distance;
         self.objective.resolve(has_centers, self.schedule.num_epochs)?;
         warnings.extend(self.without_effect());
-        if self.knows_that_nothing_was_drawn() && !self.loss.tags().is_empty() {
+        warnings.extend(self.hasty_patience());
+        let draws_nothing = self.knows_that_nothing_was_drawn() || self.noise.rate == 0.0;
+        if draws_nothing && !self.loss.tags().is_empty() {
             warnings.push(
                 "loss.matrix: \"noise\" is the identity where no noise is drawn, so this is cross \
                  entropy"
@@ -141,10 +143,16 @@ impl Experiment {
         warnings
     }
 
-    /// Epochs until rate and method of a checked experiment are what they are to be.
-    pub(crate) fn warmup_epochs(&self) -> usize {
+    /// Patience that may end before rate and method are what they are to be.
+    fn hasty_patience(&self) -> Option<String> {
         let of_method = self.objective.warmup_epochs.max(self.loss.estimate_after);
-        self.schedule.warmup_epochs.max(of_method.unwrap_or(0))
+        let begins = self.schedule.warmup_epochs.max(of_method.unwrap_or(0));
+        self.schedule.patience.filter(|&patience| patience <= begins).map(|patience| {
+            format!(
+                "schedule.patience: {patience} epochs may be over before the {begins} of the \
+                 warm-up are; use more"
+            )
+        })
     }
 
     fn resolve_model(&mut self, facts: DataFacts) -> Result<ModelPlan> {

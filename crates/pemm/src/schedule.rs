@@ -39,15 +39,13 @@ pub struct Schedule {
     pub warmup_epochs: usize,
     /// Early stopping: the run ends after so many epochs without a new best accuracy on the given
     /// labels of the validation part, and returns the weights of the best; it does the latter also
-    /// where it reaches `num_epochs`. It counts from the end of a warm-up on, of the rate or of the
-    /// method (`objective.warmup_epochs`, `loss.estimate_after`). Left out, the run returns the
-    /// weights of the last epoch.
+    /// where it reaches `num_epochs`. Left out, it returns those of the last epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
     /// The test set and the fits are scored every so many epochs, and always after the last; the
     /// training does not depend on it. So is every new best epoch by noisy validation, so that its
-    /// test accuracy is known; with `patience` one of those is returned. 0 scores new bests only
-    /// with `patience`, and else after the last only.
+    /// test accuracy is known. 0 scores after the last only. With `patience` every epoch is scored,
+    /// since any may be the one that is returned.
     pub score_every: usize,
 }
 
@@ -99,18 +97,16 @@ impl Schedule {
         warm * form
     }
 
-    /// Whether a run of `done` epochs, the best of which was `best` (from 1), stops early. The epochs
-    /// up to `begun`, in which the method only warms up, use up no patience.
-    pub fn is_out_of_patience(&self, done: usize, best: Option<usize>, begun: usize) -> bool {
-        let waits = |best: usize| done.saturating_sub(best.max(begun));
-        self.patience.is_some_and(|patience| best.is_some_and(|best| waits(best) >= patience))
+    /// Whether a run of `done` epochs, the best of which was `best` (from 1), stops early.
+    pub fn is_out_of_patience(&self, done: usize, best: Option<usize>) -> bool {
+        self.patience.is_some_and(|patience| best.is_some_and(|best| done - best >= patience))
     }
 
     /// Whether epoch `epoch` (from 1) is scored; `is_best` if it is the best by noisy validation so
     /// far.
     pub fn scores(&self, epoch: usize, is_best: bool) -> bool {
         epoch == self.num_epochs
-            || (self.patience.is_some() && is_best)
+            || self.patience.is_some()
             || (self.score_every > 0 && (is_best || epoch.is_multiple_of(self.score_every)))
     }
 }
@@ -149,13 +145,10 @@ mod tests {
     #[test]
     fn patience_counts_from_the_best_epoch() {
         let schedule = Schedule { patience: Some(3), ..Schedule::default() };
-        assert!(!schedule.is_out_of_patience(0, None, 0));
-        assert!(!schedule.is_out_of_patience(6, Some(4), 0));
-        assert!(schedule.is_out_of_patience(7, Some(4), 0));
-        assert!(!schedule.is_out_of_patience(7, Some(4), 5));
-        assert!(!schedule.is_out_of_patience(4, Some(1), 5));
-        assert!(schedule.is_out_of_patience(8, Some(4), 5));
-        assert!(!Schedule::default().is_out_of_patience(7, Some(1), 0));
+        assert!(!schedule.is_out_of_patience(0, None));
+        assert!(!schedule.is_out_of_patience(6, Some(4)));
+        assert!(schedule.is_out_of_patience(7, Some(4)));
+        assert!(!Schedule::default().is_out_of_patience(7, Some(1)));
     }
 
     #[test]
@@ -163,8 +156,5 @@ mod tests {
         let schedule = Schedule { num_epochs: 7, score_every: 3, ..Schedule::default() };
         let scored: Vec<usize> = (1..=7).filter(|&e| schedule.scores(e, e == 4)).collect();
         assert_eq!(scored, [3, 4, 6, 7]);
-        // The best is what early stopping returns.
-        let early = Schedule { patience: Some(2), score_every: 0, ..schedule };
-        assert!(early.scores(4, true) && !early.scores(3, false));
     }
 }

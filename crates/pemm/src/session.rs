@@ -16,13 +16,13 @@ use crate::checkpoint::{Progress as Saved, State, write_weights};
 use crate::dynamics::Dynamics;
 use crate::error::{Error, Result};
 use crate::evaluate::{Scorer, agreement, predict, to_device};
-use crate::experiment::Experiment;
 use crate::finished::ModelCard;
 use crate::model::Classifier;
 use crate::networks::{apply_all, collect_all, join, networks, split};
 use crate::objective::{Objective, Progress, Terms};
 use crate::optim::Sgd;
 use crate::plan::Plan;
+use crate::schedule::Schedule;
 use crate::statistics::EpochStatistics;
 use crate::tensors::{TensorMap, apply, floats};
 use crate::train::Event;
@@ -128,11 +128,9 @@ impl Session {
     }
 
     /// Whether all epochs are done, or the last ones brought nothing.
-    pub(crate) fn is_done(&self, experiment: &Experiment) -> bool {
-        let (schedule, done) = (&experiment.schedule, self.saved.epochs.len());
-        let begun = experiment.warmup_epochs();
-        done == schedule.num_epochs
-            || schedule.is_out_of_patience(done, self.saved.best_epoch, begun)
+    pub(crate) fn is_done(&self, schedule: &Schedule) -> bool {
+        let done = self.saved.epochs.len();
+        done == schedule.num_epochs || schedule.is_out_of_patience(done, self.saved.best_epoch)
     }
 
     /// One pass over the training part; `None` if it was cancelled.

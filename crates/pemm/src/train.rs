@@ -128,7 +128,7 @@ pub fn train(
     on_event(Event::Started { folder: folder.path(), plan: &plan, record: &record, num_steps });
 
     // ---- epochs ---------------------------------------------------------------------------------
-    while !session.is_done(&plan.experiment) {
+    while !session.is_done(&plan.experiment.schedule) {
         let kept = match session.epoch(&plan, options.cancel, on_event) {
             Ok(Some(epoch)) => {
                 session.keep(&folder, &mut log, &mut record, epoch, on_event).map(Some)

@@ -147,10 +147,8 @@ fn keep_record(records: &Path, job: &Job<'_>) -> Result<(), Failure> {
 }
 
 fn is_same_folder(one: &Path, other: &Path) -> bool {
-    match (one.canonicalize(), other.canonicalize()) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => one == other,
-    }
+    let place = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
+    place(one) == place(other)
 }
 
 fn list(jobs: &[Job<'_>], pace: &Pace, at_once: usize, console: &Console) -> Result<(), Failure> {

@@ -96,10 +96,9 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         found.add(path, arguments.out.as_deref(), console)?;
     }
     let Found { mut runs, config } = found;
-    check_allowed(&arguments.allow, &runs)?;
-    let allow = [arguments.allow, config.allow].concat();
     if arguments.by == By::Val {
         let others = [
+            ("--allow", !arguments.allow.is_empty()),
             ("--judge", !arguments.judge.is_empty()),
             ("--settings", arguments.settings),
             ("--trials", !arguments.trials.is_empty()),
@@ -109,8 +108,10 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
                 "--by val ranks settings; {flag} is for --by test"
             )));
         }
-        return ranking(&runs, &allow, arguments.format, console);
+        return ranking(&runs, arguments.format, console);
     }
+    let allow = [arguments.allow, config.allow].concat();
+    warn_of_unknown(&allow, &runs, console);
     let by_settings = arguments.settings || config.settings;
     if by_settings {
         settings::as_arms(&mut runs);
@@ -144,26 +145,18 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     console.line(text.trim_end())
 }
 
-/// A key that no run has is a mistake in typing.
-fn check_allowed(allow: &[String], runs: &Runs) -> Result<(), Failure> {
+/// A key that no run has may be a mistake in typing.
+fn warn_of_unknown(allow: &[String], runs: &Runs, console: &Console) {
     let keys: BTreeSet<String> =
         runs.iter().flat_map(|(_, record)| flatten(&record.experiment).into_keys()).collect();
-    match allow.iter().find(|name| !keys.iter().any(|key| is_under(key, name))) {
-        Some(unknown) => Err(Failure::usage(format!(
-            "--allow {unknown}: no run has a key or section `{unknown}`"
-        ))),
-        None => Ok(()),
+    for name in allow.iter().filter(|name| !keys.iter().any(|key| is_under(key, name))) {
+        console.warn(&format!("--allow {name}: no run has such a key or section"));
     }
 }
 
 /// The settings of each arm by noisy validation.
-fn ranking(
-    runs: &Runs,
-    allow: &[String],
-    format: Format,
-    console: &Console,
-) -> Result<(), Failure> {
-    let ranked = settings::rank(runs, allow)?;
+fn ranking(runs: &Runs, format: Format, console: &Console) -> Result<(), Failure> {
+    let ranked = settings::rank(runs)?;
     if ranked.is_empty() {
         let message = "--by val: no finished run has a validation part (data.val_rate above 0)";
         return Err(Failure::new(message));

@@ -175,6 +175,8 @@ fn settings_that_nothing_looks_at_are_named() {
         let found = warnings(&keys);
         assert!(found.len() == 1 && found[0].starts_with(part), "{found:?}");
     }
+    let hasty = ["preset=divide-mix", "schedule.patience=5"];
+    assert!(warnings(&hasty)[0].starts_with("schedule.patience: 5 epochs may be over"));
     let margin = ["preset=paper", "loss.energy.kind=margin", "loss.energy.beta=0.2"];
     assert!(warnings(&margin)[0].starts_with("loss.energy.beta: has no effect"));
     // What a preset leaves behind under another kind is nobody's mistake.
