@@ -15,3 +15,21 @@ pub(crate) mod table;
 pub(crate) mod train;
 
 mod experiment;
+
+use pemm_runs::{Record, Status};
+
+use crate::console::Console;
+
+/// Says that what a run that is not finished gives is not what it will give.
+fn warn_if_unfinished(record: &Record, console: &Console) {
+    if record.status == Status::Finished {
+        return;
+    }
+    let done = record.epochs.len();
+    let planned = record.experiment.pointer("/schedule/num_epochs").and_then(|n| n.as_u64());
+    let of = planned.map_or(String::new(), |planned| format!(" of {planned}"));
+    console.warn(&format!(
+        "the run is not finished: {done}{of} epochs are done; the `pemm train` that began it, with \
+         the same --out, goes on"
+    ));
+}

@@ -29,6 +29,9 @@ pub struct Info {
     pub num_bytes: u64,
     /// Images that do not decode, in the order train, val, test.
     pub broken: Vec<BrokenFile>,
+    /// What else keeps samples out, or a training from starting.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// A class and its samples in each part, broken images included.
@@ -86,6 +89,7 @@ fn other(path: &str, kind: Kind) -> Result<Info> {
         sizes: vec![SizeInfo { shape: set.train.shape, count }],
         num_bytes: source::num_bytes(path, kind)?,
         broken: Vec::new(),
+        notes: Vec::new(),
     })
 }
 
@@ -115,13 +119,22 @@ fn image_folder(path: &Path) -> Result<Info> {
         }
     }
     let labels = |files: &Vec<ImageFile>| files.iter().map(|file| file.class).collect();
+    let classes = class_counts(listing.classes.clone(), parts.map(|part| part.map(labels)));
+    let mut notes: Vec<String> = listing.note().into_iter().collect();
+    if classes.len() < 2 {
+        notes.push("there is one class; a training needs two".into());
+    }
+    for class in classes.iter().filter(|class| class.train == 0) {
+        notes.push(format!("class {} has no training image; a training needs one", class.name));
+    }
     Ok(Info {
         kind: Kind::ImageFolder,
         name: read::display_name(path),
-        classes: class_counts(listing.classes.clone(), parts.map(|part| part.map(labels))),
+        classes,
         sizes: sizes.into_values().collect(),
         num_bytes,
         broken,
+        notes,
     })
 }
 

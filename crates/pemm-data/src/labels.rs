@@ -118,7 +118,11 @@ fn rows(path: &Path, set: &DataSet, label_column: &str) -> Result<Rows> {
     let column = |name: &str| columns.iter().position(|column| column == name);
     let missing = |name: &str| {
         let found = columns.join(", ");
-        DataError::format(path, format!("line 1: there is no column {name}; found: {found}"))
+        let hint = match columns.as_slice() {
+            [only] if only.contains([';', '\t']) => "; columns are separated by commas",
+            _ => "",
+        };
+        DataError::format(path, format!("line 1: there is no column {name}; found: {found}{hint}"))
     };
     let sample_column =
         column("path").or_else(|| column("index")).ok_or_else(|| missing("path or index"))?;

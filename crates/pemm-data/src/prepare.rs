@@ -229,6 +229,9 @@ fn draw_set(set: DataSet, data: &DataConfig, noise: &NoiseConfig, seed: u64) -> 
     let streams = Streams::new(seed);
     let mut training = Training { part: train, clean };
 
+    if test.is_some() && data.test_rate > 0.0 {
+        notes.push("data.test_rate: not used, since the data have a test part".into());
+    }
     if test.is_none() && data.test_rate > 0.0 {
         let mut rng = streams.open_at(Stream::Limit, TEST_HOLD_OUT);
         let given = &training.part.given;

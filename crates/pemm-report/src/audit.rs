@@ -34,8 +34,11 @@ pub fn report(
     gallery: &Gallery,
     doubted: &[Doubted],
 ) -> Report {
-    let sections =
-        vec![samples(classes, gallery, doubted), confusions(classes, summary), rates(summary)];
+    let sections = vec![
+        samples(classes, summary, gallery, doubted),
+        confusions(classes, summary),
+        rates(summary),
+    ];
     Report {
         title: title.into(),
         lead: lead.into(),
@@ -68,7 +71,12 @@ fn tiles(summary: &Summary) -> Vec<Tile> {
     ]
 }
 
-fn samples(classes: &[String], gallery: &Gallery, doubted: &[Doubted]) -> Section {
+fn samples(
+    classes: &[String],
+    summary: &Summary,
+    gallery: &Gallery,
+    doubted: &[Doubted],
+) -> Section {
     let mut section = Section::new("doubts", "Which labels are doubted most?");
     let [height, width, channels] = gallery.shape;
     let size = height * width * channels;
@@ -86,9 +94,12 @@ fn samples(classes: &[String], gallery: &Gallery, doubted: &[Doubted]) -> Sectio
     }
     if !section.samples.is_empty() {
         section.text.push(
-            "The score is the probability, as far as it can be told, that the given label is not \
-             what the image shows. All samples stand in label_issues.csv."
-                .into(),
+            format!(
+                "The {} issues stand first; those after them are shown so that you can judge whether \
+                 the line was drawn well. The score ranks, and is no probability: that, as far as it \
+                 can be told, is the column posterior of label_issues.csv, where all samples stand.",
+                summary.num_issues
+            ),
         );
     }
     section

@@ -46,16 +46,44 @@ fn is_in(key: &str, names: &[impl AsRef<str>]) -> bool {
 
 /// What the arms of a column share.
 pub(crate) fn protocol(record: &Record, allow: &[String]) -> Values {
-    let mut values = repeated(record, allow);
+    protocol_of(&record.experiment, allow)
+}
+
+fn protocol_of(experiment: &Value, allow: &[String]) -> Values {
+    let mut values = without_seed(experiment, allow);
     values.retain(|key, _| {
         is_in(key, &PROTOCOL) && !is_in(key, &IN_COLUMN) && !is_in(key, &IN_METHOD)
     });
     values
 }
 
+/// Two of these experiments, by name, that would stand in one column of a table and that it would
+/// refuse, with the keys in which they differ. To be said before they are run.
+pub fn incomparable(
+    experiments: &[(String, Value)],
+    allow: &[String],
+) -> Option<(String, String, Vec<Difference>)> {
+    let mut columns: BTreeMap<String, (&String, Values)> = BTreeMap::new();
+    for (name, experiment) in experiments {
+        let mut protocol = protocol_of(experiment, allow);
+        let column = ["data", "noise"].map(|section| experiment[section].to_string()).concat();
+        protocol.retain(|key, _| !is_in(key, &["data", "noise"]));
+        let (first, values) = columns.entry(column).or_insert((name, protocol.clone()));
+        let differences = differences(values, &protocol);
+        if !differences.is_empty() {
+            return Some((first.clone(), name.clone(), differences));
+        }
+    }
+    None
+}
+
 /// What the runs of a cell share: all but the seed.
 fn repeated(record: &Record, allow: &[String]) -> Values {
-    let mut values = flatten(&record.experiment);
+    without_seed(&record.experiment, allow)
+}
+
+fn without_seed(experiment: &Value, allow: &[String]) -> Values {
+    let mut values = flatten(experiment);
     values.retain(|key, value| {
         key != "seed" && !value.is_null() && !is_in(key, &WITHOUT_EFFECT) && !is_in(key, allow)
     });
@@ -275,6 +303,21 @@ mod tests {
         let early = with(run("ce-early", 1, 0.8), "schedule", "patience", 10);
         let unset = with(run("pemm", 1, 0.8), "optim", "clip_norm", Value::Null);
         Table::of(&[run("ce", 1, 0.8), early, unset], &[]).unwrap();
+    }
+
+    #[test]
+    fn planned_runs_that_no_table_can_hold_are_found() {
+        let planned = |epochs: u64, rate: f64, sigma: f64| {
+            serde_json::json!({
+                "noise": {"rate": rate}, "schedule": {"epochs": epochs}, "model": {"sigma": sigma},
+            })
+        };
+        let runs = |b: Value| [("a".to_string(), planned(9, 0.4, 1.0)), ("b".to_string(), b)];
+        let (first, second, keys) = incomparable(&runs(planned(5, 0.4, 2.0)), &[]).unwrap();
+        assert_eq!((first.as_str(), second.as_str()), ("a", "b"));
+        assert_eq!(keys.iter().map(|d| d.key.as_str()).collect::<Vec<_>>(), ["schedule.epochs"]);
+        assert!(incomparable(&runs(planned(5, 0.4, 1.0)), &["schedule".into()]).is_none());
+        assert!(incomparable(&runs(planned(5, 0.2, 1.0)), &[]).is_none());
     }
 
     #[test]

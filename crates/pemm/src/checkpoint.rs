@@ -78,7 +78,9 @@ pub fn read_weights(folder: &RunFolder, best: bool) -> Result<(TensorMap, String
     let bytes = std::fs::read(&path).map_err(|error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
         let reason = match missing {
-            true if best => "there is none: the run has no validation part, or no epoch yet".into(),
+            true if best => {
+                "there is none: no validation part, no epoch yet, or it was deleted".into()
+            }
             true => "there is none: the run has not finished its first epoch".into(),
             false => error.to_string(),
         };
@@ -114,9 +116,15 @@ impl State {
     pub fn read(folder: &RunFolder) -> Result<Self> {
         let path = folder.file(STATE);
         let file = path.display().to_string();
-        let refuse = |reason: String| Error::Weights { file: file.clone(), reason };
+        let refuse = |reason: String| {
+            let reason = format!("{reason}; put it back, or delete it to start again from epoch 1");
+            Error::Weights { file: file.clone(), reason }
+        };
         let bytes = std::fs::read(&path).map_err(|e| refuse(e.to_string()))?;
-        let (tensors, text) = from_safetensors(&bytes, &file)?;
+        let (tensors, text) = from_safetensors(&bytes, &file).map_err(|error| match error {
+            Error::Weights { reason, .. } => refuse(reason),
+            other => other,
+        })?;
         let progress: Progress = serde_json::from_str(&text)
             .map_err(|e| refuse(format!("its metadata is not that of a run: {e}")))?;
         if progress.schema != SCHEMA {

@@ -8,7 +8,7 @@ use pemm_data::loader::Loader;
 use pemm_data::noise::Transition;
 use pemm_data::normalize::Normalization;
 use pemm_data::prepare::{Prepared, prepare};
-use pemm_data::{Part, Shape, Streams};
+use pemm_data::{Part, Shape, Streams, source};
 use pemm_runs::{Record, RunFolder};
 use serde::{Deserialize, Serialize};
 
@@ -170,6 +170,15 @@ pub(crate) fn reopen(
     let trained = Trained::open(&folder, best, device)?;
     let origin = folder.file(pemm_runs::folder::EXPERIMENT).display().to_string();
     let experiment = Experiment::from_resolved(&origin, &folder.read_experiment()?)?;
+    let data = Path::new(&experiment.data.path);
+    if data.is_relative() && !data.exists() && source::detect(&experiment.data.path).is_err() {
+        let reason = format!(
+            "there is nothing at {:?}, which is relative to the folder that the run was trained from; \
+             go there",
+            experiment.data.path
+        );
+        return Err(Error::setting("data.path", reason));
+    }
     let prepared = prepare(&experiment.data, &experiment.noise, experiment.seed)?;
     let facts = DataFacts::of(&prepared);
     if facts.shape != trained.card.shape || prepared.classes != trained.card.classes {

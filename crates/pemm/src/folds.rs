@@ -152,6 +152,9 @@ impl Gathered {
     /// Adds the margins that the run in `path` recorded while it trained on `train`.
     fn add_margins(&mut self, path: &Path, train: &Part) -> Result<()> {
         let folder = RunFolder::open(path)?;
+        if !folder.has(STATE) {
+            return Ok(()); // a finished run works without it
+        }
         let mut dynamics = Dynamics::new(train.len());
         let state = State::read(&folder)?.dynamics;
         if state.is_empty() {

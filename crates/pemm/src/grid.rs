@@ -8,8 +8,9 @@ use std::rc::Rc;
 use pemm_data::config::{DataConfig, NoiseConfig};
 use pemm_data::prepare::{prepare, prepare_set};
 use pemm_data::{DataSet, Shape, labels, source};
+use pemm_runs::comparable::incomparable;
 use pemm_runs::folder::RECORD;
-use pemm_runs::grid::{Expects, Grid};
+use pemm_runs::grid::{Expects, Grid, TableConfig};
 use pemm_runs::identity::{differences, flatten, identity, short};
 use pemm_runs::{Record, RunError, RunFolder, Status};
 use serde::Deserialize;
@@ -141,14 +142,19 @@ fn check_plan(experiment: &Experiment, seen: &Seen, fitting: &mut Fitting) -> Re
 }
 
 /// Checks all `cells` against their data, reading each data set once, and gives the warnings, each
-/// with the first cell that it belongs to.
+/// with the first cell that it belongs to; the first is whether `table` can be made of them.
 ///
 /// # Errors
 /// The first cell whose data, noise or values are wrong, and data that are not as `expects` says.
-pub fn check(cells: &[&Cell], expects: Option<&Expects>) -> Result<Vec<String>> {
+pub fn check(
+    cells: &[&Cell],
+    expects: Option<&Expects>,
+    table: &TableConfig,
+) -> Result<Vec<String>> {
     let mut sets: Vec<(&DataConfig, DataSet)> = Vec::new();
     let mut drawn: Vec<(&DataConfig, &NoiseConfig, Rc<Seen>)> = Vec::new();
     let mut experiments = Known::default();
+    let mut planned = Vec::new();
     let mut warnings: Vec<(String, String)> = Vec::new();
     let mut fitting = Fitting::new();
     for cell in cells {
@@ -190,8 +196,20 @@ pub fn check(cells: &[&Cell], expects: Option<&Expects>) -> Result<Vec<String>> 
         let plan = plan.map_err(|error| named(&origin, &error))?;
         experiments.add(name, &plan)?;
         warnings.extend(plan.warnings.into_iter().map(|warning| (name.clone(), warning)));
+        let value = serde_json::to_value(&plan.experiment).expect("experiments are plain data");
+        planned.push((name.clone(), value));
     }
     let mut told: Vec<String> = Vec::new();
+    if !table.settings
+        && let Some((first, second, keys)) = incomparable(&planned, &table.allow)
+    {
+        let keys: Vec<&str> = keys.iter().map(|difference| difference.key.as_str()).collect();
+        told.push(format!(
+            "`pemm table` will not compare {first} with {second}: they differ in {}; set these alike \
+             in [base], or name them in [table] allow",
+            keys.join(", ")
+        ));
+    }
     for (place, (name, warning)) in warnings.iter().enumerate() {
         if !warnings[..place].iter().any(|(_, before)| before == warning) {
             told.push(format!("run {name}: {warning}"));

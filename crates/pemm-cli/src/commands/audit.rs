@@ -80,16 +80,19 @@ pub(crate) enum How {
 }
 
 /// Runs the command.
-pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
+pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Failure> {
     if arguments.write_labels.as_ref().is_some_and(|path| path.exists()) && !arguments.force {
         let path = arguments.write_labels.as_ref().expect("it exists").display();
         let message = format!("--write-labels: {path} is there already; --force replaces it");
         return Err(Failure::usage(message));
     }
+    if let Some(path) = &arguments.write_labels {
+        check_target(path, arguments.experiment.labels())?;
+    }
     let device = pemm::device::open(&arguments.device)?;
     let run =
         arguments.experiment.input().map(Path::new).filter(|path| RunFolder::open(path).is_ok());
-    let (said, about, out) = if let Some(probabilities) = &arguments.probs {
+    let (said, mut about, out) = if let Some(probabilities) = &arguments.probs {
         let said =
             input::from_files(&arguments.experiment, probabilities, arguments.features.as_deref())?;
         (
@@ -103,6 +106,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         let said = in_sample(run, &device, &mut |count| bar.inc(count as u64));
         bar.finish_and_clear();
         console.warn("the model was trained on these labels; `pemm audit` on the data finds more");
+        super::warn_if_unfinished(&RunFolder::open(run)?.read_record()?, console);
         (said?, About::new(Origin::InSample, name(run), None, None), folder(&arguments)?)
     } else {
         let experiment = arguments.experiment.experiment_by(PRESET)?;
@@ -113,11 +117,39 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         (said, About::new(Origin::OutOfSample, data, Some(arguments.folds), Some(value)), out)
     };
     let audit = judge(&said)?;
-    if let Some(warning) = knows_nothing(&audit.summary) {
-        console.warn(&warning);
+    about.warning = knows_nothing(&audit.summary);
+    if let Some(warning) = &about.warning {
+        console.warn(warning);
     }
+    let refused = arguments.write_labels.take_if(|_| about.warning.is_some() && !arguments.force);
     let files = output::write(&arguments, &about, &said, &audit, &out)?;
-    console.result(&output::text(&said, &audit, &files), &audit.summary)
+    let text = output::text(&about, &said, &audit, &files);
+    let Some(refused) = refused else { return console.result(&text, &audit.summary) };
+    console.note(&text);
+    Err(Failure::new(format!(
+        "--write-labels: {} was not written, for the warning above; --force writes it",
+        refused.display()
+    )))
+}
+
+/// What would keep the labels from being written, before anything is trained.
+fn check_target(path: &Path, labels: Option<&Path>) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        let message = format!("--write-labels: there is no folder {}", folder.display());
+        return Err(Failure::usage(message));
+    }
+    let is_input = |labels: &Path| {
+        labels
+            .canonicalize()
+            .is_ok_and(|labels| path.canonicalize().is_ok_and(|path| path == labels))
+    };
+    if labels.is_some_and(is_input) {
+        let message = "--write-labels: is the file that --labels reads; choose another, so that the \
+                       given labels are not lost";
+        return Err(Failure::usage(message));
+    }
+    Ok(())
 }
 
 /// A labels file has to have every sample; a run says nothing about those that it held out.

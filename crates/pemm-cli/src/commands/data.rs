@@ -167,5 +167,6 @@ fn describe(info: &Info) -> String {
         lines.push(format!("{} broken files:", info.broken.len()));
         lines.extend(info.broken.iter().map(|file| format!("  {}: {}", file.name, file.reason)));
     }
+    lines.extend(info.notes.iter().cloned());
     lines.join("\n")
 }

@@ -40,6 +40,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         evaluate_run(&arguments.run, arguments.best, &device, &mut |count| bar.inc(count as u64));
     bar.finish_and_clear();
     let (record, evaluation) = result?;
+    super::warn_if_unfinished(&record, console);
     if let Some(path) = &arguments.noise_matrix {
         pemm_runs::write::atomic(path, csv(&evaluation.noise_matrix).as_bytes())?;
         console.note(&format!("noise matrix in {}", path.display()));

@@ -102,7 +102,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     if !cells.is_empty() {
         console.note(&format!("{} runs to do; checking them and their data", cells.len()));
     }
-    for warning in check(&cells, opened.grid.expects.as_ref())? {
+    for warning in check(&cells, opened.grid.expects.as_ref(), &opened.grid.table)? {
         console.warn(&warning);
     }
     let _lock = GridLock::take(&out)?;

@@ -46,6 +46,10 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     let device = pemm::device::open(&arguments.device)?;
     let folder = RunFolder::open(&arguments.run)?;
     let trained = Trained::open(&folder, arguments.best, &device)?;
+    // The weights are enough to predict; what the record says is of interest, and no more.
+    if let Ok(record) = folder.read_record() {
+        super::warn_if_unfinished(&record, console);
+    }
     let (part, broken) = images_at(&arguments.inputs, trained.card.shape, arguments.skip_broken)?;
     for (path, reason) in broken {
         console.warn(&format!("left out {}: {reason}", path.display()));

@@ -90,6 +90,20 @@ fn mistakes_are_named_and_nothing_is_overwritten() {
     place.pemm(other).fails(2, &["holds another audit; --force replaces it"]);
     let said = place.pemm(&format!("{other} --force")).ok();
     assert!(said.err.contains("no more than guessing"), "{said}");
+    assert!(!said.out.contains(" to "), "no interval where the numbers mean little: {said}");
+    for file in ["a/audit.json", "a/audit.html"] {
+        let text = String::from_utf8(place.read(file)).unwrap();
+        assert!(text.contains("no more than guessing"), "{file}");
+    }
+    let labels = format!("{other} --write-labels new.csv");
+    place.pemm(&labels).fails(1, &["new.csv was not written", "--force writes it"]);
+    assert!(!place.exists("new.csv"));
+    place.pemm(&format!("{labels} --force")).ok();
+    assert!(place.exists("new.csv"));
+    let nowhere = format!("{other} --write-labels nowhere/new.csv");
+    place.pemm(&nowhere).fails(2, &["there is no folder nowhere"]);
+    let itself = format!("{other} --write-labels labels.csv --force");
+    place.pemm(&itself).fails(2, &["is the file that --labels reads"]);
     let labels = format!("{other} --force --write-labels labels.csv");
     place.pemm(&labels.replace(" --force", "")).fails(2, &["labels.csv is there already"]);
 }

@@ -422,3 +422,26 @@ fn what_cannot_start_is_said_before_anything_does() {
     assert!(said.err.contains("is the identity where no noise is drawn"), "{said}");
     place.pemm("table g.toml").ok().says(&["| forward° | ", "| arm | no noise |"]);
 }
+
+/// The grid of README.md, and what it would be without its common schedule.
+#[test]
+fn arms_that_no_table_can_compare_are_told_before_they_run() {
+    let place = Place::new();
+    let readme = include_str!("../../../../README.md");
+    let (_, grid) = readme.split_once("```toml\n[base]\n").unwrap();
+    let (grid, _) = grid.split_once("```").unwrap();
+    let small = "[base]\nmodel.backbone = \"mlp\"\nmodel.width = 4\n";
+    let grid = format!("{small}{grid}").replace("\"flowers\"", "\"digits\"");
+    let grid = grid.replace("num_epochs = 30", "num_epochs = 2");
+    place.write("g.toml", &grid);
+    let said = place.pemm("grid g.toml --quiet").ok();
+    assert!(!said.err.contains("will not compare"), "{said}");
+    place.pemm("table g.toml").ok().says(&["| no-energy | ", "| pemm | ", "| ce | "]);
+
+    let without = grid.replace("schedule.kind = ", "augment.flip = false # ");
+    place.write("two.toml", &without);
+    let said = place.pemm("grid two.toml --only seed=1 --quiet").ok();
+    assert!(said.err.contains("will not compare seed-1_ce with seed-1_pemm"), "{said}");
+    assert!(said.err.contains("schedule.kind"), "{said}");
+    place.pemm("table two.toml").fails(1, &["schedule.kind"]);
+}

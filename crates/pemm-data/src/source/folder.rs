@@ -21,6 +21,9 @@ use crate::{DataError, Result};
 /// Deepest level of folders below a class folder.
 const MAX_DEPTH: usize = 8;
 const ENDINGS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
+/// Endings of images that are not read, and are named so that nobody misses them.
+const OTHER_IMAGES: [&str; 12] =
+    ["gif", "tif", "tiff", "heic", "heif", "avif", "jp2", "jfif", "jxl", "ppm", "svg", "tga"];
 
 /// One image file.
 #[derive(Debug, Clone)]
@@ -37,6 +40,24 @@ pub(crate) struct Listing {
     pub(crate) train: Vec<ImageFile>,
     pub(crate) val: Option<Vec<ImageFile>>,
     pub(crate) test: Option<Vec<ImageFile>>,
+    /// Number of images in formats that are not read, by ending.
+    pub(crate) unread: BTreeMap<String, usize>,
+}
+
+impl Listing {
+    /// What to say of images that are not read.
+    pub(crate) fn note(&self) -> Option<String> {
+        let parts: Vec<String> =
+            self.unread.iter().map(|(ending, num)| format!("{num} .{ending}")).collect();
+        (!parts.is_empty()).then(|| {
+            format!(
+                "data.path: images in formats that are not read were left out: {}; convert them to \
+                 {}",
+                parts.join(", "),
+                ENDINGS.join(", ")
+            )
+        })
+    }
 }
 
 /// Whether `folder` has a `train` folder, or a folder with an image somewhere below it.
@@ -46,7 +67,7 @@ pub(super) fn is_here(folder: &Path) -> Result<bool> {
     }
     for class in class_folders(folder)? {
         let mut files = Vec::new();
-        collect(&class, 0, &mut files)?;
+        images_below(&class, &mut files)?;
         if !files.is_empty() {
             return Ok(true);
         }
@@ -73,13 +94,22 @@ pub(crate) fn list(folder: &Path) -> Result<Listing> {
     let classes: Vec<String> =
         class_paths.iter().map(|path| file_name(path).map(String::from)).collect::<Result<_>>()?;
     let ids: BTreeMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
-    let other = |path: Option<PathBuf>| path.map(|path| files(folder, &path, &ids)).transpose();
-    let (train, val, test) = (files(folder, &train_folder, &ids)?, other(val)?, other(test)?);
-    Ok(Listing { train, val, test, classes })
+    let mut unread = BTreeMap::new();
+    let train = files(folder, &train_folder, &ids, &mut unread)?;
+    let mut other = |path: Option<PathBuf>| {
+        path.map(|path| files(folder, &path, &ids, &mut unread)).transpose()
+    };
+    let (val, test) = (other(val)?, other(test)?);
+    Ok(Listing { train, val, test, classes, unread })
 }
 
 /// The image files below the class folders of `part`.
-fn files(root: &Path, part: &Path, ids: &BTreeMap<&str, u32>) -> Result<Vec<ImageFile>> {
+fn files(
+    root: &Path,
+    part: &Path,
+    ids: &BTreeMap<&str, u32>,
+    unread: &mut BTreeMap<String, usize>,
+) -> Result<Vec<ImageFile>> {
     let mut files = Vec::new();
     for class_path in class_folders(part)? {
         let class_name = file_name(&class_path)?;
@@ -91,7 +121,7 @@ fn files(root: &Path, part: &Path, ids: &BTreeMap<&str, u32>) -> Result<Vec<Imag
             DataError::format(&class_path, reason)
         })?;
         let mut paths = Vec::new();
-        collect(&class_path, 0, &mut paths)?;
+        collect(&class_path, 0, &mut paths, unread)?;
         for path in paths {
             files.push(ImageFile { name: relative_name(root, &path)?, path, class });
         }
@@ -106,10 +136,15 @@ fn class_folders(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Adds the image files at any depth below `folder`, sorted by path.
 pub(super) fn images_below(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    collect(folder, 0, files)
+    collect(folder, 0, files, &mut BTreeMap::new())
 }
 
-fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
+fn collect(
+    folder: &Path,
+    depth: usize,
+    files: &mut Vec<PathBuf>,
+    unread: &mut BTreeMap<String, usize>,
+) -> Result<()> {
     for path in entries(folder)? {
         // A link that leads nowhere has no metadata; it stays, to be named as broken.
         let metadata = path.metadata().ok();
@@ -121,17 +156,22 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> 
                 let reason = format!("more than {MAX_DEPTH} folders below a class folder");
                 return Err(DataError::format(path, reason));
             }
-            collect(&path, depth + 1, files)?;
-        } else if is_image_name(&path) && metadata.is_none_or(|metadata| metadata.is_file()) {
-            files.push(path);
+            collect(&path, depth + 1, files, unread)?;
+        } else if metadata.is_none_or(|metadata| metadata.is_file()) {
+            let ending = ending(&path);
+            if ENDINGS.contains(&ending.as_str()) {
+                files.push(path);
+            } else if OTHER_IMAGES.contains(&ending.as_str()) {
+                *unread.entry(ending).or_default() += 1;
+            }
         }
     }
     Ok(())
 }
 
-fn is_image_name(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("");
-    ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
+/// What follows the last point of the name, in small letters.
+fn ending(path: &Path) -> String {
+    path.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase()
 }
 
 fn relative_name(root: &Path, path: &Path) -> Result<String> {
@@ -178,8 +218,16 @@ mod tests {
         let expected = ["train/cat/deep/c.webp", "train/dog/a.png", "train/dog/b.JPG"];
         assert_eq!(names(&listing.train), expected);
         assert_eq!(listing.train[1].class, 1);
-        assert_eq!(names(&listing.test.unwrap()), ["test/dog/d.bmp"]);
+        assert_eq!(names(&listing.test.as_ref().unwrap()), ["test/dog/d.bmp"]);
         assert!(listing.val.is_none());
+        assert_eq!(listing.note(), None);
+    }
+
+    #[test]
+    fn images_that_are_not_read_are_counted() {
+        let folder = tree(&["cat/1.jpg", "cat/2.GIF", "cat/3.gif", "dog/4.heic", "dog/notes.txt"]);
+        let note = list(folder.path()).unwrap().note().unwrap();
+        assert!(note.contains("left out: 2 .gif, 1 .heic; convert them to jpg"), "{note}");
     }
 
     #[test]

@@ -21,7 +21,8 @@ type Broken = Vec<(PathBuf, String)>;
 
 /// Loads the images of a listing.
 pub(super) fn load(listing: Listing, name: String, config: &DataConfig) -> Result<DataSet> {
-    let Listing { classes, train, val, test } = listing;
+    let note = listing.note();
+    let Listing { classes, train, val, test, .. } = listing;
     super::check_classes(&classes, train.iter().map(|file| file.class), &config.path)?;
     let mut broken = Broken::new();
     let train = measure(train, &mut broken);
@@ -44,6 +45,7 @@ pub(super) fn load(listing: Listing, name: String, config: &DataConfig) -> Resul
         return Err(DataError::Broken { broken });
     }
     let mut set = DataSet { val, ..DataSet::of(name, classes, train, test) };
+    set.notes.extend(note);
     if !broken.is_empty() {
         let num = broken.len();
         set.notes.push(format!("data.broken: {num} images do not decode and were left out"));

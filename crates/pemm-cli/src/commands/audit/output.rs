@@ -58,6 +58,9 @@ pub(super) struct About {
     folds: Option<usize>,
     /// Arm or preset that was trained.
     experiment: Option<serde_json::Value>,
+    /// Why the numbers mean little, where they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) warning: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -76,13 +79,28 @@ struct File<'a> {
 }
 
 impl About {
+    /// What was audited, for people.
+    pub(super) fn data(&self) -> &str {
+        &self.data
+    }
+
+    /// How the samples were judged, in a sentence.
+    pub(super) fn lead(&self) -> &'static str {
+        self.origin.lead()
+    }
+
+    /// Whether the models had seen the labels, so that more are wrong than they doubt.
+    pub(super) fn is_lower_bound(&self) -> bool {
+        self.origin == Origin::InSample
+    }
+
     pub(super) fn new(
         origin: Origin,
         data: String,
         folds: Option<usize>,
         experiment: Option<serde_json::Value>,
     ) -> Self {
-        Self { origin, data, folds, experiment }
+        Self { origin, data, folds, experiment, warning: None }
     }
 }
 
@@ -108,7 +126,7 @@ pub(super) fn write(
         summary: &audit.summary,
     };
     let json = serde_json::to_vec_pretty(&json).map_err(|e| Failure::new(e.to_string()))?;
-    let page = page(said, audit, &about.data, about.origin.lead())?;
+    let page = page(said, audit, about)?;
     let mut files = vec![
         (out.join(ISSUES), issues(said, audit)),
         (out.join(AUDIT), json),
@@ -202,16 +220,25 @@ fn sample_column(said: &SamplePredictions) -> &'static str {
 }
 
 /// What a person wants to know.
-pub(super) fn text(said: &SamplePredictions, audit: &Audit, files: &Files) -> String {
+pub(super) fn text(
+    about: &About,
+    said: &SamplePredictions,
+    audit: &Audit,
+    files: &Files,
+) -> String {
     let Summary { noise_rate, num_issues, confusions, .. } = &audit.summary;
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    let mut lines = vec![format!(
-        "about {} of the labels are wrong ({} to {}); {num_issues} of {} samples are issues",
-        percent(noise_rate.estimate),
-        percent(noise_rate.low),
-        percent(noise_rate.high),
-        said.given.len()
-    )];
+    let estimate = percent(noise_rate.estimate);
+    let share = match (&about.warning, about.is_lower_bound()) {
+        (Some(_), _) => format!("an estimate of {estimate} wrong labels, see the warning"),
+        (None, true) => format!("at least about {estimate} of the labels are wrong"),
+        (None, false) => {
+            let (low, high) = (percent(noise_rate.low), percent(noise_rate.high));
+            format!("about {estimate} of the labels are wrong ({low} to {high})")
+        }
+    };
+    let num_samples = said.given.len();
+    let mut lines = vec![format!("{share}; {num_issues} of {num_samples} samples are issues")];
     for method in &noise_rate.methods {
         lines.push(format!("  {:<22} {:>7}", method.name, percent(method.estimate)));
     }

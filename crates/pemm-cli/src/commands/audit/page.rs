@@ -6,20 +6,27 @@ use pemm_data::normalize::Normalization;
 use pemm_report::audit::{Doubted, report};
 use pemm_runs::outputs::Gallery;
 
+use super::output::About;
 use crate::failure::Failure;
 
 /// Samples in the gallery.
 const GALLERY: usize = 120;
 
-/// The page of an audit of `data`, whose models `how` knew the labels.
+/// The page of an audit.
 pub(super) fn page(
     said: &SamplePredictions,
     audit: &Audit,
-    data: &str,
-    how: &str,
+    about: &About,
 ) -> Result<String, Failure> {
-    let mut most: Vec<u32> = (0..said.given.len() as u32).collect();
-    most.sort_unstable_by_key(|&sample| audit.ranks[sample as usize]);
+    // A sample that may well be what its label says is nothing to look at.
+    let is_doubted = |&sample: &u32| {
+        let sample = sample as usize;
+        audit.is_issue[sample] || audit.suggested[sample] != said.given[sample]
+    };
+    let mut most: Vec<u32> = (0..said.given.len() as u32).filter(is_doubted).collect();
+    most.sort_unstable_by_key(|&sample| {
+        (!audit.is_issue[sample as usize], audit.ranks[sample as usize])
+    });
     most.truncate(GALLERY);
     let doubted: Vec<Doubted> = most
         .iter()
@@ -38,6 +45,11 @@ pub(super) fn page(
             ..Gallery::default()
         },
     };
-    let title = format!("Labels of {data}");
-    Ok(report(title, how, &said.classes, &audit.summary, &gallery, &doubted).html())
+    let title = format!("Labels of {}", about.data());
+    let mut report = report(title, about.lead(), &said.classes, &audit.summary, &gallery, &doubted);
+    if about.is_lower_bound() {
+        report.tiles[0].note = "at least: the model was trained on them".into();
+    }
+    report.notices.extend(about.warning.clone());
+    Ok(report.html())
 }
