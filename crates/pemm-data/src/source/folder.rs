@@ -218,7 +218,7 @@ mod tests {
         let expected = ["train/cat/deep/c.webp", "train/dog/a.png", "train/dog/b.JPG"];
         assert_eq!(names(&listing.train), expected);
         assert_eq!(listing.train[1].class, 1);
-        assert_eq!(names(&listing.test.as_ref().unwrap()), ["test/dog/d.bmp"]);
+        assert_eq!(names(listing.test.as_ref().unwrap()), ["test/dog/d.bmp"]);
         assert!(listing.val.is_none());
         assert_eq!(listing.note(), None);
     }
