@@ -40,8 +40,9 @@ pub struct Summary {
     pub num_samples: usize,
     /// Number of issues.
     pub num_issues: usize,
-    /// Share of the samples of which the given class is the most probable one, before all others. Where it is not above that of
-    /// the most frequent label, the probabilities know nothing of the labels, and no score means much.
+    /// Share of the samples of which the given class is the most probable one, before all others.
+    /// Where it is not above that of the most frequent label, the probabilities know nothing of the
+    /// labels, and no score means much.
     pub agreement: f64,
     /// Share of wrong labels.
     pub noise_rate: NoiseRate,

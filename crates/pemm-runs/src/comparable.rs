@@ -133,16 +133,11 @@ pub(crate) fn varying_parameters(
     }
     let mut varying: BTreeMap<String, Allowed> = BTreeMap::new();
     for ((arm, _), runs) in arms {
-        let keys: BTreeSet<&String> = runs.iter().flat_map(|(_, values)| values.keys()).collect();
-        for key in keys {
-            let mut columns: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-            for (column, values) in &runs {
-                let value = values.get(key).map_or("(not set)".into(), Value::to_string);
-                columns.entry(value).or_default().insert(column.noise_name());
-            }
-            if columns.len() > 1 {
-                varying.entry(arm.to_owned()).or_default().insert(key.clone(), columns);
-            }
+        let runs: Vec<_> =
+            runs.into_iter().map(|(column, values)| (column.noise_name(), values)).collect();
+        let differing = differing(&runs);
+        if !differing.is_empty() {
+            varying.entry(arm.to_owned()).or_default().extend(differing);
         }
     }
     varying
@@ -208,22 +203,29 @@ pub(crate) fn check_column(
 
 /// Allowed keys with more than one value: for each value, the arms that have it.
 pub(crate) fn allowed_differences(runs: &[(&Path, &Record)], allow: &[String]) -> Allowed {
-    let values: Vec<(&str, Values)> =
-        runs.iter().map(|(_, record)| (record.arm.as_str(), flatten(&record.experiment))).collect();
-    let keys: BTreeSet<&String> = values
+    let runs: Vec<(String, Values)> = runs
         .iter()
-        .flat_map(|(_, values)| values.keys())
-        .filter(|key| is_in(key, allow))
+        .map(|(_, record)| {
+            let mut values = flatten(&record.experiment);
+            values.retain(|key, _| is_in(key, allow));
+            (record.arm.clone(), values)
+        })
         .collect();
-    let mut differing = BTreeMap::new();
+    differing(&runs)
+}
+
+/// Keys with more than one value among `runs`; for each value, the names of those that have it.
+fn differing(runs: &[(String, Values)]) -> Allowed {
+    let keys: BTreeSet<&String> = runs.iter().flat_map(|(_, values)| values.keys()).collect();
+    let mut differing = Allowed::new();
     for key in keys {
-        let mut arms: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for (arm, values) in &values {
+        let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (name, values) in runs {
             let value = values.get(key).map_or("(not set)".into(), Value::to_string);
-            arms.entry(value).or_default().insert(arm.to_string());
+            names.entry(value).or_default().insert(name.clone());
         }
-        if arms.len() > 1 {
-            differing.insert(key.clone(), arms);
+        if names.len() > 1 {
+            differing.insert(key.clone(), names);
         }
     }
     differing

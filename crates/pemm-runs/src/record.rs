@@ -167,10 +167,16 @@ impl Record {
 
     /// Sets the epochs, and all that follows from them: choice and seconds.
     pub fn set_epochs(&mut self, epochs: Vec<EpochRecord>) {
-        self.choice = Choice::of(&epochs, self.stops_early());
-        self.total_seconds = epochs.iter().map(|epoch| epoch.seconds).sum();
-        self.total_cpu_seconds = epochs.iter().map(|epoch| epoch.cpu_seconds).sum();
         self.epochs = epochs;
+        (self.choice, self.total_seconds, self.total_cpu_seconds) = self.summary();
+    }
+
+    /// What follows from the epochs: choice, seconds and processor time.
+    fn summary(&self) -> (Choice, f64, Option<f64>) {
+        let epochs = &self.epochs;
+        let seconds = epochs.iter().map(|epoch| epoch.seconds).sum();
+        let cpu_seconds = epochs.iter().map(|epoch| epoch.cpu_seconds).sum();
+        (Choice::of(epochs, self.stops_early()), seconds, cpu_seconds)
     }
 
     /// Whether the run returns its best epoch by noisy validation instead of its last.
@@ -269,12 +275,8 @@ impl Record {
                 }
             }
         }
-        let mut again = self.clone();
-        again.set_epochs(self.epochs.clone());
-        let follows = |record: &Self| {
-            (record.choice.clone(), record.total_seconds.to_bits(), record.total_cpu_seconds)
-        };
-        if !self.epochs.is_empty() && follows(self) != follows(&again) {
+        let said = (self.choice.clone(), self.total_seconds, self.total_cpu_seconds);
+        if !self.epochs.is_empty() && said != self.summary() {
             return wrong(
                 "choice, total_seconds, total_cpu_seconds: do not follow from `epochs`; the \
                  record was edited by hand, run the experiment again"

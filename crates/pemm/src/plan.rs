@@ -76,7 +76,10 @@ impl Experiment {
         self.objective.resolve(has_centers, self.schedule.num_epochs)?;
         warnings.extend(self.without_effect());
         warnings.extend(self.hasty_patience());
-        let draws_nothing = self.knows_that_nothing_was_drawn() || self.noise.rate == 0.0;
+        // The rate says nothing of labels that are given or of a matrix from a file.
+        let rate_counts = ![NoiseKind::None, NoiseKind::Matrix].contains(&self.noise.kind);
+        let draws_nothing =
+            self.knows_that_nothing_was_drawn() || (rate_counts && self.noise.rate == 0.0);
         if draws_nothing && !self.loss.tags().is_empty() {
             warnings.push(
                 "loss.matrix: \"noise\" is the identity where no noise is drawn, so this is cross \

@@ -179,6 +179,11 @@ fn settings_that_nothing_looks_at_are_named() {
     assert!(warnings(&hasty)[0].starts_with("schedule.patience: 5 epochs may be over"));
     let margin = ["preset=paper", "loss.energy.kind=margin", "loss.energy.beta=0.2"];
     assert!(warnings(&margin)[0].starts_with("loss.energy.beta: has no effect"));
+    let idle = ["preset=forward", "noise.kind=symmetric"];
+    assert!(warnings(&idle)[0].contains("so this is cross entropy"));
+    for known in ["noise.kind=matrix", "data.labels=people.csv"] {
+        assert!(warnings(&["preset=forward", known]).is_empty(), "{known}");
+    }
     // What a preset leaves behind under another kind is nobody's mistake.
     assert!(warnings(&["preset=pemm", "loss.energy.kind=none"]).is_empty());
 }
