@@ -93,13 +93,19 @@ fn samples(
         });
     }
     if !section.samples.is_empty() {
-        section.text.push(
+        let (num_shown, num_issues) = (section.samples.len(), summary.num_issues);
+        section.text.push(if num_shown <= num_issues {
+            format!("{num_shown} of the {num_issues} issues, the most doubtful first.")
+        } else {
             format!(
-                "The {} issues stand first; those after them are shown so that you can judge whether \
-                 the line was drawn well. The score ranks, and is no probability: that, as far as it \
-                 can be told, is the column posterior of label_issues.csv, where all samples stand.",
-                summary.num_issues
-            ),
+                "The issues, of which there are {num_issues}, stand first; those after them are \
+                 shown so that you can judge whether the line was drawn well."
+            )
+        });
+        section.text.push(
+            "The score ranks, and is no probability: that, as far as it can be told, is the column \
+             posterior of label_issues.csv, where all samples stand."
+                .into(),
         );
     }
     section
@@ -192,7 +198,9 @@ mod tests {
         assert!(report.sections[0].samples[0].image.is_some());
         let page = report.html();
         assert!(!page.contains(hostile));
-        for part in ["labels thought to be wrong", "certain contradicted", "issues that suggest it"]
+        let few = format!("1 of the {} issues", audit.summary.num_issues);
+        for part in
+            ["labels thought to be wrong", "certain contradicted", "issues that suggest it", &few]
         {
             assert!(page.contains(part), "{part}");
         }
