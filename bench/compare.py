@@ -276,7 +276,7 @@ def main():
     parts = {"step": lambda o: runs(o, "step", "Training step, images/s (ratio)"),
              "forward": lambda o: runs(o, "forward", "Inference, images/s (ratio)"),
              "layers": layers, "epochs": epochs, "alone": alone}
-    parser.add_argument("--pemm", default=str(HERE / "target/release/pemm-bench"),
+    parser.add_argument("--pemm", default=str(HERE.parent / "target/release/pemm-bench"),
                         help="our worker, built by `cargo build --release` in bench/")
     parser.add_argument("--data", help="folder with a folder of JPEG files per class (for epochs)")
     parser.add_argument("--out", help="JSON file for the raw results")

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use pemm::backbone::BackboneKind;
+use pemm_data::Shape;
 
 #[derive(Debug)]
 pub(crate) struct Arguments {
@@ -14,6 +15,8 @@ pub(crate) struct Arguments {
     /// Folder with one folder of JPEG files per class, and how many of the files to take.
     pub(crate) data: PathBuf,
     pub(crate) images: usize,
+    /// Height and width of an image.
+    pub(crate) pixels: usize,
     /// For the task `layer`: channels in and out, side, stride, and whether it ends in pooling.
     pub(crate) layer: Layer,
 }
@@ -28,6 +31,11 @@ pub(crate) struct Layer {
 }
 
 impl Arguments {
+    /// Of a colour image.
+    pub(crate) fn shape(&self) -> Shape {
+        Shape { channels: 3, height: self.pixels, width: self.pixels }
+    }
+
     pub(crate) fn read(mut words: impl Iterator<Item = String>) -> Self {
         let layer =
             Layer { channels: [64, 64], side: 32, stride: 1, pools: false, backward: false };
@@ -39,6 +47,7 @@ impl Arguments {
             batch: 128,
             data: PathBuf::new(),
             images: 1280,
+            pixels: 32,
             layer,
         };
         for word in words {
@@ -47,17 +56,14 @@ impl Arguments {
             match key {
                 "threads" => arguments.threads = Some(number()),
                 "network" => {
-                    arguments.network = match value {
-                        "cnn8" => BackboneKind::Cnn8,
-                        "resnet32" => BackboneKind::Resnet32,
-                        "resnet44" => BackboneKind::Resnet44,
-                        _ => panic!("network is one of cnn8, resnet32, resnet44"),
-                    }
+                    let found = BackboneKind::ALL.iter().find(|kind| kind.name() == value);
+                    arguments.network = *found.expect("network is one of pemm's backbones");
                 }
                 "width" => arguments.width = number(),
                 "batch" => arguments.batch = number(),
                 "data" => arguments.data = value.into(),
                 "images" => arguments.images = number(),
+                "pixels" => arguments.pixels = number(),
                 "ins" => arguments.layer.channels[0] = number(),
                 "outs" => arguments.layer.channels[1] = number(),
                 "side" => arguments.layer.side = number(),

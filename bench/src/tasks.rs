@@ -19,7 +19,6 @@ use pemm_data::{Part, Pixels, Rng, Shape, Stream, Streams};
 use crate::arguments::{Arguments, Layer};
 
 const CLASSES: usize = 10;
-const SHAPE: Shape = Shape { channels: 3, height: 32, width: 32 };
 
 /// What one repetition did.
 #[derive(Debug, Default)]
@@ -53,23 +52,19 @@ pub(crate) fn build(arguments: &Arguments) -> Box<dyn Task> {
 }
 
 fn model(arguments: &Arguments, device: &Device) -> Classifier {
-    let plan = ModelPlan {
-        backbone: arguments.network,
-        width: arguments.width,
-        unit_norm: false,
-        dropout: 0.2,
-        head: HeadKind::Linear,
-        sigma: 1.0,
-        scale: None,
-        margin: None,
-    };
-    Classifier::new(&plan, SHAPE, CLASSES, Streams::new(1), device)
+    let mut plan =
+        ModelPlan { dropout: 0.2, ..ModelPlan::new(arguments.network, HeadKind::Linear) };
+    if arguments.network.method().parameter("width").is_some() {
+        plan = plan.with("width", arguments.width);
+    }
+    Classifier::new(&plan, arguments.shape(), CLASSES, Streams::new(1), device)
 }
 
 fn random(arguments: &Arguments) -> Batch {
     let device = Device::flex().autodiff();
     device.seed(1);
-    let shape = [arguments.batch, SHAPE.channels, SHAPE.height, SHAPE.width];
+    let Shape { channels, height, width } = arguments.shape();
+    let shape = [arguments.batch, channels, height, width];
     let given = (0..arguments.batch).map(|index| (index % CLASSES) as i64).collect();
     Batch {
         images: Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device),
@@ -108,9 +103,11 @@ impl Training {
 
     fn step(&mut self, batch: &Batch) -> f64 {
         let mut progress = Progress { epoch: 0, num_epochs: 1, rng: &mut self.rng };
-        let terms = self.objective.forward(&self.model, batch, &mut progress);
+        let networks = std::slice::from_ref(&self.model);
+        let terms = self.objective.forward(networks, batch, &mut progress);
         let loss = f64::from(terms.total.clone().into_scalar::<f32>());
-        self.model = self.sgd.step(self.model.clone(), terms.total.backward(), 0.01);
+        let mut gradients = terms.total.backward();
+        self.model = self.sgd.step(self.model.clone(), &mut gradients, 0.01);
         loss
     }
 }
@@ -139,7 +136,7 @@ struct Forward {
 impl Forward {
     fn new(arguments: &Arguments) -> Self {
         let model = model(arguments, &Device::flex().autodiff()).valid();
-        Self { model, images: random(arguments).images.inner() }
+        Self { model, images: random(arguments).images.without_autodiff() }
     }
 }
 
@@ -224,7 +221,8 @@ fn loader(arguments: &Arguments) -> Loader {
     let mut paths = Vec::with_capacity(each * num_classes);
     for class in &classes[..num_classes] {
         let files = std::fs::read_dir(class).expect("a class is a folder");
-        let mut files: Vec<_> = files.map(|entry| entry.expect("it can be listed").path()).collect();
+        let mut files: Vec<_> =
+            files.map(|entry| entry.expect("it can be listed").path()).collect();
         files.sort();
         paths.extend(files.into_iter().take(each));
     }
@@ -232,7 +230,7 @@ fn loader(arguments: &Arguments) -> Loader {
     let part = Part {
         names: Arc::new(paths.iter().map(|path| path.display().to_string()).collect()),
         pixels: Arc::new(Pixels::Files(paths)),
-        shape: SHAPE,
+        shape: arguments.shape(),
         rows: (0..num_images as u32).collect(),
         given: (0..num_images).map(|index| (index / each) as u32).collect(),
         weights: None,
@@ -252,7 +250,8 @@ impl Task for Epoch {
             let n = batch.len();
             done.images += n;
             let Some(training) = &mut self.training else { continue };
-            let shape = [n, SHAPE.channels, SHAPE.height, SHAPE.width];
+            let Shape { channels, height, width } = batch.shape;
+            let shape = [n, channels, height, width];
             let given = batch.given.iter().map(|&label| i64::from(label)).collect();
             done.loss = training.step(&Batch {
                 images: Tensor::from_data(TensorData::new(batch.pixels, shape), &device),
@@ -266,5 +265,25 @@ impl Task for Epoch {
     }
     fn num_parameters(&self) -> usize {
         self.training.as_ref().map_or(0, |training| num_parameters(&training.model))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_that_needs_no_data_runs_once_in_small() {
+        for words in [
+            "step network=cnn8 width=4 batch=4",
+            "step network=resnet20 batch=4",
+            "step network=resnet50 batch=2",
+            "forward network=cnn8 width=4 batch=4",
+            "layer ins=8 outs=8 side=8 batch=2 backward=1",
+        ] {
+            let arguments = Arguments::read(words.split(' ').map(str::to_owned));
+            let done = build(&arguments).run();
+            assert!(done.images == arguments.batch && done.loss.is_finite(), "{words}: {done:?}");
+        }
     }
 }

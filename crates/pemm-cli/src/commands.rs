@@ -26,8 +26,7 @@ fn warn_if_unfinished(record: &Record, console: &Console) {
         return;
     }
     let done = record.epochs.len();
-    let planned = record.experiment.pointer("/schedule/num_epochs").and_then(|n| n.as_u64());
-    let of = planned.map_or(String::new(), |planned| format!(" of {planned}"));
+    let of = record.num_epochs().map_or(String::new(), |planned| format!(" of {planned}"));
     console.warn(&format!(
         "the run is not finished: {done}{of} epochs are done; the `pemm train` that began it, with \
          the same --out, goes on"

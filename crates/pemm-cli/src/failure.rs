@@ -1,4 +1,8 @@
 //! Errors as the shell sees them: a message and an exit code.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an error that is not named here is a failure of the work, exit code 1"
+)]
 
 use std::process::ExitCode;
 
@@ -54,10 +58,19 @@ impl From<pemm::Error> for Failure {
     fn from(error: pemm::Error) -> Self {
         let message = chain(&error);
         match error {
-            pemm::Error::Experiment { .. } | pemm::Error::Setting { .. } => Self::usage(message),
+            pemm::Error::Experiment(error) => error.into(),
             pemm::Error::Data(error) => error.into(),
             pemm::Error::Run(error) => error.into(),
             _ => Self::new(message),
+        }
+    }
+}
+
+impl From<pemm_experiment::ExperimentError> for Failure {
+    fn from(error: pemm_experiment::ExperimentError) -> Self {
+        match error {
+            pemm_experiment::ExperimentError::Data(error) => error.into(),
+            error => Self::usage(chain(&error)),
         }
     }
 }
@@ -83,12 +96,14 @@ impl From<pemm_energy::EnergyError> for Failure {
 
 impl From<pemm_runs::RunError> for Failure {
     fn from(error: pemm_runs::RunError) -> Self {
-        use pemm_runs::RunError::{Foreign, Grid, NoRun, OtherExperiment};
+        use pemm_runs::RunError::{Data, Experiment, Foreign, NoRun, NoRuns, OtherExperiment};
         let message = chain(&error);
         match error {
-            NoRun { .. } | Foreign { .. } | Grid { .. } | OtherExperiment { .. } => {
+            NoRun { .. } | NoRuns { .. } | Foreign { .. } | OtherExperiment { .. } => {
                 Self::usage(message)
             }
+            Experiment(error) => error.into(),
+            Data(error) => error.into(),
             _ => Self::new(message),
         }
     }
@@ -104,7 +119,6 @@ impl From<pemm_report::ReportError> for Failure {
     fn from(error: pemm_report::ReportError) -> Self {
         match error {
             pemm_report::ReportError::Run(error) => error.into(),
-            error @ pemm_report::ReportError::NoRuns { .. } => Self::usage(chain(&error)),
             error => Self::new(chain(&error)),
         }
     }

@@ -1,10 +1,12 @@
 //! The `pemm` binary: arguments in, exit code out. Each command has a file of its own.
 
 mod commands;
+mod commit;
 mod console;
 mod dashboard;
 mod failure;
 mod interrupt;
+mod overwrite;
 
 use clap::{Parser, Subcommand};
 

@@ -120,7 +120,7 @@ impl DataSet {
 /// The fields are private and every answer is an aggregate over many samples, so that no code
 /// outside this file can read one clean label or one test label, unless it gives up the seal for
 /// good ([`Self::reveal`]).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sealed {
     num_classes: usize,
     clean: Option<Vec<u32>>,

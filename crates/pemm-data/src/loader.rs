@@ -63,6 +63,11 @@ struct Shared {
     streams: Streams,
 }
 
+/// Number of batches of `size` of a shuffled epoch of `len` samples: a last batch of one is left out.
+pub fn num_batches(len: usize, size: usize) -> usize {
+    len / size + usize::from(len % size > 1)
+}
+
 impl Loader {
     /// A loader of `part` in batches of `batch_size` samples, which must be at least 2.
     ///
@@ -106,8 +111,7 @@ impl Loader {
 
     /// Number of batches of a [`Self::shuffled`] epoch.
     pub fn num_batches(&self) -> usize {
-        let (len, size) = (self.shared.part.len(), self.shared.batch_size);
-        len / size + usize::from(len % size > 1)
+        num_batches(self.shared.part.len(), self.shared.batch_size)
     }
 
     /// All samples in the order of `epoch` (below 2³²), augmented. If the last batch would hold a

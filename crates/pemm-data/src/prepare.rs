@@ -25,7 +25,7 @@ const VAL_HOLD_OUT: u64 = 0;
 const FOLDS: u64 = 1;
 
 /// What a run works on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Prepared {
     /// Name of the source.
     pub name: String,

@@ -214,7 +214,7 @@ impl Kernel {
             Potential::Energy { u, v, .. } if u.fract() == 0.0 && v.fract() == 0.0 => {
                 Some([u as u32, (u - v) as u32])
             }
-            _ => None,
+            Potential::Energy { .. } | Potential::Margin { .. } => None,
         };
         Self { potential, rest: potential.rest_distance(), powers }
     }

@@ -95,10 +95,10 @@ fn the_page_of_several_runs_opens_without_errors() {
         record.experiment["seed"] = num.into();
         (format!("runs/{num}").into(), record)
     });
-    let runs = crate::grid::Runs {
+    let runs = crate::runs::Runs {
         path: "runs/<i>".into(),
         runs: runs.collect(),
         problems: vec!["<i>broken</i>".into()],
     };
-    check(&crate::grid::report(&runs, &[], &mut options));
+    check(&crate::runs::report(&runs, &[], &mut options));
 }

@@ -10,7 +10,7 @@
 //! | [`noise`] | the noise that was drawn, and the one that the outputs imply |
 //! | [`report`] | sections of text, figures, tables and sample images |
 //! | [`run`] | the report on one run |
-//! | [`grid`] | the report on several runs |
+//! | [`runs`] | the report on several runs |
 //! | [`audit`] | the report on an audit of labels |
 //! | [`page`] | a report as one HTML page |
 //! | [`energy`] | the potential energy, and points that come to rest under it |
@@ -26,7 +26,6 @@ mod eigen;
 pub mod embedding;
 pub mod energy;
 pub mod error;
-pub mod grid;
 mod image;
 pub mod layout;
 pub mod noise;
@@ -35,6 +34,7 @@ pub mod page;
 pub mod pixels;
 pub mod report;
 pub mod run;
+pub mod runs;
 #[cfg(test)]
 mod testing;
 

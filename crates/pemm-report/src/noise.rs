@@ -1,48 +1,22 @@
 //! The noise of a run as a matrix: the one that was drawn, and the one that the outputs imply.
 
-use pemm_runs::RunFolder;
-use serde::Deserialize;
+use pemm_data::noise::{NoiseManifest, Realised};
 
-/// What a report needs of `noise.json`; everything else in it is left alone.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct NoiseManifest {
-    /// `T[i][j]` = P(given j | true i) as asked for.
-    pub nominal_matrix: Option<Vec<Vec<f64>>>,
-    /// What came of it.
-    pub realised: Option<Realised>,
-}
-
-/// Labels compared with those from which they came.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Realised {
-    /// `counts[before][after]`.
-    pub counts: Vec<Vec<u32>>,
-}
-
-impl NoiseManifest {
-    /// The manifest in `folder`, if it has one that can be read.
-    pub fn read(folder: &RunFolder) -> Option<Self> {
-        folder.has(pemm_runs::folder::NOISE).then(|| folder.read_noise().ok()).flatten()
+/// `T[i][j]` as it came out, P(given j | true i), or else as asked for; none where unknown, or
+/// where its size is not `num_classes`.
+pub fn matrix(manifest: &NoiseManifest, num_classes: usize) -> Option<Vec<Vec<f64>>> {
+    let is_square = |rows: usize, mut lengths: Box<dyn Iterator<Item = usize> + '_>| {
+        rows == num_classes && lengths.all(|length| length == num_classes)
+    };
+    if let Some(Realised { counts, .. }) = &manifest.realised
+        && is_square(counts.len(), Box::new(counts.iter().map(Vec::len)))
+    {
+        let rows = counts.iter().map(|row| row.iter().map(|&count| f64::from(count)).collect());
+        return Some(rows.map(shares).collect());
     }
-
-    /// `T[i][j]` as it came out, P(given j | true i), or else as asked for; none where unknown, or
-    /// where its size is not `num_classes`.
-    pub fn matrix(&self, num_classes: usize) -> Option<Vec<Vec<f64>>> {
-        let is_square = |rows: usize, mut lengths: Box<dyn Iterator<Item = usize> + '_>| {
-            rows == num_classes && lengths.all(|length| length == num_classes)
-        };
-        if let Some(Realised { counts }) = &self.realised
-            && is_square(counts.len(), Box::new(counts.iter().map(Vec::len)))
-        {
-            let rows = counts.iter().map(|row| row.iter().map(|&count| f64::from(count)).collect());
-            return Some(rows.map(shares).collect());
-        }
-        let matrix = self.nominal_matrix.as_ref()?;
-        let fits = is_square(matrix.len(), Box::new(matrix.iter().map(Vec::len)));
-        fits.then(|| matrix.clone())
-    }
+    let matrix = manifest.nominal_matrix.as_ref()?;
+    let fits = is_square(matrix.len(), Box::new(matrix.iter().map(Vec::len)));
+    fits.then(|| matrix.clone())
 }
 
 /// The noise matrix that probabilities imply: `T[i][j] = Σ_n p_n[i] [y_n = j] / Σ_n p_n[i]`, where
@@ -94,13 +68,12 @@ mod tests {
 
     #[test]
     fn what_came_out_goes_before_what_was_asked_for() {
-        let text = r#"{"nominal_matrix": [[0.9, 0.1], [0.2, 0.8]], "convention": "matrix",
-                       "realised": {"rate": 0.5, "counts": [[1, 3], [0, 4]]}}"#;
-        let manifest: NoiseManifest = serde_json::from_str(text).unwrap();
-        assert_eq!(manifest.matrix(2).unwrap(), [[0.25, 0.75], [0.0, 1.0]]);
-        assert_eq!(manifest.matrix(3), None);
-        let asked = NoiseManifest { realised: None, ..manifest };
-        assert_eq!(asked.matrix(2).unwrap()[1], [0.2, 0.8]);
-        assert_eq!(NoiseManifest::default().matrix(2), None);
+        let mut manifest = NoiseManifest::given(&[1, 1, 0, 0, 1, 1], Some(&[0; 6]), 2);
+        assert_eq!(matrix(&manifest, 2).unwrap()[0], [2.0 / 6.0, 4.0 / 6.0]);
+        assert_eq!(matrix(&manifest, 3), None);
+        manifest.nominal_matrix = Some(vec![vec![0.9, 0.1], vec![0.2, 0.8]]);
+        manifest.realised = None;
+        assert_eq!(matrix(&manifest, 2).unwrap()[1], [0.2, 0.8]);
+        assert_eq!(matrix(&NoiseManifest::given(&[0], None, 2), 2), None);
     }
 }

@@ -1,5 +1,5 @@
 //! A report: sections of text, figures, tables and sample images. What it says is decided where it
-//! is made ([`run`](crate::run), [`grid`](crate::grid)); how it looks, in [`page`](crate::page).
+//! is made ([`run`](crate::run), [`grid`](crate::runs)); how it looks, in [`page`](crate::page).
 
 use crate::chart::{Data, Figure};
 
@@ -108,14 +108,4 @@ impl Report {
 /// A share of 0–1 as per cent with two decimals.
 pub(crate) fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:.2} %", 100.0 * share) } else { "unknown".into() }
-}
-
-/// Seconds for people.
-pub(crate) fn duration(seconds: f64) -> String {
-    let whole = seconds.max(0.0).round() as u64;
-    match whole {
-        0..60 => format!("{seconds:.1} s"),
-        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole / 60 % 60),
-    }
 }

@@ -8,14 +8,14 @@ mod outcome;
 
 use std::path::{Path, PathBuf};
 
-use pemm_runs::folder::OUTPUTS;
+use pemm_data::noise::NoiseManifest;
+use pemm_runs::folder::{NOISE, OUTPUTS};
+use pemm_runs::time::duration;
 use pemm_runs::{Chosen, Outputs, Record, RunFolder, Status};
-use serde_json::Value;
 
 use crate::chart::Data;
 use crate::error::Result;
-use crate::noise::NoiseManifest;
-use crate::report::{Report, Section, Table, Tile, duration, percent};
+use crate::report::{Report, Section, Table, Tile, percent};
 
 /// What a run left on disk, as far as a report needs it.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub struct Stored {
     /// What it was and what came out of it.
     pub record: Record,
     /// Its noise, as far as it is known.
-    pub noise: NoiseManifest,
+    pub noise: Option<NoiseManifest>,
     /// What the trained model says of every sample, if that was stored.
     pub outputs: Option<Outputs>,
     /// Files that are there and could not be used, and why.
@@ -60,7 +60,7 @@ impl Stored {
             } else {
                 RunFolder::open(path)?.read_record()?
             },
-            noise: NoiseManifest::default(),
+            noise: None,
             outputs: None,
             problems: Vec::new(),
         };
@@ -68,7 +68,12 @@ impl Stored {
             return Ok(stored);
         }
         let folder = RunFolder::open(path)?;
-        stored.noise = NoiseManifest::read(&folder).unwrap_or_default();
+        if folder.has(NOISE) {
+            match folder.read_noise() {
+                Ok(noise) => stored.noise = Some(noise),
+                Err(error) => stored.problems.push(error.to_string()),
+            }
+        }
         if folder.has(OUTPUTS) {
             match Outputs::read(&folder.file(OUTPUTS)) {
                 Ok(outputs) => match mismatch(&stored.record, &outputs) {
@@ -108,7 +113,7 @@ pub fn report(run: &Stored, options: &mut Options<'_>) -> Report {
     if let Some(outputs) = outputs {
         sections.push(outcome::outcome(record, outputs));
     }
-    sections.push(outcome::noise_matrices(record, noise, outputs));
+    sections.push(outcome::noise_matrices(record, noise.as_ref(), outputs));
     if let Some(outputs) = outputs {
         sections.push(gallery::gallery(record, outputs));
     }
@@ -252,11 +257,11 @@ fn made_of(record: &Record) -> Section {
         data: about,
     });
     let mut settings = Data::new(["key", "value"]);
-    for (key, value) in pemm_runs::identity::flatten(&record.experiment) {
-        let text = match value {
-            Value::Null => "–".into(),
-            Value::String(text) => text,
-            other => other.to_string(),
+    for (key, value) in pemm_experiment::identity::flatten(&record.experiment) {
+        let text = match value.as_str() {
+            Some(text) => text.to_owned(),
+            None if value.is_null() => "–".into(),
+            None => value.to_string(),
         };
         settings.row([key, text]);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pemm_data::noise::NoiseManifest;
 use pemm_runs::outputs::{Gallery, PartOutputs};
 use pemm_runs::{
     CenterStats, DataRecord, Environment, EpochRecord, ModelRecord, NoiseRecord, Outputs, Record,
@@ -108,11 +109,11 @@ pub(crate) fn outputs() -> Outputs {
 
 /// A run that stored everything.
 pub(crate) fn stored(num_epochs: usize) -> Stored {
-    let text = r#"{"realised": {"counts": [[1, 1, 0], [0, 2, 0], [1, 0, 1]]}}"#;
+    let (clean, given) = ([0, 0, 1, 1, 2, 2], [0, 1, 1, 1, 0, 2]);
     Stored {
         path: "runs/x".into(),
         record: record("pemm", num_epochs),
-        noise: serde_json::from_str(text).unwrap(),
+        noise: Some(NoiseManifest::given(&given, Some(&clean), 3)),
         outputs: Some(outputs()),
         problems: Vec::new(),
     }

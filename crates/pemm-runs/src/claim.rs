@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::ops::Deref;
 use std::path::Path;
 
+use pemm_data::noise::NoiseManifest;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -12,10 +13,10 @@ use crate::environment::Environment;
 use crate::epoch::EpochRecord;
 use crate::error::{Result, RunError};
 use crate::folder::{ENVIRONMENT, EXPERIMENT, LOCK, LOG, NOISE, RECORD, RunFolder, STATE};
-use crate::identity::{differences, flatten, short};
 use crate::log::Log;
 use crate::record::{Record, Status};
 use crate::write;
+use pemm_experiment::identity::{differences, flatten, short};
 
 /// A run folder that this process alone may write to, as long as the value lives.
 #[derive(Debug)]
@@ -118,7 +119,7 @@ impl LockedFolder {
     ///
     /// # Errors
     /// [`RunError::Full`], [`RunError::Io`].
-    pub fn write_noise(&self, manifest: &impl Serialize) -> Result<()> {
+    pub fn write_noise(&self, manifest: &NoiseManifest) -> Result<()> {
         self.write_json(NOISE, manifest)
     }
 
@@ -201,6 +202,10 @@ mod tests {
         }
     }
 
+    fn manifest() -> NoiseManifest {
+        NoiseManifest::given(&[0, 1], None, 2)
+    }
+
     #[test]
     fn a_run_from_fresh_to_finished() {
         let root = tempfile::tempdir().unwrap();
@@ -213,7 +218,7 @@ mod tests {
         let Claim::Fresh(folder) = claim().unwrap() else { panic!("must be fresh") };
         folder.write_environment(&record.environment).unwrap();
         folder.write_record(&record).unwrap();
-        folder.write_noise(&vec![1, 2]).unwrap();
+        folder.write_noise(&manifest()).unwrap();
         folder.open_log(0).unwrap().0.append(&record.epochs[0]).unwrap();
         drop(folder);
 
@@ -234,7 +239,7 @@ mod tests {
         assert_eq!(folder, RunFolder::open(&path).unwrap());
         assert_eq!(folder.read_record().unwrap(), record);
         assert_eq!(folder.read_environment().unwrap(), record.environment);
-        assert_eq!(folder.read_noise::<Vec<u8>>().unwrap(), [1, 2]);
+        assert_eq!(folder.read_noise().unwrap(), manifest());
         assert_eq!(folder.read_log().unwrap(), record.epochs);
         assert_eq!(folder.read_experiment().unwrap(), TOML);
     }

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use crate::identity::{Difference, list};
-
+use pemm_data::DataError;
+use pemm_experiment::ExperimentError;
+use pemm_experiment::identity::{Difference, list};
 /// Shorthand for this crate's results.
 pub type Result<T, E = RunError> = std::result::Result<T, E>;
 
 /// Everything that can be wrong with a run folder, a record, or a set of records.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
     /// A file or folder could not be read or written.
     #[error("{}: {source}", path.display())]
@@ -57,14 +59,12 @@ pub enum RunError {
         /// The run folder.
         path: PathBuf,
     },
-    /// A grid file is wrong.
-    #[error("{origin}: {reason}")]
-    Grid {
-        /// The file.
-        origin: String,
-        /// The axis or line, the rule and the value.
-        reason: String,
-    },
+    /// An experiment that does not go with a record.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
+    /// Labels or noise that are not what their file promises.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// Another process works on a grid in the folder.
     #[error(
         "{}: another `pemm grid` is at work in this folder; wait for it, stop it, or choose \
@@ -93,6 +93,15 @@ pub enum RunError {
         path: PathBuf,
         /// What is missing.
         reason: String,
+    },
+    /// There is no run and no record in this folder.
+    #[error(
+        "{}: holds no run folder and no record; give a run folder, a record, or a folder of them",
+        path.display()
+    )]
+    NoRuns {
+        /// The folder.
+        path: PathBuf,
     },
     /// The folder holds the run of another experiment.
     #[error(

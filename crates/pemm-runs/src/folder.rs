@@ -5,6 +5,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use pemm_data::noise::NoiseManifest;
 use serde::de::DeserializeOwned;
 
 use crate::environment::Environment;
@@ -127,11 +128,11 @@ impl RunFolder {
         self.read_json(ENVIRONMENT)
     }
 
-    /// The manifest of the noise draw, a type of the caller.
+    /// The manifest of the noise draw.
     ///
     /// # Errors
-    /// [`RunError::Format`], [`RunError::Io`].
-    pub fn read_noise<T: DeserializeOwned>(&self) -> Result<T> {
+    /// [`RunError::Format`], also for another schema, and [`RunError::Io`].
+    pub fn read_noise(&self) -> Result<NoiseManifest> {
         self.read_json(NOISE)
     }
 

@@ -3,11 +3,10 @@
 use std::fs::{self, File};
 use std::path::Path;
 
+use pemm_experiment::grid::GRID_LOCK;
+
 use crate::claim::lock_file;
 use crate::error::{Result, RunError};
-
-/// Locked while a grid is at work in the folder. Empty, and left behind on purpose.
-pub const GRID_LOCK: &str = "grid.lock";
 
 /// The lock of a grid's folder; it ends with the value, or with the process.
 #[derive(Debug)]

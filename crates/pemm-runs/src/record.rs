@@ -5,6 +5,11 @@
 
 use std::path::Path;
 
+use pemm_data::Shape;
+use pemm_experiment::facts::Parts;
+use pemm_experiment::identity::{identity, short};
+use pemm_experiment::same::{self, Comparison};
+use pemm_experiment::{DataFacts, Experiment};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -12,7 +17,6 @@ use crate::choice::Choice;
 use crate::environment::Environment;
 use crate::epoch::EpochRecord;
 use crate::error::{Result, RunError};
-use crate::identity::identity;
 use crate::{number, write};
 
 /// The schema that this version writes and reads.
@@ -131,6 +135,19 @@ pub struct ModelRecord {
     pub num_features: usize,
 }
 
+impl DataRecord {
+    /// The facts that an experiment on these data is checked against.
+    pub fn facts(&self) -> DataFacts {
+        let [channels, height, width] = self.shape;
+        DataFacts {
+            shape: Shape { channels, height, width },
+            vectors: height == 1 && width == 1,
+            num_classes: self.classes.len(),
+            parts: Some(Parts { num_train: self.num_train, has_val: self.num_val > 0 }),
+        }
+    }
+}
+
 impl Record {
     /// The record of a run before its first step: no epochs, [`Status::Running`].
     ///
@@ -182,6 +199,47 @@ impl Record {
     /// Whether the run returns its best epoch by noisy validation instead of its last.
     pub fn stops_early(&self) -> bool {
         self.experiment.pointer("/schedule/patience").is_some_and(|patience| !patience.is_null())
+    }
+
+    /// The experiment, typed. The raw one stays what identities are made of.
+    ///
+    /// # Errors
+    /// [`RunError::Format`] for one of a version whose keys or values this one does not know.
+    pub fn experiment(&self) -> Result<Experiment> {
+        Experiment::deserialize(&self.experiment).map_err(|error| {
+            RunError::format("record.json", format!("experiment: of another version: {error}"))
+        })
+    }
+
+    /// Epochs that the experiment asks for.
+    pub fn num_epochs(&self) -> Option<usize> {
+        let planned = self.experiment.pointer("/schedule/num_epochs")?.as_u64()?;
+        usize::try_from(planned).ok()
+    }
+
+    /// How `experiment` differs from the one of this record.
+    ///
+    /// # Errors
+    /// Those of [`same::compare`].
+    pub fn compare(&self, experiment: &Experiment) -> Result<Comparison> {
+        Ok(same::compare(experiment, &self.experiment, self.data.facts())?)
+    }
+
+    /// Whether this record, which lies at `path`, is a run of `experiment`.
+    ///
+    /// # Errors
+    /// [`RunError::OtherExperiment`] with the keys that differ, and those of [`Self::compare`].
+    pub fn check_same(&self, experiment: &Experiment, path: &Path) -> Result<()> {
+        let Comparison { identity, differences } = self.compare(experiment)?;
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(RunError::OtherExperiment {
+            path: path.to_path_buf(),
+            found: format!("arm {}, identity {}", self.arm, short(&self.identity)),
+            wanted: format!("arm {}, identity {}", experiment.arm(), short(&identity)),
+            differences,
+        })
     }
 
     /// The experiment's seed.
@@ -423,5 +481,26 @@ pub(crate) mod tests {
             let Record { environment, noise, data, model, .. } = good.clone();
             assert!(Record::new(experiment, environment, noise, data, model).is_err());
         }
+    }
+
+    #[test]
+    fn the_records_of_the_repository_are_the_same_runs_as_ever() {
+        let records = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../records"));
+        let mut seen = 0;
+        for folder in std::fs::read_dir(records).unwrap() {
+            let folder = folder.unwrap().path();
+            if !folder.is_dir() {
+                continue;
+            }
+            for file in std::fs::read_dir(folder).unwrap() {
+                let path = file.unwrap().path();
+                // Reading holds the identity against the experiment.
+                let record = Record::read(&path).unwrap();
+                let experiment = record.experiment().unwrap();
+                record.check_same(&experiment, &path).unwrap();
+                seen += 1;
+            }
+        }
+        assert!(seen >= 459, "{seen} records");
     }
 }

@@ -46,6 +46,20 @@ fn civil_date(days: i64) -> (i64, i64, i64) {
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
+/// Seconds for people: `2 h 05 min`, `3 min 20 s`, `45 s`, and `4.5 s` below ten.
+pub fn duration(seconds: f64) -> String {
+    if (0.0..9.95).contains(&seconds) {
+        return format!("{seconds:.1} s");
+    }
+    let seconds = seconds.clamp(0.0, 1e9).round() as u64;
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds} s"),
+        (0, _) => format!("{minutes} min {:02} s", seconds % 60),
+        _ => format!("{hours} h {minutes:02} min"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +91,20 @@ mod tests {
             let next_year = (date.1, date.2) == (1, 1) && (previous.1, previous.2) == (12, 31);
             assert!(next_day || next_month || next_year, "{previous:?} then {date:?}");
             previous = date;
+        }
+    }
+
+    #[test]
+    fn durations_for_people() {
+        for (seconds, text) in [
+            (0.4, "0.4 s"),
+            (9.99, "10 s"),
+            (59.6, "1 min 00 s"),
+            (200.0, "3 min 20 s"),
+            (7500.0, "2 h 05 min"),
+            (f64::INFINITY, "277777 h 46 min"),
+        ] {
+            assert_eq!(duration(seconds), text);
         }
     }
 }

@@ -49,12 +49,10 @@ fn replace(
 
 /// The error for `source` while writing `path`, before anything was replaced.
 pub(crate) fn failed(path: &Path, source: io::Error) -> RunError {
-    match source.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            RunError::Full { path: path.to_path_buf() }
-        }
-        _ => RunError::io(path, source),
+    if [ErrorKind::StorageFull, ErrorKind::QuotaExceeded].contains(&source.kind()) {
+        return RunError::Full { path: path.to_path_buf() };
     }
+    RunError::io(path, source)
 }
 
 /// Makes the names in `folder` durable; where a folder cannot be opened as a file (Windows), the

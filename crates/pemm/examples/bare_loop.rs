@@ -9,11 +9,11 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use pemm::Result;
 use pemm::backbone::BackboneKind;
 use pemm::energy::{CenterPotential, Pairs, Potential};
-use pemm::evaluate::argmax_rows;
 use pemm::head::HeadKind;
 use pemm::loss::{Loss, SymmetricCrossEntropy};
 use pemm::model::{Classifier, ModelPlan};
 use pemm::optim::{OptimConfig, Sgd};
+use pemm::tensors::argmax_rows;
 use pemm_data::augment::Augment;
 use pemm_data::config::DataConfig;
 use pemm_data::loader::{Batch, Loader};
@@ -50,7 +50,7 @@ pub(crate) fn run() -> Result<(Vec<f64>, f64)> {
     let train = loader(data.train)?;
 
     // Model, loss and energy: the `paper` preset.
-    let plan = ModelPlan::new(BackboneKind::Mlp, 128, HeadKind::Distance);
+    let plan = ModelPlan::new(BackboneKind::Mlp, HeadKind::Distance);
     let mut model = Classifier::new(&plan, data.shape, data.classes.len(), streams, &device);
     let loss = SymmetricCrossEntropy { alpha: 0.1, beta_rce: 1.0, log_zero: -4.0 };
     let energy = Potential::Energy { u: 3.0, v: 2.0, xi: 2.0, beta: 0.3 };

@@ -1,4 +1,7 @@
 //! Backbones: images `[N, C, H, W]` → features `[N, D]`.
+//!
+//! Each is a file with its code; name, parameters and sizes stand in
+//! [`pemm_experiment::backbones`], and the matches here join the two.
 
 pub mod cnn8;
 pub mod mlp;
@@ -8,32 +11,12 @@ pub mod resnet50;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use pemm_data::{Rng, Shape};
-use serde::{Deserialize, Serialize};
+pub use pemm_experiment::backbones::BackboneKind;
 
 pub use cnn8::Cnn8;
 pub use mlp::Mlp;
 pub use resnet::ResNet;
 pub use resnet50::ResNet50;
-
-/// The backbones that an experiment can name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BackboneKind {
-    /// Six 3×3 convolutions and two fully connected layers (the head is the second).
-    Cnn8,
-    /// Fully connected layers, for vectors and tiny images.
-    Mlp,
-    /// ResNet-20 for small images.
-    Resnet20,
-    /// ResNet-32 for small images.
-    Resnet32,
-    /// ResNet-44 for small images.
-    Resnet44,
-    /// ResNet-56 for small images.
-    Resnet56,
-    /// ResNet-50 for photographs.
-    Resnet50,
-}
 
 /// A backbone of any kind.
 #[derive(Module, Debug)]

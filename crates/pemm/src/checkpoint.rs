@@ -26,13 +26,13 @@ pub struct State {
     /// Margins of the training samples so far; empty for a run begun before they were recorded.
     pub dynamics: TensorMap,
     /// Epochs so far, and which of them is the best.
-    pub progress: Progress,
+    pub progress: Saved,
 }
 
 /// What stands beside the tensors.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Progress {
+pub struct Saved {
     schema: u32,
     /// Records of the finished epochs.
     pub epochs: Vec<EpochRecord>,
@@ -40,7 +40,7 @@ pub struct Progress {
     pub best_epoch: Option<usize>,
 }
 
-impl Progress {
+impl Saved {
     /// Before the first epoch.
     pub fn start() -> Self {
         Self { schema: SCHEMA, epochs: Vec::new(), best_epoch: None }
@@ -121,11 +121,9 @@ impl State {
             Error::Weights { file: file.clone(), reason }
         };
         let bytes = std::fs::read(&path).map_err(|e| refuse(e.to_string()))?;
-        let (tensors, text) = from_safetensors(&bytes, &file).map_err(|error| match error {
-            Error::Weights { reason, .. } => refuse(reason),
-            other => other,
-        })?;
-        let progress: Progress = serde_json::from_str(&text)
+        let (tensors, text) =
+            from_safetensors(&bytes, &file).map_err(|error| refuse(error.to_string()))?;
+        let progress: Saved = serde_json::from_str(&text)
             .map_err(|e| refuse(format!("its metadata is not that of a run: {e}")))?;
         if progress.schema != SCHEMA {
             return Err(refuse(format!("schema {}, this pemm reads {SCHEMA}", progress.schema)));

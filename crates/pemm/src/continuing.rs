@@ -2,14 +2,11 @@
 
 use std::path::Path;
 
-use pemm_data::Shape;
-use pemm_runs::{DataRecord, LockedFolder, NoiseRecord, RunFolder, Status, identity};
-use serde::Deserialize;
+use pemm_experiment::Experiment;
+use pemm_runs::{DataRecord, LockedFolder, NoiseRecord, RunFolder, Status};
 
 use crate::error::{Error, Result};
-use crate::experiment::Experiment;
-use crate::plan::DataFacts;
-use crate::train::Outcome;
+use crate::run::Outcome;
 
 /// The finished run of this very experiment in `out`, if it is there: it can be told without its
 /// data.
@@ -22,18 +19,8 @@ pub(crate) fn finished(experiment: &Experiment, out: &Path) -> Result<Option<Out
     if record.status != Status::Finished {
         return Ok(None);
     }
-    let [channels, height, width] = record.data.shape;
-    let facts = DataFacts {
-        shape: Shape { channels, height, width },
-        vectors: height == 1 && width == 1,
-        num_classes: record.data.classes.len(),
-    };
-    let Ok(mut plan) = experiment.clone().resolve(facts) else { return Ok(None) };
-    if let Ok(before) = Experiment::deserialize(&record.experiment) {
-        plan.experiment.pin_files_as(&before)?;
-    }
-    let value = serde_json::to_value(&plan.experiment).expect("experiments are plain data");
-    let same = record.identity == identity::identity(&value);
+    // What does not go with the data of the record is refused with the data at hand.
+    let same = record.compare(experiment).is_ok_and(|found| found.differences.is_empty());
     let folder = folder.path().to_owned();
     Ok(same.then_some(Outcome { folder, record, was_finished: true }))
 }

@@ -7,8 +7,7 @@
 //! weights, so that memory grows with K² and not with K² D.
 
 use burn::tensor::{Tensor, s};
-pub use pemm_energy::Potential;
-use serde::{Deserialize, Serialize};
+pub use pemm_energy::{Pairs, Potential};
 
 /// Values of `potential` at distances `r`.
 fn values(potential: Potential, r: Tensor<2>) -> Tensor<2> {
@@ -31,21 +30,6 @@ fn derivatives(potential: Potential, r: Tensor<2>) -> Tensor<2> {
         }
         Potential::Margin { rest } => r.clone().zeros_like().mask_fill(r.lower_scalar(rest), -1.0),
     }
-}
-
-/// How the pairs are put together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pairs {
-    /// Sum over all pairs (eq. 11).
-    Sum,
-    /// Mean over all pairs, so that one weight serves any number of classes.
-    Mean,
-    /// Sum over all pairs divided by the K + 1 points: each center is held as firmly however many
-    /// there are, so that one weight and one learning rate serve any number of classes.
-    PerCenter,
-    /// Mean over the K pairs with the origin plus mean over the other pairs (the authors' script).
-    SplitMean,
 }
 
 /// A potential over all pairs of `{c_0 = 0, c_1 … c_K}`.
@@ -103,8 +87,7 @@ impl CenterPotential {
         let (values, weights) = self.pair(between);
         // Every pair stands twice in the matrix, and a center with itself once at distance 0.
         let off_diagonal = -Tensor::<2>::eye(k, &plain.device()) + 1.0;
-        let between_pairs = (k * (k - 1) / 2) as f64;
-        let (origin_share, between_share) = self.shares(k as f64, between_pairs);
+        let (origin_share, between_share) = self.pairs.shares(k, self.origin);
         let weights = weights * off_diagonal.clone() * between_share;
         // A masked product would turn an infinite value on the diagonal into NaN.
         let values = values.mask_fill(off_diagonal.equal_scalar(0.0), 0.0);
@@ -136,22 +119,6 @@ impl CenterPotential {
         let outside = values.clone().lower_scalar(low).bool_or(values.clone().greater_scalar(high));
         weights = weights.mask_fill(outside, 0.0);
         (values.clamp(low, high), weights)
-    }
-
-    /// Weight of a pair of two of `k` centers.
-    pub fn share_between(&self, k: usize) -> f64 {
-        self.shares(k as f64, (k * k.saturating_sub(1) / 2) as f64).1
-    }
-
-    /// Weight of each pair with the origin and of each other pair.
-    fn shares(&self, origin_pairs: f64, between_pairs: f64) -> (f64, f64) {
-        let counted = between_pairs + if self.origin { origin_pairs } else { 0.0 };
-        match self.pairs {
-            Pairs::Sum => (1.0, 1.0),
-            Pairs::Mean => (1.0 / counted.max(1.0), 1.0 / counted.max(1.0)),
-            Pairs::PerCenter => (1.0 / (origin_pairs + 1.0), 1.0 / (origin_pairs + 1.0)),
-            Pairs::SplitMean => (1.0 / origin_pairs.max(1.0), 1.0 / between_pairs.max(1.0)),
-        }
     }
 }
 

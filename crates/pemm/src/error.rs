@@ -1,6 +1,7 @@
 //! The one error type of this crate.
 
 use pemm_data::DataError;
+use pemm_experiment::ExperimentError;
 use pemm_runs::RunError;
 
 /// Shorthand for this crate's results.
@@ -8,6 +9,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that can go wrong between an experiment file and a trained model.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The data.
     #[error(transparent)]
@@ -15,22 +17,9 @@ pub enum Error {
     /// A run folder.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// An experiment file or a `--set`.
-    #[error("{origin}: {message}")]
-    Experiment {
-        /// File name, or the argument.
-        origin: String,
-        /// What the parser said, with line and column where there are any.
-        message: String,
-    },
-    /// A value outside its range, or one that does not go with another.
-    #[error("{key}: {reason}")]
-    Setting {
-        /// The dotted key.
-        key: String,
-        /// The rule and the value, and what to do.
-        reason: String,
-    },
+    /// An experiment.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
     /// A file of weights.
     #[error("{file}: {reason}")]
     Weights {
@@ -59,6 +48,6 @@ pub enum Error {
 impl Error {
     /// A setting error with its key.
     pub fn setting(key: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Setting { key: key.into(), reason: reason.into() }
+        Self::Experiment(ExperimentError::setting(key, reason))
     }
 }

@@ -10,7 +10,7 @@ use pemm_runs::Scored;
 use crate::error::Result;
 use crate::model::Classifier;
 use crate::objective::Batch;
-use crate::tensors::floats;
+use crate::tensors::{argmax_rows, floats};
 
 /// Puts a batch on `device`.
 pub(crate) fn to_device(batch: HostBatch, device: &Device) -> Batch {
@@ -23,17 +23,6 @@ pub(crate) fn to_device(batch: HostBatch, device: &Device) -> Batch {
         weights: batch.weights.map(|w| Tensor::from_data(TensorData::new(w, [n]), device)),
         indices: batch.indices,
     }
-}
-
-/// The class with the highest score of each row; the first of equals.
-pub fn argmax_rows(scores: &[f32], num_classes: usize) -> Vec<u32> {
-    scores
-        .chunks_exact(num_classes)
-        .map(|row| {
-            let best = (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
-            best as u32
-        })
-        .collect()
 }
 
 /// What a classifier says of some samples.

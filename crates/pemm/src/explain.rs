@@ -1,26 +1,23 @@
 //! What an experiment would do, without doing it.
 
 use pemm_data::Streams;
-use pemm_data::augment::Augment;
-use pemm_data::loader::Loader;
-use pemm_data::normalize::Normalization;
-use pemm_data::prepare::prepare;
+use pemm_data::loader::num_batches;
+use pemm_experiment::{DataFacts, Experiment, Plan};
 use serde::Serialize;
 
+use crate::data::RunData;
 use crate::error::Result;
-use crate::experiment::Experiment;
-use crate::model::{Classifier, num_parameters};
-use crate::plan::{DataFacts, Plan};
-use crate::tensors::collect;
-use crate::{centers, pretrained};
+use crate::model::num_parameters;
+use crate::networks::networks;
+use crate::ready::Ready;
 
 /// An experiment explained.
 #[derive(Debug)]
 pub struct Explanation {
-    /// The checked experiment.
-    pub plan: Plan,
     /// It as TOML, every default filled in.
     pub text: String,
+    /// What is allowed but probably not meant.
+    pub warnings: Vec<String>,
     /// Sizes.
     pub summary: Summary,
 }
@@ -54,7 +51,7 @@ pub struct Summary {
     pub num_epochs: usize,
 }
 
-/// Size of a classifier.
+/// Size of the networks of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Size {
     /// Feature size D.
@@ -63,54 +60,50 @@ pub struct Size {
     pub num_parameters: usize,
 }
 
-/// Builds the classifier of `plan` for data with these facts, to see its size.
+/// Builds the networks of `plan` for data with these facts, to see their size.
+///
+/// # Errors
+/// None but those of the device.
 pub fn size(plan: &Plan, facts: DataFacts) -> Result<Size> {
-    let streams = Streams::new(plan.experiment.seed);
+    let streams = Streams::new(plan.experiment().seed);
     let device = crate::device::open("cpu")?;
-    let model = Classifier::new(&plan.model, facts.shape, facts.num_classes, streams, &device);
-    Ok(Size { num_features: model.backbone.num_features(), num_parameters: num_parameters(&model) })
+    let num = plan.experiment().objective.kind.num_networks();
+    let (model, num_classes) = (plan.model(), facts.num_classes);
+    let networks = networks(num, model, facts.shape, num_classes, streams, &device);
+    Ok(Size {
+        num_features: networks[0].backbone.num_features(),
+        num_parameters: networks.iter().map(num_parameters).sum(),
+    })
 }
 
-/// Reads the data, checks the experiment and builds the model.
-pub fn explain(experiment: Experiment) -> Result<Explanation> {
-    let prepared = prepare(&experiment.data, &experiment.noise, experiment.seed)?;
-    let mut plan = experiment.resolve(DataFacts::of(&prepared))?;
-    plan.experiment.pin_files()?;
-    plan.warnings.extend(prepared.notes.iter().cloned());
-    let text = toml::to_string(&plan.experiment).expect("experiments are plain data");
-    let streams = Streams::new(plan.experiment.seed);
-    let device = crate::device::open("cpu")?;
-    let num_classes = prepared.classes.len();
-    let mut model = Classifier::new(&plan.model, prepared.shape, num_classes, streams, &device);
-    pretrained::read(&plan, prepared.shape)?;
-    let rest = plan.experiment.loss.energy.start_distance();
-    plan.warnings.extend(centers::start(&mut model.head, rest));
-    let schedule = &plan.experiment.schedule;
-    let normalization = Normalization::of(&prepared.train)?;
-    let num_train = prepared.train.len();
-    let batch_size = schedule.batch_size.min(num_train.max(2));
-    let loader =
-        Loader::new(prepared.train, normalization, Augment::default(), batch_size, streams)?;
-    let noise = match &prepared.manifest.realised {
+/// Makes a run ready and says what it would do.
+///
+/// # Errors
+/// Those of [`Ready::of`].
+pub fn explain(experiment: &Experiment) -> Result<Explanation> {
+    let ready = Ready::of(experiment, RunData::open(experiment)?, "cpu")?;
+    let (plan, data) = (ready.plan(), ready.data());
+    let num_train = data.train.len();
+    let noise = match &data.manifest.realised {
         Some(realised) => {
             let share = 100.0 * realised.rate;
-            format!("{}, {share:.2} % of the labels changed", prepared.manifest.convention)
+            format!("{}, {share:.2} % of the labels changed", data.manifest.convention)
         }
-        None => prepared.manifest.convention.clone(),
+        None => data.manifest.convention.clone(),
     };
     let summary = Summary {
-        experiment: plan.experiment.clone(),
+        experiment: plan.experiment().clone(),
         num_train,
-        num_val: prepared.val.as_ref().map_or(0, |part| part.len()),
-        num_test: prepared.sealed.test_images().map_or(0, |part| part.len()),
-        num_classes,
-        shape: [prepared.shape.channels, prepared.shape.height, prepared.shape.width],
+        num_val: data.val.as_ref().map_or(0, |part| part.len()),
+        num_test: data.sealed.test_images().map_or(0, |part| part.len()),
+        num_classes: data.classes.len(),
+        shape: [data.shape.channels, data.shape.height, data.shape.width],
         noise,
-        num_features: model.backbone.num_features(),
-        num_parameters: num_parameters(&model),
-        tensors: collect(&model).into_iter().map(|(name, values)| (name, values.shape)).collect(),
-        steps_per_epoch: loader.num_batches(),
-        num_epochs: schedule.num_epochs,
+        num_features: ready.num_features(),
+        num_parameters: ready.num_parameters(),
+        tensors: ready.tensors(),
+        steps_per_epoch: num_batches(num_train, ready.batch_size()),
+        num_epochs: plan.experiment().schedule.num_epochs,
     };
-    Ok(Explanation { plan, text, summary })
+    Ok(Explanation { text: plan.text(), warnings: ready.warnings().to_vec(), summary })
 }

@@ -9,19 +9,17 @@ use pemm_data::noise::Transition;
 use pemm_data::normalize::Normalization;
 use pemm_data::prepare::{Prepared, prepare};
 use pemm_data::{Part, Shape, Streams, source};
+use pemm_experiment::{DataFacts, Experiment};
 use pemm_runs::{Record, RunFolder};
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::{BackboneKind, ResNet, ResNet50};
 use crate::checkpoint::read_weights;
 use crate::error::{Error, Result};
 use crate::evaluate::{Predictions, Scorer, predict};
-use crate::experiment::Experiment;
 use crate::head::HeadKind;
 use crate::model::{Classifier, ModelPlan};
 use crate::networks::{MAX_NETWORKS, apply_all, networks};
 use crate::objective::estimated_forward::PERCENTILE;
-use crate::plan::DataFacts;
 use crate::tensors::TensorMap;
 
 /// What a model needs beside its weights; stands in the metadata of every weights file, so that the
@@ -56,25 +54,9 @@ impl ModelCard {
     /// Holds what the card would make us build to the tensors that are there, so that a hostile
     /// file cannot ask for more memory than it has bytes.
     fn check(&self, tensors: &TensorMap) -> std::result::Result<(), String> {
-        let Shape { channels, height, width } = self.shape;
-        let layer_width = self.model.width;
-        let product = |factors: &[usize]| factors.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
-        let features = match self.model.backbone {
-            BackboneKind::Cnn8 => layer_width.checked_mul(4),
-            BackboneKind::Mlp => Some(layer_width),
-            BackboneKind::Resnet50 => Some(ResNet50::NUM_FEATURES),
-            _ => Some(ResNet::CHANNELS[2]),
-        };
-        // The layer of each backbone whose size is the file's to choose, and both sizes of the head.
-        let (largest, inputs) = match self.model.backbone {
-            BackboneKind::Cnn8 => (
-                "backbone.fc.weight",
-                product(&[(49 * layer_width.min(1 << 20) / 16).max(1), height / 8, width / 8]),
-            ),
-            BackboneKind::Mlp => ("backbone.layers.0.weight", product(&[channels, height, width])),
-            BackboneKind::Resnet50 => ("backbone.conv1.weight", Some(channels)),
-            _ => ("backbone.conv.weight", Some(channels)),
-        };
+        let channels = self.shape.channels;
+        // The layer of the backbone whose size is the file's to choose, and both sizes of the head.
+        let sizes = self.model.backbone.sizes(self.model.width(), self.shape);
         let has = |name: &str, axis: usize, size: Option<usize>| {
             let found = tensors.get(name).and_then(|values| values.shape.get(axis));
             size.is_some_and(|size| size > 0 && found == Some(&size))
@@ -84,14 +66,9 @@ impl ModelCard {
             HeadKind::Distance => "head.centers",
         };
         let fits = (1..=MAX_NETWORKS).contains(&self.num_networks)
-            && has(largest, 1, inputs)
+            && has(sizes.tensor, 1, sizes.num_inputs)
             && has(head, 0, Some(self.classes.len()))
-            && has(head, 1, features)
-            && [Some(self.model.sigma), self.model.scale]
-                .into_iter()
-                .flatten()
-                .all(|radius| radius.is_finite() && radius > 0.0)
-            && self.model.margin.is_none_or(f64::is_finite)
+            && has(head, 1, sizes.num_features)
             && [&self.normalization.mean, &self.normalization.deviation]
                 .iter()
                 .all(|values| values.len() == channels);
@@ -230,21 +207,17 @@ pub fn evaluate_run(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backbone::BackboneKind;
     use crate::networks::collect_all;
 
     #[test]
     fn the_card_of_every_backbone_describes_its_weights() {
         let shape = Shape { channels: 3, height: 32, width: 48 };
-        for backbone in [
-            BackboneKind::Cnn8,
-            BackboneKind::Mlp,
-            BackboneKind::Resnet20,
-            BackboneKind::Resnet32,
-            BackboneKind::Resnet44,
-            BackboneKind::Resnet56,
-            BackboneKind::Resnet50,
-        ] {
-            let model = ModelPlan::new(backbone, 8, HeadKind::Distance);
+        for &backbone in BackboneKind::ALL {
+            let mut model = ModelPlan::new(backbone, HeadKind::Distance);
+            if backbone.method().parameter("width").is_some() {
+                model = model.with("width", 8);
+            }
             let device = crate::device::open("cpu").unwrap();
             let tensors = collect_all(&networks(1, &model, shape, 2, Streams::new(1), &device));
             let normalization = Normalization { mean: vec![0.0; 3], deviation: vec![1.0; 3] };

@@ -9,6 +9,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use pemm_data::Part;
 use pemm_data::prepare::Prepared;
+use pemm_experiment::Experiment;
 use pemm_runs::folder::STATE;
 use pemm_runs::{RunFolder, Status};
 
@@ -17,9 +18,8 @@ use crate::device;
 use crate::dynamics::Dynamics;
 use crate::error::{Error, Result};
 use crate::evaluate::Predictions;
-use crate::experiment::Experiment;
 use crate::finished::{Trained, reopen};
-use crate::train::{Event, RunOptions, train};
+use crate::train::{Event, RunOptions, run};
 
 /// What models say of samples, in the order of the source.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub struct SamplePredictions {
     /// Number of the model that spoke of each sample; features and distances of two models do not
     /// compare.
     pub models: Vec<u32>,
-    /// What it said.
+    /// What it predicted.
     pub predictions: Predictions,
     /// Mean over epochs, and over the models that were trained on the sample, of
     /// `p[given] - max_{k ≠ given} p[k]` while training; `None` where no run recorded it.
@@ -56,7 +56,7 @@ pub struct SamplePredictions {
 /// chosen with the labels in question. `on_event` also hears the number of the fold, from 1.
 ///
 /// # Errors
-/// Those of [`train`]; a class with fewer samples than folds; `schedule.patience`.
+/// Those of [`run`]; a class with fewer samples than folds; `schedule.patience`.
 pub fn out_of_sample(
     experiment: &Experiment,
     count: usize,
@@ -77,7 +77,7 @@ pub fn out_of_sample(
     for index in 1..=count {
         let out = options.out.join(index.to_string());
         let options = RunOptions { out: &out, git: options.git.clone(), ..*options };
-        let outcome = train(fold(index), &options, &mut |event| on_event(index, event))?;
+        let outcome = run(&fold(index), &options, &mut |event| on_event(index, event))?;
         if outcome.record.status != Status::Finished {
             return Ok(None);
         }
@@ -138,12 +138,12 @@ impl Gathered {
         self.classes.clone_from(&prepared.classes);
         self.data_sha256.clone_from(&prepared.data_sha256);
         self.labels_sha256.clone_from(&prepared.manifest.labels_sha256);
-        let said = trained.predict(part, on_samples)?;
+        let predicted = trained.predict(part, on_samples)?;
         let all = &mut self.predictions;
-        (all.num_classes, all.num_features) = (said.num_classes, said.num_features);
-        all.probabilities.extend(said.probabilities);
-        all.features.extend(said.features);
-        if let Some(distances) = said.distances {
+        (all.num_classes, all.num_features) = (predicted.num_classes, predicted.num_features);
+        all.probabilities.extend(predicted.probabilities);
+        all.features.extend(predicted.features);
+        if let Some(distances) = predicted.distances {
             all.distances.get_or_insert_default().extend(distances);
         }
         Ok(())

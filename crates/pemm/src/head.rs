@@ -1,7 +1,7 @@
 //! Heads: features `[N, D]` → scores `[N, K]`, whose softmax are the class probabilities.
 //!
-//! Each head is a file: its equation, its code, and the [`Method`] by which experiments and `pemm
-//! methods` know it.
+//! Each head is a file with its equation and code; name, parameters and reference stand in
+//! [`pemm_experiment::heads`], and the matches here join the two.
 
 pub mod arcface;
 pub mod cosface;
@@ -11,67 +11,14 @@ pub mod distance;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
 use pemm_data::Rng;
-use serde::{Deserialize, Serialize};
+pub use pemm_experiment::heads::HeadKind;
+use pemm_experiment::parameters::Parameters;
 
 pub use arcface::AdditiveAngularMargin;
 pub use cosface::LargeMarginCosine;
 pub use distance::DistanceHead;
 
 use crate::layers::Linear;
-use crate::method::Method;
-
-/// The heads that an experiment can name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HeadKind {
-    /// [`Linear`].
-    Linear,
-    /// [`DistanceHead`].
-    Distance,
-    /// [`LargeMarginCosine`].
-    Cosface,
-    /// [`AdditiveAngularMargin`].
-    Arcface,
-}
-
-/// Every head.
-pub static HEADS: [(HeadKind, Method); 4] = [
-    (HeadKind::Linear, LINEAR),
-    (HeadKind::Distance, distance::METHOD),
-    (HeadKind::Cosface, cosface::METHOD),
-    (HeadKind::Arcface, arcface::METHOD),
-];
-
-const LINEAR: Method = Method {
-    name: "linear",
-    summary: "score w_k·z + b_k; no centers",
-    parameters: &[],
-    reference: "the usual last layer",
-};
-
-impl HeadKind {
-    /// Its row in the catalogue.
-    pub fn method(self) -> &'static Method {
-        let row = HEADS.iter().find(|(kind, _)| *kind == self);
-        &row.expect("the catalogue has every kind, as a test holds").1
-    }
-
-    /// Whether the head has class centers, which an energy can hold apart.
-    pub fn has_centers(self) -> bool {
-        self != Self::Linear
-    }
-}
-
-/// The numbers of a head; each kind takes its own.
-#[derive(Debug, Clone, Copy)]
-pub struct HeadParameters {
-    /// σ of the distance head.
-    pub sigma: f64,
-    /// s of the cosine heads.
-    pub scale: f64,
-    /// m of the cosine heads.
-    pub margin: f64,
-}
 
 /// A head of any kind.
 #[derive(Module, Debug)]
@@ -87,21 +34,29 @@ pub enum Head {
 }
 
 impl Head {
-    /// Builds `kind` for `[D, K]`.
+    /// Builds `kind` for `[D, K]`, with parameters that are all filled in.
     pub fn new(
         kind: HeadKind,
         sizes: [usize; 2],
-        HeadParameters { sigma, scale, margin }: HeadParameters,
+        parameters: &Parameters,
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
+        let number = |key| {
+            let number = parameters.number(key);
+            number.unwrap_or_else(|| panic!("a head reads {key} without declaring it"))
+        };
         match kind {
             HeadKind::Linear => Self::Linear(Linear::new(sizes, rng, device)),
-            HeadKind::Distance => Self::Distance(DistanceHead::new(sizes, sigma, rng, device)),
+            HeadKind::Distance => {
+                Self::Distance(DistanceHead::new(sizes, number("sigma"), rng, device))
+            }
             HeadKind::Cosface => {
+                let (scale, margin) = (number("scale"), number("margin"));
                 Self::Cosface(LargeMarginCosine::new(sizes, scale, margin, rng, device))
             }
             HeadKind::Arcface => {
+                let (scale, margin) = (number("scale"), number("margin"));
                 Self::Arcface(AdditiveAngularMargin::new(sizes, scale, margin, rng, device))
             }
         }
@@ -157,19 +112,6 @@ impl Head {
             Self::Distance(head) => Some(&mut head.centers),
             Self::Cosface(head) => Some(&mut head.weight),
             Self::Arcface(head) => Some(&mut head.weight),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_catalogue_has_every_kind_under_its_word() {
-        for (kind, method) in &HEADS {
-            assert_eq!(serde_json::to_value(kind).unwrap(), method.name);
-            assert_eq!(kind.method().name, method.name, "kinds are unique");
         }
     }
 }

@@ -2,41 +2,46 @@
 //!
 //! The head ([`head::DistanceHead`]), the losses ([`loss`]) and the energy of the centers
 //! ([`energy::CenterPotential`]) work in any Burn program without the rest; the example
-//! `own_model` shows them on somebody's own model. The rest is the whole path: an
-//! [`experiment`] is read, checked into a plan, and [`train`]ed into a run folder.
+//! `own_model` shows them on somebody's own model. The rest is the whole path: an [`experiment`] is
+//! read, made [`ready`] with its data, and [`train`]ed into a run folder.
 //!
-//! Order of the modules; each uses only what stands before it: {backbone, head, loss, energy,
-//! schedule} → {model, objective, evaluate, checkpoint} → experiment → train.
+//! Order of the modules; each uses only what stands before it, which `./check` holds:
+//!
+//! ```text
+//! error device tensors layers
+//! backbone head loss energy reconstruction optim dynamics centers
+//! model networks objective evaluate statistics weights pretrained records
+//! data ready explain cells checkpoint finished
+//! run session continuing train folds outputs
+//! ```
 
 pub mod backbone;
+pub mod cells;
 pub mod centers;
 pub mod checkpoint;
 mod continuing;
+pub mod data;
 pub mod device;
 mod dynamics;
 pub mod energy;
 pub mod error;
 pub mod evaluate;
-pub mod experiment;
 pub mod explain;
 pub mod finished;
 pub mod folds;
-pub mod grid;
 pub mod head;
 pub mod layers;
 pub mod loss;
-pub mod method;
-pub mod methods;
 pub mod model;
 pub mod networks;
 pub mod objective;
 pub mod optim;
 pub mod outputs;
-pub mod plan;
 mod pretrained;
+pub mod ready;
 pub mod reconstruction;
 mod records;
-pub mod schedule;
+pub mod run;
 mod session;
 mod statistics;
 pub mod tensors;
@@ -44,3 +49,4 @@ pub mod train;
 mod weights;
 
 pub use error::{Error, Result};
+pub use pemm_experiment as experiment;

@@ -1,14 +1,12 @@
 //! Losses: scores `[N, K]` and given labels `[N]` → one value per sample `[N]`. Only the trainer
 //! takes the mean.
 //!
-//! Each loss is a file: its equation, its code, and the [`Entry`] by which experiments, `pemm
-//! methods` and the contract test know it. A new one is that file, a [`LossKind`], and a row in
-//! [`LOSSES`]; a parameter that no loss had before is also a field of
-//! [`LossConfig`](crate::experiment::LossConfig).
+//! Each loss is a file: its equation, its code, and the [`Code`] that joins it to its entry in
+//! [`pemm_experiment::losses`], where its name, parameters and reference stand.
 
 pub mod bootstrap_hard;
 pub mod bootstrap_soft;
-pub mod catalogue;
+pub mod code;
 pub mod cross_entropy;
 pub mod forward;
 pub mod generalized_cross_entropy;
@@ -22,11 +20,14 @@ pub mod symmetric_cross_entropy;
 pub mod truncated_generalized;
 
 use burn::tensor::{Int, Tensor, activation};
-use serde::{Deserialize, Serialize};
+use pemm_experiment::loss::{LossConfig, LossContext};
+pub use pemm_experiment::losses::LossKind;
+
+use crate::error::Result;
 
 pub use bootstrap_hard::BootstrapHard;
 pub use bootstrap_soft::BootstrapSoft;
-pub use catalogue::{Entry, LOSSES, Limit, Settings};
+pub use code::{Code, Limit, Settings};
 pub use cross_entropy::CrossEntropy;
 pub use forward::ForwardCorrection;
 pub use generalized_cross_entropy::GeneralizedCrossEntropy;
@@ -45,36 +46,36 @@ pub trait Loss: Send {
     fn forward(&self, scores: Tensor<2>, given: Tensor<1, Int>) -> Tensor<1>;
 }
 
-/// The losses that an experiment can name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LossKind {
-    /// [`CrossEntropy`].
-    Ce,
-    /// [`MeanAbsoluteError`].
-    Mae,
-    /// [`GeneralizedCrossEntropy`].
-    Gce,
-    /// [`TruncatedGeneralized`].
-    GceTruncated,
-    /// [`ReverseCrossEntropy`].
-    Rce,
-    /// [`SymmetricCrossEntropy`].
-    Sce,
-    /// [`NormalizedCrossEntropy`].
-    Nce,
-    /// [`NormalizedAndReverse`].
-    NceRce,
-    /// [`BootstrapSoft`].
-    BootstrapSoft,
-    /// [`BootstrapHard`].
-    BootstrapHard,
-    /// [`ForwardCorrection`].
-    Forward,
-    /// [`PartiallyHuberised`].
-    PhuberCe,
-    /// [`LabelSmoothing`].
-    LabelSmoothing,
+/// The code of a loss; the compiler sees to it that each kind has one.
+pub fn code(kind: LossKind) -> Code {
+    match kind {
+        LossKind::Ce => cross_entropy::CODE,
+        LossKind::Mae => mean_absolute_error::CODE,
+        LossKind::Gce => generalized_cross_entropy::CODE,
+        LossKind::GceTruncated => truncated_generalized::CODE,
+        LossKind::Rce => reverse_cross_entropy::CODE,
+        LossKind::Sce => symmetric_cross_entropy::CODE,
+        LossKind::Nce => normalized_cross_entropy::CODE,
+        LossKind::NceRce => normalized_and_reverse::CODE,
+        LossKind::BootstrapSoft => bootstrap_soft::CODE,
+        LossKind::BootstrapHard => bootstrap_hard::CODE,
+        LossKind::Forward => forward::CODE,
+        LossKind::PhuberCe => partially_huberised::CODE,
+        LossKind::LabelSmoothing => label_smoothing::CODE,
+    }
+}
+
+/// The loss per sample of a checked experiment; for `forward` with an estimated matrix the cross
+/// entropy with which it starts.
+///
+/// # Errors
+/// Those of [`LossConfig::matrix`].
+pub fn build(config: &LossConfig, context: &LossContext) -> Result<Box<dyn Loss>> {
+    if config.estimate_after().is_some() {
+        return Ok(Box::new(CrossEntropy));
+    }
+    let settings = Settings::new(config.parameters.clone(), config.matrix(context)?);
+    Ok((code(config.kind).build)(&settings))
 }
 
 /// Log-probability of the given label, `[N]`: `s[n, y_n] - log Σ_k exp s[n,k]`.

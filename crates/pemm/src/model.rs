@@ -3,45 +3,12 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use pemm_data::{Rng, Shape, Stream, Streams};
-use serde::{Deserialize, Serialize};
+pub use pemm_experiment::model::ModelPlan;
 
-use crate::backbone::{Backbone, BackboneKind};
-use crate::head::{Head, HeadKind, HeadParameters};
+use crate::backbone::Backbone;
+use crate::head::Head;
 use crate::layers::is_training;
 use crate::tensors::collect;
-
-/// What a classifier is made of, with nothing left open.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelPlan {
-    /// The backbone.
-    pub backbone: BackboneKind,
-    /// Channels of `cnn8`'s first layer, units of `mlp`'s; the ResNets ignore it.
-    pub width: usize,
-    /// Whether features are divided by their norm before the head (`paper-unit`).
-    pub unit_norm: bool,
-    /// Share of the features set to 0 in training, `[0, 1)`.
-    pub dropout: f64,
-    /// The head.
-    pub head: HeadKind,
-    /// σ of the distance head.
-    pub sigma: f64,
-    /// s of the cosine heads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scale: Option<f64>,
-    /// m of the cosine heads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub margin: Option<f64>,
-}
-
-impl ModelPlan {
-    /// `backbone` and `head` without unit norm and dropout: σ = 1, and s = 1, m = 0 unless they are
-    /// set after.
-    pub fn new(backbone: BackboneKind, width: usize, head: HeadKind) -> Self {
-        let (scale, margin) = (None, None);
-        Self { backbone, width, unit_norm: false, dropout: 0.0, head, sigma: 1.0, scale, margin }
-    }
-}
 
 /// A classifier.
 #[derive(Module, Debug)]
@@ -86,11 +53,9 @@ impl Classifier {
         device: &Device,
     ) -> Self {
         let mut rng = streams.open_at(Stream::Init, number);
-        let backbone = Backbone::new(plan.backbone, plan.width, shape, &mut rng, device);
+        let backbone = Backbone::new(plan.backbone, plan.width(), shape, &mut rng, device);
         let sizes = [backbone.num_features(), num_classes];
-        let (scale, margin) = (plan.scale.unwrap_or(1.0), plan.margin.unwrap_or(0.0));
-        let parameters = HeadParameters { sigma: plan.sigma, scale, margin };
-        let head = Head::new(plan.head, sizes, parameters, &mut rng, device);
+        let head = Head::new(plan.head, sizes, &plan.parameters, &mut rng, device);
         Self { backbone, head, unit_norm: plan.unit_norm, dropout: plan.dropout }
     }
 

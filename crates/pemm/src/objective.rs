@@ -4,6 +4,7 @@
 //! trainer does not know them. Each is written over [`CenterObjective`], which is the loss of a
 //! sample and the terms of the centers, so any of them goes with any loss, head and regulariser.
 
+pub mod build;
 pub mod center;
 pub mod co_teaching;
 pub mod decoupling;
@@ -11,7 +12,6 @@ pub mod divide_mix;
 pub mod early_learning;
 mod epoch_memory;
 pub mod estimated_forward;
-pub mod kind;
 pub mod mixup;
 #[cfg(test)]
 mod reference_case;
@@ -19,10 +19,11 @@ pub mod reweighting;
 
 use burn::tensor::{Int, Tensor};
 use pemm_data::Rng;
+pub use pemm_experiment::objectives::ObjectiveKind;
 
+pub use build::{build, center_objective};
 pub use center::CenterObjective;
 pub use estimated_forward::EstimatedForward;
-pub use kind::{ObjectiveConfig, ObjectiveKind};
 
 use crate::error::Result;
 use crate::model::Classifier;

@@ -6,55 +6,29 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use pemm_conv::Descent;
-use serde::{Deserialize, Serialize};
+pub use pemm_experiment::optim::OptimConfig;
 
 use crate::error::{Error, Result};
+use crate::head::DistanceHead;
+use crate::layers::BatchNorm;
 use crate::tensors::{Path, TensorMap, Values, floats, read};
 
-/// The `[optim]` table of an experiment file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OptimConfig {
-    /// Base learning rate, > 0.
-    pub learning_rate: f64,
-    /// Momentum μ, `[0, 1)`. There is no dampening (Burn's own default is 0.1).
-    pub momentum: f64,
-    /// Nesterov's form.
-    pub nesterov: bool,
-    /// L2 decay added to the gradient, of weights and biases of convolutions and fully connected
-    /// layers, a linear head included; ≥ 0.
-    pub weight_decay: f64,
-    /// The same for the centers of a distance head.
-    pub weight_decay_centers: f64,
-    /// The same for BatchNorm's scale and shift.
-    pub weight_decay_norm: f64,
-    /// Gradients are scaled down to this norm over all parameters where they exceed it.
-    pub clip_norm: Option<f64>,
-}
-
-impl Default for OptimConfig {
-    fn default() -> Self {
-        Self {
-            learning_rate: 0.01,
-            momentum: 0.9,
-            nesterov: false,
-            weight_decay: 1e-4,
-            weight_decay_centers: 0.0,
-            weight_decay_norm: 0.0,
-            clip_norm: None,
-        }
+/// What decays a parameter, by the layer that it lies in.
+fn decay(config: &OptimConfig, container: &str) -> f64 {
+    if container == container_of::<BatchNorm>() {
+        config.weight_decay_norm
+    } else if container == container_of::<DistanceHead>() {
+        config.weight_decay_centers
+    } else {
+        config.weight_decay
     }
 }
 
-impl OptimConfig {
-    /// Decay of the parameter `name` that lies directly in a layer of type `container`.
-    fn decay(&self, name: &str, container: &str) -> f64 {
-        match container {
-            "Struct:BatchNorm" => self.weight_decay_norm,
-            "Struct:DistanceHead" if name.ends_with("centers") => self.weight_decay_centers,
-            _ => self.weight_decay,
-        }
-    }
+/// What Burn calls the fields of a module `M` when it visits them; from the type, so that another
+/// name of the type does not change a decay in silence.
+fn container_of<M>() -> String {
+    let path = std::any::type_name::<M>();
+    format!("Struct:{}", path.rsplit("::").next().unwrap_or(path))
 }
 
 /// SGD, as PyTorch's: `g ← g + λ w`, `m ← μ m + g`, `w ← w - lr · m` (Nesterov: `w - lr (g + μ m)`).
@@ -150,7 +124,7 @@ impl ModuleMapper for Update<'_> {
         let name = self.path.name();
         let rule = Descent {
             scale: self.scale as f32,
-            decay: config.decay(&name, self.path.container()) as f32,
+            decay: decay(config, self.path.container()) as f32,
             momentum: config.momentum as f32,
             nesterov: config.nesterov,
             rate: self.learning_rate as f32,

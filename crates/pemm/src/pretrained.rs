@@ -1,13 +1,12 @@
 //! A backbone that starts from the weights of another training.
 
 use pemm_data::{Shape, Stream, Streams};
+use pemm_experiment::{Plan, content};
 
 use crate::backbone::Backbone;
 use crate::device;
 use crate::error::Result;
-use crate::experiment::content;
 use crate::networks::PEER;
-use crate::plan::Plan;
 use crate::tensors::{TensorMap, apply, collect, from_safetensors};
 
 /// Prefix of the backbone's tensors in pemm's own files.
@@ -26,7 +25,7 @@ const OTHERS: [&str; 3] = ["head.", "fc.", PEER];
 /// [`Error::Weights`](crate::Error::Weights) where a tensor of the backbone is missing, has another
 /// shape, or is left over.
 pub(crate) fn read(plan: &Plan, shape: Shape) -> Result<Option<TensorMap>> {
-    let config = &plan.experiment.model;
+    let config = &plan.experiment().model;
     let Some(path) = &config.weights else { return Ok(None) };
     let bytes = content::read(
         "model.weights",
@@ -35,8 +34,8 @@ pub(crate) fn read(plan: &Plan, shape: Shape) -> Result<Option<TensorMap>> {
         content::MAX_WEIGHTS,
     )?;
     let (tensors, _) = from_safetensors(&bytes, path)?;
-    let mut rng = Streams::new(plan.experiment.seed).open(Stream::Init);
-    let (kind, width) = (plan.model.backbone, plan.model.width);
+    let mut rng = Streams::new(plan.experiment().seed).open(Stream::Init);
+    let (kind, width) = (plan.model().backbone, plan.model().width());
     let backbone = Backbone::new(kind, width, shape, &mut rng, &device::open("cpu")?);
     let tensors = of_backbone(tensors, &collect(&backbone));
     apply(backbone, tensors.clone(), path)?;
@@ -61,10 +60,10 @@ fn of_backbone(tensors: TensorMap, own: &TensorMap) -> TensorMap {
 
 #[cfg(test)]
 mod tests {
+    use pemm_experiment::{DataFacts, Experiment, Layer};
+
     use super::*;
-    use crate::experiment::{Experiment, Layer};
     use crate::networks::{collect_all, networks};
-    use crate::plan::DataFacts;
     use crate::tensors::{Values, to_safetensors};
 
     const SHAPE: Shape = Shape { channels: 1, height: 8, width: 8 };
@@ -73,7 +72,7 @@ mod tests {
         let assignments =
             [format!("model.backbone={backbone}"), format!("model.weights=\"{path}\"")];
         let layers = assignments.map(|text| Layer::from_assignment(&text).unwrap());
-        let facts = DataFacts { shape: SHAPE, vectors: false, num_classes: 3 };
+        let facts = DataFacts { shape: SHAPE, vectors: false, num_classes: 3, parts: None };
         Experiment::from_layers(&layers).unwrap().resolve(facts).unwrap()
     }
 
@@ -86,7 +85,7 @@ mod tests {
         for kind in ["resnet20", "cnn8"] {
             let plan = plan(kind, path);
             let device = device::open("cpu").unwrap();
-            let other = networks(2, &plan.model, SHAPE, 3, Streams::new(9), &device);
+            let other = networks(2, plan.model(), SHAPE, 3, Streams::new(9), &device);
             let wanted = collect(&other[0].backbone);
             let mut of_pytorch = wanted.clone();
             let last = Values { shape: vec![1], data: vec![0.0] };

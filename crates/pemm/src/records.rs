@@ -2,7 +2,8 @@
 
 use pemm_data::noise::NoiseManifest;
 use pemm_data::prepare::Prepared;
-use pemm_runs::{DataRecord, NoiseRecord, identity};
+use pemm_experiment::identity;
+use pemm_runs::{DataRecord, NoiseRecord};
 
 /// The data of a run.
 pub(crate) fn data(prepared: &Prepared) -> DataRecord {

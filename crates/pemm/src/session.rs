@@ -6,30 +6,29 @@ use std::time::Instant;
 use burn::tensor::Device;
 use pemm_data::augment::Augment;
 use pemm_data::loader::Loader;
-use pemm_data::normalize::Normalization;
 use pemm_data::prepare::Prepared;
 use pemm_data::{Part, Stream, Streams};
+use pemm_experiment::Plan;
 use pemm_runs::{EpochRecord, LockedFolder, Log, Record, process};
 
-use crate::centers::{self, center_stats, separate};
-use crate::checkpoint::{Progress as Saved, State, write_weights};
+use crate::centers::{center_stats, separate};
+use crate::checkpoint::{Saved, State, write_weights};
 use crate::dynamics::Dynamics;
 use crate::error::{Error, Result};
 use crate::evaluate::{Scorer, agreement, predict, to_device};
 use crate::finished::ModelCard;
 use crate::model::Classifier;
-use crate::networks::{apply_all, collect_all, join, networks, split};
+use crate::networks::{apply_all, collect_all, join, split};
 use crate::objective::{Objective, Progress, Terms};
 use crate::optim::Sgd;
-use crate::plan::Plan;
-use crate::schedule::Schedule;
+use crate::ready::Ready;
+use crate::run::Event;
 use crate::statistics::EpochStatistics;
-use crate::tensors::{TensorMap, apply, floats};
-use crate::train::Event;
-use crate::weights::sample_weights;
+use crate::tensors::{TensorMap, floats};
 
 /// Everything that changes while a run goes.
 pub(crate) struct Session {
+    pub(crate) plan: Plan,
     pub(crate) networks: Vec<Classifier>,
     /// One for each network.
     sgds: Vec<Sgd>,
@@ -46,62 +45,37 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Adds to the warnings of `plan` what only the built networks can tell.
-    pub(crate) fn new(
-        plan: &mut Plan,
-        weights: Option<TensorMap>,
-        objective: Box<dyn Objective>,
-        prepared: Prepared,
-        normalization: Normalization,
-        streams: Streams,
-        device: Device,
-    ) -> Result<Self> {
-        let Prepared { classes, shape, mut train, val, sealed, .. } = prepared;
-        let num_classes = classes.len();
-        if train.len() < 2 {
-            let reason =
-                format!("{} training sample is too few, at least 2 are needed", train.len());
-            return Err(Error::setting("data", reason));
-        }
-        train.weights = sample_weights(&train, num_classes, plan.experiment.loss.class_weights)?;
-        let batch_size = plan.experiment.schedule.batch_size.min(train.len().max(2));
+    /// Before the first step of `ready`.
+    pub(crate) fn new(ready: Ready) -> Result<Self> {
+        let batch_size = ready.batch_size();
+        let Ready { plan, prepared, normalization, objective, networks, streams, device, .. } =
+            ready;
+        let Prepared { classes, shape, train, val, sealed, .. } = prepared;
         let given = train.given.clone();
         let loader = |part: Part, augment| {
             Loader::new(part, normalization.clone(), augment, batch_size, streams)
         };
         let test = sealed.test_images().map(|part| loader(part, Augment::default())).transpose()?;
-        let training_device = device.autodiff();
-        let num_networks = objective.num_networks();
-        let mut networks =
-            networks(num_networks, &plan.model, shape, num_classes, streams, &training_device);
-        let rest = plan.experiment.loss.energy.start_distance();
-        for network in &mut networks {
-            if let Some(weights) = weights.clone() {
-                network.backbone = apply(network.backbone.clone(), weights, "model.weights")?;
-            }
-            let warning = centers::start(&mut network.head, rest);
-            plan.warnings.extend(warning);
-        }
-        plan.warnings.dedup();
         Ok(Self {
             card: ModelCard {
                 epoch: 0,
                 classes,
                 shape,
                 normalization: normalization.clone(),
-                model: plan.model.clone(),
-                num_networks,
+                model: plan.model().clone(),
+                num_networks: networks.len(),
             },
-            sgds: vec![Sgd::new(plan.experiment.optim.clone()); num_networks],
+            sgds: vec![Sgd::new(plan.experiment().optim.clone()); networks.len()],
             networks,
             objective,
             val: val.map(|part| loader(part, Augment::default())).transpose()?,
             dynamics: Dynamics::new(train.len()),
-            train: loader(train, plan.augment)?,
+            train: loader(train, plan.augment())?,
             scorer: Scorer::new(sealed, given, test),
             streams,
-            device: training_device,
+            device,
             saved: Saved::start(),
+            plan,
         })
     }
 
@@ -128,7 +102,8 @@ impl Session {
     }
 
     /// Whether all epochs are done, or the last ones brought nothing.
-    pub(crate) fn is_done(&self, schedule: &Schedule) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
+        let schedule = &self.plan.experiment().schedule;
         let done = self.saved.epochs.len();
         done == schedule.num_epochs || schedule.is_out_of_patience(done, self.saved.best_epoch)
     }
@@ -136,11 +111,11 @@ impl Session {
     /// One pass over the training part; `None` if it was cancelled.
     pub(crate) fn epoch(
         &mut self,
-        plan: &Plan,
         cancel: &AtomicBool,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<Option<EpochRecord>> {
-        let schedule = &plan.experiment.schedule;
+        let plan = self.plan.clone();
+        let schedule = &plan.experiment().schedule;
         let epoch = self.saved.epochs.len();
         let started = Instant::now();
         let cpu_before = process::cpu_seconds();
@@ -154,7 +129,7 @@ impl Session {
             if cancel.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            if plan.experiment.loss.energy.is_on() {
+            if plan.experiment().loss.energy.is_on() {
                 for network in &mut self.networks {
                     separate(&mut network.head, &mut rng);
                 }
@@ -168,7 +143,7 @@ impl Session {
                 terms.into_iter().map(|(name, term)| (name, scalar(term))).collect();
             check_finite(epoch, step, &terms, scalar(total.clone()))?;
             learning_rate =
-                plan.experiment.optim.learning_rate * schedule.share(epoch, step, num_steps);
+                plan.experiment().optim.learning_rate * schedule.share(epoch, step, num_steps);
             let mut gradients = total.backward();
             for (network, sgd) in self.networks.iter_mut().zip(&mut self.sgds) {
                 *network = sgd.step(network.clone(), &mut gradients, learning_rate);
@@ -196,7 +171,7 @@ impl Session {
         } else {
             None
         };
-        let potential = plan.experiment.loss.energy.potential();
+        let potential = plan.experiment().loss.energy.potential();
         let centers = self.networks[0].head.centers().map(|c| center_stats(c, potential));
         let num_seen = statistics.num_samples as f64;
         Ok(Some(EpochRecord {

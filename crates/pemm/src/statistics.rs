@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::evaluate::argmax_rows;
+use crate::tensors::argmax_rows;
 
 /// Sums over the samples of an epoch.
 #[derive(Debug)]

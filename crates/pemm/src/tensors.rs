@@ -171,3 +171,14 @@ pub fn from_safetensors(bytes: &[u8], file: &str) -> Result<(TensorMap, String)>
     }
     Ok((tensors, text.unwrap_or_default()))
 }
+
+/// The class with the highest score of each row; the first of equals.
+pub fn argmax_rows(scores: &[f32], num_classes: usize) -> Vec<u32> {
+    scores
+        .chunks_exact(num_classes)
+        .map(|row| {
+            let best = (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
+            best as u32
+        })
+        .collect()
+}

@@ -3,96 +3,52 @@
 //! The loop sees a part with given labels, and nothing else: clean labels and the test set are with
 //! the [`Scorer`](crate::evaluate::Scorer), whose answers go into the records only.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-
-use pemm_data::Streams;
-use pemm_data::normalize::Normalization;
-use pemm_data::prepare::prepare;
-use pemm_runs::{
-    Claim, Environment, EpochRecord, ModelRecord, Record, RunFolder, Status, identity,
-};
+use pemm_experiment::Experiment;
+use pemm_runs::{Claim, Environment, ModelRecord, Record, RunFolder, Status};
 
 use crate::checkpoint::take_best;
 use crate::continuing::{finished, refuse_other_data};
+use crate::data::RunData;
 use crate::error::{Error, Result};
-use crate::experiment::{Experiment, LossContext};
-use crate::plan::{DataFacts, Plan};
+use crate::ready::Ready;
+use crate::records;
+pub use crate::run::{Event, Outcome, RunOptions};
 use crate::session::Session;
-use crate::{device, pretrained, records};
 
-/// How to run, beside what: none of it changes a result.
-#[derive(Debug)]
-pub struct RunOptions<'a> {
-    /// Run folder; made if missing, continued if it holds this very experiment.
-    pub out: &'a Path,
-    /// `cpu`, `cuda`, `wgpu`; see [`device::open`].
-    pub device: &'a str,
-    /// Commit that the program was built from, and whether the tree was dirty.
-    pub git: Option<(String, bool)>,
-    /// Set from outside to stop after the current step.
-    pub cancel: &'a AtomicBool,
-}
-
-/// What a run tells while it goes.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// Before the first step.
-    Started {
-        /// Where the run lies.
-        folder: &'a Path,
-        /// What is run.
-        plan: &'a Plan,
-        /// What will be recorded.
-        record: &'a Record,
-        /// Steps of an epoch.
-        num_steps: usize,
-    },
-    /// After a step: epoch and step from 1, samples in the step.
-    Step(usize, usize, usize),
-    /// After an epoch.
-    Epoch(&'a EpochRecord),
-}
-
-/// How a run ended.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Where it lies.
-    pub folder: PathBuf,
-    /// What came out.
-    pub record: Record,
-    /// Whether it had been finished before.
-    pub was_finished: bool,
-}
-
-/// Trains `experiment`, or continues it, and leaves a run folder.
+/// Tells the finished run of `experiment` in the folder of `options`, which needs no data, or makes it
+/// ready and [`train`]s it.
 ///
-/// The continued run has the same bits as the uninterrupted one on one machine: every epoch opens
-/// its random substreams by number, and [`State`](crate::checkpoint::State) holds the rest.
-pub fn train(
-    experiment: Experiment,
+/// # Errors
+/// Those of [`Ready::of`] and [`train`].
+pub fn run(
+    experiment: &Experiment,
     options: &RunOptions<'_>,
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<Outcome> {
-    if let Some(outcome) = finished(&experiment, options.out)? {
+    if let Some(outcome) = finished(experiment, options.out)? {
         return Ok(outcome);
     }
+    let ready = Ready::of(experiment, RunData::open(experiment)?, options.device)?;
+    train(ready, options, on_event)
+}
 
-    // ---- data, plan, folder -------------------------------------------------------------------
-    let prepared = prepare(&experiment.data, &experiment.noise, experiment.seed)?;
-    let mut plan = experiment.resolve(DataFacts::of(&prepared))?;
-    plan.experiment.pin_files()?;
-    plan.experiment.schedule.check_parts(prepared.val.is_some())?;
-    plan.warnings.extend(prepared.notes.iter().cloned());
-    let value = serde_json::to_value(&plan.experiment).expect("experiments are plain data");
-    let text = toml::to_string(&plan.experiment).expect("experiments are plain data");
-    // Whatever refuses to start does so before there is a folder.
-    let device = device::open(options.device)?;
-    let normalization = Normalization::of(&prepared.train)?;
-    let context = LossContext::of(prepared.classes.len(), &prepared.manifest);
-    let objective = plan.experiment.build_objective(&context, prepared.train.len())?;
-    let weights = pretrained::read(&plan, prepared.shape)?;
-    let folder = match RunFolder::claim(options.out, &identity::identity(&value), &text)? {
+/// Trains what is ready, or continues it, and leaves a run folder.
+///
+/// The continued run has the same bits as the uninterrupted one on one machine: every epoch opens
+/// its random substreams by number, and [`State`](crate::checkpoint::State) holds the rest.
+///
+/// # Errors
+/// A folder of another run, data that are no longer those of the run, a loss that is not finite, and
+/// what the disk says.
+pub fn train(
+    ready: Ready,
+    options: &RunOptions<'_>,
+    on_event: &mut dyn FnMut(Event<'_>),
+) -> Result<Outcome> {
+    // ---- folder, record -------------------------------------------------------------------------
+    let plan = ready.plan();
+    let value = plan.value();
+    let folder = match RunFolder::claim(options.out, &plan.identity(), &plan.text())? {
         Claim::Finished(folder) => {
             let record = folder.read_record()?;
             return Ok(Outcome { folder: folder.path().to_owned(), record, was_finished: true });
@@ -100,36 +56,39 @@ pub fn train(
         Claim::Fresh(folder) => folder,
         Claim::Continue(folder) => folder,
     };
-
-    // ---- model, optimiser, objective ------------------------------------------------------------
-    let streams = Streams::new(plan.experiment.seed);
     let environment = Environment::here(
         env!("CARGO_PKG_VERSION"),
         options.git.clone(),
         rayon::current_num_threads(),
-        options.device,
+        &ready.device_name,
     );
-    let data = records::data(&prepared);
-    let noise = records::noise(&prepared.manifest);
+    let data = records::data(ready.data());
+    let noise = records::noise(&ready.data().manifest);
     refuse_other_data(&folder, &data, &noise)?;
     folder.write_environment(&environment)?;
-    folder.write_noise(&prepared.manifest)?;
-    let mut session =
-        Session::new(&mut plan, weights, objective, prepared, normalization, streams, device)?;
-    let model = ModelRecord {
-        num_parameters: session.networks.iter().map(crate::model::num_parameters).sum(),
-        num_features: session.networks[0].backbone.num_features(),
-    };
+    folder.write_noise(&ready.data().manifest)?;
+    let (num_parameters, num_features) = (ready.num_parameters(), ready.num_features());
+    let model = ModelRecord { num_parameters, num_features };
     let mut record = Record::new(value, environment, noise, data, model)?;
-    record.tags = plan.experiment.loss.tags();
+    record.tags = plan.experiment().loss.tags();
+
+    // ---- what changes while it goes -------------------------------------------------------------
+    let warnings = ready.warnings().to_vec();
+    let mut session = Session::new(ready)?;
     let mut log = session.restore(&folder, &mut record)?;
     folder.write_record(&record)?;
     let num_steps = session.train.num_batches();
-    on_event(Event::Started { folder: folder.path(), plan: &plan, record: &record, num_steps });
+    on_event(Event::Started {
+        folder: folder.path(),
+        plan: &session.plan,
+        warnings: &warnings,
+        record: &record,
+        num_steps,
+    });
 
     // ---- epochs ---------------------------------------------------------------------------------
-    while !session.is_done(&plan.experiment.schedule) {
-        let kept = match session.epoch(&plan, options.cancel, on_event) {
+    while !session.is_done() {
+        let kept = match session.epoch(options.cancel, on_event) {
             Ok(Some(epoch)) => {
                 session.keep(&folder, &mut log, &mut record, epoch, on_event).map(Some)
             }
@@ -161,7 +120,7 @@ pub fn train(
     }
 
     // ---- end ------------------------------------------------------------------------------------
-    if plan.experiment.schedule.patience.is_some() {
+    if session.plan.experiment().schedule.patience.is_some() {
         take_best(&folder)?;
     }
     record.status = Status::Finished;

@@ -1,9 +1,9 @@
 //! How much each training sample counts in the loss.
 
 use pemm_data::Part;
+use pemm_experiment::loss::ClassWeights;
 
 use crate::error::{Error, Result};
-use crate::experiment::ClassWeights;
 
 /// Weight of each training sample, with mean 1: its class's times that of the labels file.
 pub(crate) fn sample_weights(

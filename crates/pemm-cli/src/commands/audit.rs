@@ -11,14 +11,17 @@ use clap::{Args, ValueEnum};
 use pemm::folds::{SamplePredictions, in_sample, out_of_sample};
 use pemm::train::RunOptions;
 use pemm_audit::{Arrays, Audit, Samples, Summary, audit};
+use pemm_experiment::Experiment;
 use pemm_runs::RunFolder;
 
 use super::experiment::ExperimentArguments;
+use crate::commit::commit;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::interrupt;
+use crate::overwrite::{refuse_existing, remove_if_empty};
 use output::{About, Origin};
-use progress::Progress;
+use progress::FoldsDisplay;
 
 /// Where audits go that are given no folder.
 const AUDITS: &str = "audits";
@@ -81,49 +84,49 @@ pub(crate) enum How {
 
 /// Runs the command.
 pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Failure> {
-    if arguments.write_labels.as_ref().is_some_and(|path| path.exists()) && !arguments.force {
-        let path = arguments.write_labels.as_ref().expect("it exists").display();
-        let message = format!("--write-labels: {path} is there already; --force replaces it");
-        return Err(Failure::usage(message));
-    }
     if let Some(path) = &arguments.write_labels {
+        refuse_existing("--write-labels", path, arguments.force)?;
         check_target(path, arguments.experiment.labels())?;
     }
     let device = pemm::device::open(&arguments.device)?;
     let run =
         arguments.experiment.input().map(Path::new).filter(|path| RunFolder::open(path).is_ok());
-    let (said, mut about, out) = if let Some(probabilities) = &arguments.probs {
-        let said =
+    let (judged, mut about, out) = if let Some(probabilities) = &arguments.probs {
+        let judged =
             input::from_files(&arguments.experiment, probabilities, arguments.features.as_deref())?;
         (
-            said,
+            judged,
             About::new(Origin::Probabilities, name(probabilities), None, None),
             folder(&arguments)?,
         )
     } else if let Some(run) = run {
         refuse_part_of_the_labels(&arguments, run)?;
         let bar = console.counter("images");
-        let said = in_sample(run, &device, &mut |count| bar.inc(count as u64));
+        let judged = in_sample(run, &device, &mut |count| bar.inc(count as u64));
         bar.finish_and_clear();
         console.warn("the model was trained on these labels; `pemm audit` on the data finds more");
         super::warn_if_unfinished(&RunFolder::open(run)?.read_record()?, console);
-        (said?, About::new(Origin::InSample, name(run), None, None), folder(&arguments)?)
+        (judged?, About::new(Origin::InSample, name(run), None, None), folder(&arguments)?)
     } else {
         let experiment = arguments.experiment.experiment_by(PRESET)?;
         let out = folder(&arguments)?;
         let data = name(Path::new(&experiment.data.path));
-        let value = serde_json::to_value(&experiment).expect("experiments are plain data");
-        let said = cross_validated(&arguments, experiment, &out, console)?;
-        (said, About::new(Origin::OutOfSample, data, Some(arguments.folds), Some(value)), out)
+        let value = experiment.value();
+        let judged = cross_validated(&arguments, experiment, &out, console).inspect_err(|_| {
+            if arguments.out.is_none() {
+                remove_if_empty(&out);
+            }
+        })?;
+        (judged, About::new(Origin::OutOfSample, data, Some(arguments.folds), Some(value)), out)
     };
-    let audit = judge(&said)?;
+    let audit = judge(&judged)?;
     about.warning = knows_nothing(&audit.summary);
     if let Some(warning) = &about.warning {
         console.warn(warning);
     }
     let refused = arguments.write_labels.take_if(|_| about.warning.is_some() && !arguments.force);
-    let files = output::write(&arguments, &about, &said, &audit, &out)?;
-    let text = output::text(&about, &said, &audit, &files);
+    let files = output::write(&arguments, &about, &judged, &audit, &out)?;
+    let text = output::text(&about, &judged, &audit, &files);
     let Some(refused) = refused else { return console.result(&text, &audit.summary) };
     console.note(&text);
     Err(Failure::new(format!(
@@ -172,19 +175,18 @@ fn name(path: &Path) -> String {
         .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into())
 }
 
+/// Where the audit goes: the folder that the user named, or a fresh one.
 fn folder(arguments: &Arguments) -> Result<PathBuf, Failure> {
-    if let Some(out) = &arguments.out {
-        std::fs::create_dir_all(out)
-            .map_err(|error| Failure::new(format!("--out: {}: {error}", out.display())))?;
-        return Ok(out.clone());
+    match &arguments.out {
+        Some(out) => Ok(out.clone()),
+        None => Ok(RunFolder::fresh_under(Path::new(AUDITS), "audit")?),
     }
-    Ok(RunFolder::fresh_under(Path::new(AUDITS), "audit")?)
 }
 
 /// Trains one model per fold, or continues, and gathers what each says of the fold held out.
 fn cross_validated(
     arguments: &Arguments,
-    mut experiment: pemm::experiment::Experiment,
+    mut experiment: Experiment,
     out: &Path,
     console: &Console,
 ) -> Result<SamplePredictions, Failure> {
@@ -199,15 +201,15 @@ fn cross_validated(
     let options = RunOptions {
         out: &folds,
         device: &arguments.device,
-        git: super::train::git(),
+        git: commit(),
         cancel: interrupt::watch()?,
     };
-    let mut progress = Progress::new(console, arguments.folds);
-    let said = out_of_sample(&experiment, arguments.folds, &options, &mut |fold, event| {
+    let mut progress = FoldsDisplay::new(console, arguments.folds);
+    let judged = out_of_sample(&experiment, arguments.folds, &options, &mut |fold, event| {
         progress.show(fold, event);
     });
     progress.finish();
-    said?.ok_or_else(|| {
+    judged?.ok_or_else(|| {
         let out = out.display();
         Failure::interrupted(format!("the same command with --out {out} continues"))
     })
@@ -228,17 +230,17 @@ fn knows_nothing(summary: &Summary) -> Option<String> {
     })
 }
 
-fn judge(said: &SamplePredictions) -> Result<Audit, Failure> {
-    let predictions = &said.predictions;
+fn judge(judged: &SamplePredictions) -> Result<Audit, Failure> {
+    let predictions = &judged.predictions;
     let arrays = Arrays {
         num_classes: predictions.num_classes,
-        given: &said.given,
+        given: &judged.given,
         probabilities: &predictions.probabilities,
         num_features: predictions.num_features,
         features: (predictions.num_features > 0).then_some(&predictions.features[..]),
         distances: predictions.distances.as_deref(),
-        margins: said.margins.as_deref(),
-        models: Some(&said.models),
+        margins: judged.margins.as_deref(),
+        models: Some(&judged.models),
     };
     Ok(audit(&Samples::new(arrays)?))
 }

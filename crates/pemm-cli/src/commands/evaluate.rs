@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use pemm::finished::{Evaluation, evaluate_run};
+use pemm_runs::tables::csv::csv_line;
 
-use super::noise::refuse_existing;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::overwrite::refuse_existing;
 
 /// Evaluate a run on its own data: training, validation and test part
 #[derive(Debug, Args)]
@@ -33,7 +34,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
     let device = pemm::device::open(&arguments.device)?;
     if let Some(path) = &arguments.noise_matrix {
-        refuse_existing(path, arguments.force)?;
+        refuse_existing("--noise-matrix", path, arguments.force)?;
     }
     let bar = console.counter("images");
     let result =
@@ -50,8 +51,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
 
 /// One row per true class; 17 digits, so that rows still sum to 1.
 fn csv(matrix: &[Vec<f64>]) -> String {
-    let row = |row: &Vec<f64>| row.iter().map(f64::to_string).collect::<Vec<_>>().join(",");
-    matrix.iter().map(|values| row(values) + "\n").collect()
+    matrix.iter().map(|row| csv_line(row.iter().map(f64::to_string))).collect()
 }
 
 fn text(classes: &[String], evaluation: &Evaluation) -> String {

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pemm::experiment::{Experiment, Layer};
 use pemm_data::config::NoiseConfig;
 use pemm_data::source::nearest_sibling;
-use pemm_runs::Grid;
+use pemm_experiment::{Experiment, Grid, Layer};
 use toml::{Table, Value};
 
 use crate::failure::Failure;

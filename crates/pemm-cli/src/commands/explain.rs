@@ -19,8 +19,8 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     if let Some(file) = arguments.experiment.grid()? {
         return super::grid::explain_grid(file, console);
     }
-    let explanation = explain(arguments.experiment.experiment()?)?;
-    explanation.plan.warnings.iter().for_each(|warning| console.warn(warning));
+    let explanation = explain(&arguments.experiment.experiment()?)?;
+    explanation.warnings.iter().for_each(|warning| console.warn(warning));
     console.result(&text(&explanation), &explanation.summary)
 }
 

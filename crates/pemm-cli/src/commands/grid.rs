@@ -11,14 +11,16 @@ mod worker;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pemm::grid::{Found, check, look, look_at_record};
+use pemm::cells::check;
+use pemm_runs::found::{Found, look, look_at_record, record_file};
 use pemm_runs::grid_lock::GridLock;
 use pemm_runs::grid_pace::{Budget, Pace};
+use pemm_runs::time::duration;
 use serde_json::json;
 
 use crate::console::Console;
 use crate::failure::Failure;
-use display::{Display, duration};
+use display::Display;
 use runner::{Ending, Job, Settings};
 
 pub(crate) use cell::run as run_cell;
@@ -102,7 +104,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     if !cells.is_empty() {
         console.note(&format!("{} runs to do; checking them and their data", cells.len()));
     }
-    for warning in check(&cells, opened.grid.expects.as_ref(), &opened.grid.table)? {
+    for warning in check(&cells, opened.expects.as_ref(), &opened.table)? {
         console.warn(&warning);
     }
     let _lock = GridLock::take(&out)?;
@@ -128,11 +130,6 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     conclude(&jobs_of_grid, endings, &out, console)
 }
 
-/// The record of run `name` in a folder of records.
-pub(crate) fn record_file(records: &Path, name: &str) -> PathBuf {
-    records.join(format!("{name}.json"))
-}
-
 /// Copies the record of a run that was finished before, unless it is there. Where the record of
 /// another experiment is, it stays, and that is an error.
 fn keep_record(records: &Path, job: &Job<'_>) -> Result<(), Failure> {
@@ -142,7 +139,7 @@ fn keep_record(records: &Path, job: &Job<'_>) -> Result<(), Failure> {
             Some(_) => Ok(()),
             None => Ok(record.write(&file)?),
         },
-        _ => Ok(()),
+        Found::Nothing | Found::Begun { .. } => Ok(()),
     }
 }
 

@@ -1,8 +1,8 @@
 //! `pemm methods`.
 
 use clap::Args;
-use pemm::method::Method;
-use pemm::methods::{groups, presets};
+use pemm_experiment::catalogue::{groups, presets};
+use pemm_experiment::method::Method;
 use serde_json::json;
 
 use crate::console::Console;

@@ -1,6 +1,6 @@
 //! `pemm noise`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use pemm_data::prepare::write_labels;
@@ -10,6 +10,7 @@ use pemm_runs::write;
 use super::experiment::ExperimentArguments;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::overwrite::refuse_existing;
 
 /// Draw label noise and write it as a labels CSV, with its manifest beside it
 ///
@@ -34,7 +35,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         return Err(Failure::usage("--output: must not end in .json, where the manifest goes"));
     }
     for path in [&arguments.output, &manifest_path] {
-        refuse_existing(path, arguments.force)?;
+        refuse_existing("--output", path, arguments.force)?;
     }
     let folder = arguments.output.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
@@ -57,13 +58,4 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         manifest_path.display()
     );
     console.result(&summary, &manifest)
-}
-
-/// Nothing is overwritten unasked.
-pub(super) fn refuse_existing(path: &Path, force: bool) -> Result<(), Failure> {
-    if path.exists() && !force {
-        let message = format!("{} is there already; --force replaces it", path.display());
-        return Err(Failure::usage(message));
-    }
-    Ok(())
 }

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use pemm_report::Report;
 use pemm_report::chart::{Data, Figure};
-use pemm_report::grid::Runs;
 use pemm_report::run::{Options, Stored};
+use pemm_report::runs::Runs;
 use pemm_runs::folder::{EXPERIMENT, OUTPUTS, RECORD, REPORT};
 use pemm_runs::write;
 
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::overwrite::refuse_existing;
 
 /// See what happened: one page about a run, or about a folder of runs
 ///
@@ -96,11 +97,10 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
 fn destination(arguments: &Arguments) -> Result<PathBuf, Failure> {
     let name = if arguments.format == Format::Html { REPORT } else { "figures" };
     match &arguments.out {
-        Some(out) if out.exists() && !arguments.force => {
-            let message = format!("--out: {} is there already; --force replaces it", out.display());
-            Err(Failure::usage(message))
+        Some(out) => {
+            refuse_existing("--out", out, arguments.force)?;
+            Ok(out.clone())
         }
-        Some(out) => Ok(out.clone()),
         None if arguments.path.is_dir() => Ok(arguments.path.join(name)),
         None => Err(Failure::usage(format!(
             "{}: a report on a record file needs --out",
@@ -156,7 +156,7 @@ fn make(
     let report = if is_run(path) {
         pemm_report::run::report(&Stored::read(path)?, &mut options)
     } else {
-        pemm_report::grid::report(&Runs::read(path)?, allow, &mut options)
+        pemm_report::runs::report(&Runs::read(path)?, allow, &mut options)
     };
     bar.finish_and_clear();
     Ok(report)

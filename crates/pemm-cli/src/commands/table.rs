@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use pemm::grid::{check_same, with_new_keys};
-use pemm_runs::grid::TableConfig;
-use pemm_runs::identity::{flatten, is_under};
-use pemm_runs::{Judge, Record, RunError, RunFolder, Table, settings, settings_text};
-use serde_json::json;
+use pemm_experiment::grid::TableConfig;
+use pemm_experiment::identity::{flatten, is_under};
+use pemm_runs::found::{record_file, records};
+use pemm_runs::tables::{json, settings, settings_text};
+use pemm_runs::{Judge, Record, RunError, Table};
 
-use super::grid::{default_folder, open, record_file};
+use super::grid::{default_folder, open};
 use crate::console::Console;
 use crate::failure::Failure;
 
@@ -116,12 +116,14 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     if by_settings {
         settings::as_arms(&mut runs);
     }
-    let mut table = Table::of(&runs, &allow).map_err(|error| match error {
-        error @ (RunError::ProtocolDiffers { .. } | RunError::Duplicate { .. }) if !by_settings => {
-            let hint = "if an arm was run with several settings, --settings makes a row of each";
-            Failure::new(format!("{error}\n{hint}"))
+    let mut table = Table::of(&runs, &allow).map_err(|error| {
+        let is_of_settings =
+            matches!(error, RunError::ProtocolDiffers { .. } | RunError::Duplicate { .. });
+        if by_settings || !is_of_settings {
+            return error.into();
         }
-        error => error.into(),
+        let hint = "if an arm was run with several settings, --settings makes a row of each";
+        Failure::new(format!("{error}\n{hint}"))
     })?;
     table.trials = config.trials;
     let mut search = Found::default();
@@ -130,7 +132,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     }
     table.trials.extend(settings::trials(&search.runs));
     if console.json() {
-        return json_lines(&table, console);
+        return lines(table.json_lines(), console);
     }
     let judges: Vec<Judge> = match arguments.judge.as_slice() {
         [] => Judge::ALL.into(),
@@ -162,31 +164,7 @@ fn ranking(runs: &Runs, format: Format, console: &Console) -> Result<(), Failure
         return Err(Failure::new(message));
     }
     if console.json() {
-        for (arm, settings) in &ranked {
-            for (place, setting) in settings.iter().enumerate() {
-                let columns: Vec<_> = setting
-                    .last
-                    .iter()
-                    .map(|(column, last)| {
-                        json!({
-                            "column": column.to_string(),
-                            "seeds": last.seeds,
-                            "mean_last_val_accuracy": last.mean,
-                            "mean_best_val_accuracy": setting.best.get(column).map(|b| b.mean),
-                        })
-                    })
-                    .collect();
-                let value = json!({
-                    "arm": arm,
-                    "place": place + 1,
-                    "setting": setting.setting,
-                    "mean_last_val_accuracy_over_columns": setting.score,
-                    "columns": columns,
-                });
-                console.line(&value.to_string())?;
-            }
-        }
-        return Ok(());
+        return lines(json::ranking(&ranked), console);
     }
     match format {
         Format::Markdown => console.line(settings_text::markdown(&ranked).trim_end()),
@@ -197,36 +175,8 @@ fn ranking(runs: &Runs, format: Format, console: &Console) -> Result<(), Failure
     }
 }
 
-fn json_lines(table: &Table, console: &Console) -> Result<(), Failure> {
-    for column in table.columns() {
-        for (arm, judge) in table.arms.iter().flat_map(|arm| Judge::ALL.map(|judge| (arm, judge))) {
-            let Some(summary) = table.summary(column, arm, judge) else { continue };
-            let paired = table.against_best(column, arm, judge);
-            let cost = table.cost(arm);
-            let value = json!({
-                "data": column.data,
-                "data_sha256": column.data_sha256,
-                "noise": column.convention,
-                "nominal_rate": column.nominal_rate,
-                "labels": column.labels,
-                "realised_rate": table.realised_rate(column),
-                "arm": arm,
-                "tags": table.tags(arm),
-                "judge": judge.key(),
-                "seeds": summary.seeds,
-                "mean_test_accuracy": summary.mean,
-                "sample_standard_deviation": summary.deviation,
-                "mean_minus_best": paired.map(|paired| paired.difference),
-                "paired_interval": paired.and_then(|paired| paired.interval),
-                "paired_p": paired.and_then(|paired| paired.p_value),
-                "mean_cpu_seconds": cost.and_then(|cost| cost.cpu_seconds),
-                "mean_seconds": cost.map(|cost| cost.seconds),
-                "num_trials": table.trials.get(arm),
-            });
-            console.line(&value.to_string())?;
-        }
-    }
-    Ok(())
+fn lines(values: Vec<serde_json::Value>, console: &Console) -> Result<(), Failure> {
+    values.into_iter().try_for_each(|value| console.line(&value.to_string()))
 }
 
 /// Runs that were found, and what their grid files say about tables.
@@ -237,17 +187,13 @@ struct Found {
 }
 
 impl Found {
-    /// Adds what lies at `path`: the runs of a grid file, or what [`records`] finds.
+    /// Adds what lies at `path`: the runs of a grid file, or what [`read`] finds.
     fn add(&mut self, path: &Path, out: Option<&Path>, console: &Console) -> Result<(), Failure> {
         // Records are JSON, so a TOML file is meant as a grid, and what is wrong with it is said.
         if path.extension().is_some_and(|extension| extension == "toml") {
             self.add_grid(path, out, console)?;
         } else {
-            self.runs.extend(records(path)?);
-        }
-        // Keys that came after a record was written have the values that change nothing.
-        for (_, record) in &mut self.runs {
-            record.experiment = with_new_keys(&record.experiment);
+            self.runs.extend(read(path)?);
         }
         Ok(())
     }
@@ -269,9 +215,9 @@ impl Found {
                 missing += 1;
                 continue;
             }
-            let found = records(&path)?;
+            let found = read(&path)?;
             for (path, record) in &found {
-                check_same(&cell.experiment, record, path)?;
+                record.check_same(&cell.experiment, path)?;
             }
             self.runs.extend(found);
         }
@@ -290,35 +236,15 @@ impl Found {
                 file.display()
             ));
         }
-        self.config.settings |= opened.grid.table.settings;
-        self.config.allow.extend(opened.grid.table.allow);
-        self.config.trials.extend(opened.grid.table.trials);
+        self.config.settings |= opened.table.settings;
+        self.config.allow.extend(opened.table.allow);
+        self.config.trials.extend(opened.table.trials);
         Ok(())
     }
 }
 
-/// The record of a run folder or file, or those of the run folders directly in a folder, by name.
-fn records(path: &Path) -> Result<Runs, Failure> {
-    if path.is_file() {
-        return Ok(vec![(path.to_owned(), Record::read(path)?)]);
-    }
-    if path.join(pemm_runs::folder::RECORD).is_file() {
-        return Ok(vec![(path.to_owned(), RunFolder::open(path)?.read_record()?)]);
-    }
-    let listing = std::fs::read_dir(path)
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-    let mut inner: Vec<PathBuf> = listing
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            path.join(pemm_runs::folder::RECORD).is_file()
-                || path.extension().is_some_and(|extension| extension == "json")
-        })
-        .collect();
-    inner.sort();
-    if inner.is_empty() {
-        let message = format!("{}: no run folder and no record in it", path.display());
-        return Err(Failure::usage(message));
-    }
-    let all: Result<Vec<_>, Failure> = inner.iter().map(|path| records(path)).collect();
-    Ok(all?.into_iter().flatten().collect())
+/// What lies at `path`; a record that cannot be read is an error.
+fn read(path: &Path) -> Result<Runs, Failure> {
+    let listed = records(path)?.into_iter();
+    Ok(listed.map(|(path, record)| Ok((path, record?))).collect::<Result<_, RunError>>()?)
 }

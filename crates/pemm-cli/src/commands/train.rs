@@ -5,16 +5,18 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
-use pemm::train::{Event, Outcome, RunOptions, train};
+use pemm::train::{Event, Outcome, RunOptions, run as train};
 use pemm_runs::folder::REPORT;
 use pemm_runs::{EpochRecord, Record, RunFolder, Status};
 
 use super::experiment::ExperimentArguments;
 use super::report;
+use crate::commit::commit;
 use crate::console::Console;
 use crate::dashboard::{self, Dashboard, Facts, State};
 use crate::failure::Failure;
 use crate::interrupt;
+use crate::overwrite::remove_if_empty;
 
 /// Where runs go that are given no folder.
 const RUNS: &str = "runs";
@@ -84,7 +86,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     let options = RunOptions {
         out: &out,
         device: &arguments.device,
-        git: git(),
+        git: commit(),
         cancel: interrupt::watch()?,
     };
     let wants_dashboard = arguments.tui && !console.is_quiet();
@@ -97,7 +99,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         num_steps: 0,
     };
     let mut reported = Instant::now();
-    let result = train(experiment, &options, &mut |event| {
+    let result = train(&experiment, &options, &mut |event| {
         let is_epoch = matches!(event, Event::Epoch(_));
         display.show(event);
         if is_epoch && !arguments.no_report && reported.elapsed() >= REFRESH {
@@ -121,7 +123,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         return Err(Failure::interrupted(format!(
             "after {} of {} epochs; the same command with --out {} continues",
             outcome.record.epochs.len(),
-            outcome.record.experiment["schedule"]["num_epochs"],
+            outcome.record.num_epochs().unwrap_or_default(),
             out.display()
         )));
     }
@@ -146,19 +148,6 @@ fn stem(data: &str, arm: &str) -> String {
     name.trim_start_matches('-').to_owned()
 }
 
-/// The folder that was made for a run which could not start is taken away again, and the one around
-/// it if it holds nothing else.
-fn remove_if_empty(folder: &Path) {
-    // Each fails where something is in it, which is what is wanted.
-    let _ = std::fs::remove_dir(folder).and_then(|()| std::fs::remove_dir(RUNS));
-}
-
-/// The commit that this binary was built from, and whether its tree was dirty.
-pub(super) fn git() -> Option<(String, bool)> {
-    let commit = option_env!("PEMM_GIT_COMMIT")?;
-    Some((commit.to_owned(), option_env!("PEMM_GIT_DIRTY") == Some("true")))
-}
-
 struct Display<'a> {
     console: &'a Console,
     wants_dashboard: bool,
@@ -174,20 +163,20 @@ impl Display<'_> {
             return dashboard.note(&event);
         }
         match event {
-            Event::Started { folder, plan, record, num_steps } => {
-                plan.warnings.iter().for_each(|warning| self.console.warn(warning));
+            Event::Started { folder, plan, warnings, record, num_steps } => {
+                warnings.iter().for_each(|warning| self.console.warn(warning));
                 self.console.note(&headline(folder, record));
                 if !record.epochs.is_empty() {
                     self.console.note(&format!("continues after epoch {}", record.epochs.len()));
                 }
                 if self.wants_dashboard {
-                    let facts = Facts::of(folder, plan, record, num_steps);
+                    let facts = Facts::of(folder, plan, warnings, record, num_steps);
                     self.dashboard = self.start_dashboard(State::new(facts, record.epochs.clone()));
                 }
                 if self.dashboard.is_some() {
                     return;
                 }
-                self.num_epochs = plan.experiment.schedule.num_epochs;
+                self.num_epochs = plan.experiment().schedule.num_epochs;
                 self.num_steps = num_steps;
                 let images = (self.num_epochs * record.data.num_train) as u64;
                 let bar = self.console.bar(images, "images");

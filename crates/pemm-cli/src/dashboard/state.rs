@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
-use pemm::head::HeadKind;
-use pemm::plan::Plan;
 use pemm::train::Event;
+use pemm_experiment::Plan;
+use pemm_experiment::heads::HeadKind;
 use pemm_runs::{EpochRecord, Record};
 
 use pemm_runs::process::Memory;
@@ -39,18 +39,24 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// The facts of a run that starts.
-    pub(crate) fn of(folder: &Path, plan: &Plan, record: &Record, num_steps: usize) -> Self {
-        let energy = &plan.experiment.loss.energy;
+    pub(crate) fn of(
+        folder: &Path,
+        plan: &Plan,
+        warnings: &[String],
+        record: &Record,
+        num_steps: usize,
+    ) -> Self {
+        let energy = &plan.experiment().loss.energy;
         let rate = record.noise.realised_rate;
         let noise = rate.map_or(String::new(), |rate| format!(" {:.1} %", 100.0 * rate));
         let Record { data, arm, .. } = record;
         Self {
             title: format!("{} · {arm} · noise {}{noise}", data.name, record.noise.convention),
             folder: folder.display().to_string(),
-            num_epochs: plan.experiment.schedule.num_epochs,
+            num_epochs: plan.experiment().schedule.num_epochs,
             num_steps,
-            warnings: plan.warnings.clone(),
-            has_centers: plan.model.head == HeadKind::Distance,
+            warnings: warnings.to_vec(),
+            has_centers: plan.model().head == HeadKind::Distance,
             rest_distance: energy.is_on().then(|| energy.potential().rest_distance()),
             knows_flips: record.noise.num_flipped.is_some_and(|flipped| flipped > 0),
         }

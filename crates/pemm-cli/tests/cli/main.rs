@@ -12,5 +12,6 @@ mod interruption;
 mod labels;
 mod mistakes;
 mod place;
+mod refusals;
 mod report;
 mod training;

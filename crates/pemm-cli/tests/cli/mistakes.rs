@@ -11,7 +11,7 @@ fn settings_of_the_command_line() {
         ("--set optim.learning_rate", &["expected key=value"]),
         ("--set optim.learning_rate=-1", &["optim.learning_rate: must be above 0, is -1"]),
         ("--set optim.learning_rate=nan", &["optim.learning_rate: must be above 0, is NaN"]),
-        ("--set optim.momentum=1", &["optim.momentum: must be from 0 up to but not 1, is 1"]),
+        ("--set optim.momentum=1", &["optim.momentum: must be 0 or more and below 1, is 1"]),
         ("--set schedule.batch_size=1", &["schedule.batch_size: must be from 2", "is 1"]),
         ("--set schedule.num_epochs=0", &["schedule.num_epochs: must be from 1", "is 0"]),
         ("--set schedule.warmup_epochs=99", &["schedule.warmup_epochs: must be below", "is 99"]),

@@ -44,5 +44,5 @@ fn outputs_come_later_where_they_were_not_stored() {
     assert!(place.exists("runs/one/outputs.safetensors"));
     let page = place.text("runs/report.html");
     assert!(page.contains("id=\"results\"") && page.contains("id=\"tsne-1\""));
-    place.pemm("report data").fails(2, &["holds no run and no record"]);
+    place.pemm("report data").fails(2, &["holds no run folder and no record"]);
 }

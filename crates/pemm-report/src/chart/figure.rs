@@ -1,5 +1,6 @@
 //! A picture with its name, its description and its numbers.
 
+use pemm_runs::tables::csv::csv_line;
 use std::fmt::Write;
 
 use super::axis::number;
@@ -28,21 +29,7 @@ impl Data {
 
     /// The table as CSV (RFC 4180, lines end with a line feed).
     pub fn csv(&self) -> String {
-        let mut text = String::new();
-        for row in std::iter::once(&self.columns).chain(&self.rows) {
-            let fields: Vec<String> = row.iter().map(|field| quoted(field)).collect();
-            text += &fields.join(",");
-            text.push('\n');
-        }
-        text
-    }
-}
-
-fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_owned()
+        std::iter::once(&self.columns).chain(&self.rows).map(csv_line).collect()
     }
 }
 

@@ -1,11 +1,12 @@
 //! What the model does on the test part, and what its outputs say about the noise.
 
+use pemm_data::noise::NoiseManifest;
 use pemm_runs::{Outputs, Record};
 
 use crate::calibration::calibration;
 use crate::chart::axis::number;
 use crate::chart::{Axis, Bar, BarChart, Color, Data, Figure, HeatMap, LineChart, Marker, Series};
-use crate::noise::{self, NoiseManifest};
+use crate::noise;
 use crate::report::{Section, Table, percent};
 
 /// Confused pairs that are listed.
@@ -146,7 +147,7 @@ fn confused(classes: &[String], counts: &[Vec<usize>], totals: &[usize]) -> Opti
 /// The noise that was drawn beside the noise that the outputs imply.
 pub(super) fn noise_matrices(
     record: &Record,
-    manifest: &NoiseManifest,
+    manifest: Option<&NoiseManifest>,
     outputs: Option<&Outputs>,
 ) -> Section {
     let mut section = Section::new("noise", "The label noise");
@@ -162,7 +163,7 @@ pub(super) fn noise_matrices(
             .description("Each row says which labels the samples of a class were given.")
             .figure()
     };
-    let drawn = manifest.matrix(classes.len());
+    let drawn = manifest.and_then(|manifest| noise::matrix(manifest, classes.len()));
     let implied = outputs.map(|o| noise::implied(o.train.rows(), &o.given, classes.len()));
     if let Some(drawn) = &drawn {
         section.figures.push(heat_map("noise-drawn", "Noise as it was drawn, %", drawn));

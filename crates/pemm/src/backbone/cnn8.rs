@@ -40,10 +40,7 @@ pub struct Cnn8 {
 }
 
 impl Cnn8 {
-    /// The smallest side an image may have: three poolings must leave a pixel.
-    pub const SMALLEST_SIDE: usize = 8;
-
-    /// Builds the network for images of `shape`, both sides at least [`Self::SMALLEST_SIDE`].
+    /// Builds the network for images of `shape`, both sides at least 8: three poolings must leave a pixel.
     pub fn new(width: usize, shape: Shape, rng: &mut Rng, device: &Device) -> Self {
         let third = (49 * width / 16).max(1);
         let channels = [shape.channels, width, width, 2 * width, 2 * width, third, third];

@@ -87,10 +87,8 @@ pub struct ResNet50 {
 impl ResNet50 {
     /// Feature size D.
     pub const NUM_FEATURES: usize = 2048;
-    /// The smallest side an image may have: five halvings must leave a pixel.
-    pub const SMALLEST_SIDE: usize = 32;
-
-    /// Builds the network for images of `shape`, both sides at least [`Self::SMALLEST_SIDE`].
+    /// Builds the network for images of `shape`, both sides at least 32: five halvings must leave a
+    /// pixel.
     pub fn new(shape: Shape, rng: &mut Rng, device: &Device) -> Self {
         let conv1 = Conv2d::he([shape.channels, 64], 7, 2, rng, device);
         let mut inputs = 64;

@@ -4,25 +4,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
 use pemm_data::Rng;
 
-use super::cosface::SCALE;
 use super::cosine::{cosines, one_hot};
 use crate::layers::uniform;
-use crate::method::{Method, Parameter, Range};
-
-pub(super) const METHOD: Method = Method {
-    name: "arcface",
-    summary: "score s cos θ_k, s cos(θ_k + m) for the given label in training; unit centers",
-    parameters: &[
-        SCALE,
-        Parameter::number(
-            "margin",
-            0.5,
-            Range::within(0.0, 1.5),
-            "added to the angle, in radians; 0 is none",
-        ),
-    ],
-    reference: "ArcFace, Deng et al. 2019",
-};
 
 /// Below this, sin² θ is held: the root's gradient would be infinite at 0.
 const SMALLEST_SQUARED_SINE: f64 = 1e-7;

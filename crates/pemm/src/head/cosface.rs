@@ -6,20 +6,6 @@ use pemm_data::Rng;
 
 use super::cosine::{cosines, one_hot};
 use crate::layers::uniform;
-use crate::method::{Method, Parameter, Range};
-
-pub(super) const SCALE: Parameter =
-    Parameter::number("scale", 64.0, Range::POSITIVE, "score of a feature on its class weight");
-
-pub(super) const METHOD: Method = Method {
-    name: "cosface",
-    summary: "score s cos θ_k, less s m for the given label in training; centers on the unit sphere",
-    parameters: &[
-        SCALE,
-        Parameter::number("margin", 0.35, Range::SHARE, "taken off the cosine; 0 is none"),
-    ],
-    reference: "CosFace, Wang et al. 2018",
-};
 
 /// A classifier by the direction of the features, with a margin on the cosine in training.
 ///

@@ -5,14 +5,6 @@ use burn::tensor::{Device, Tensor};
 use pemm_data::Rng;
 
 use crate::layers::uniform;
-use crate::method::{Method, Parameter, Range};
-
-pub(super) const METHOD: Method = Method {
-    name: "distance",
-    summary: "score -‖z - c_k‖²/σ², the posterior of a mixture of Gaussians; centers c_k",
-    parameters: &[Parameter::number("sigma", 1.0, Range::POSITIVE, "radius of the balls")],
-    reference: "paper, eq. 6 and 7",
-};
 
 /// A classifier by distance to learned class centers.
 ///

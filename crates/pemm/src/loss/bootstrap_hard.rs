@@ -2,18 +2,9 @@
 
 use burn::tensor::{Int, Tensor, activation};
 
-use super::bootstrap_soft::beta;
-use super::{Entry, Limit, Loss, LossKind, of_given};
-use crate::method::Method;
+use super::{Code, Limit, Loss, LossKind, of_given};
 
-pub(super) const ENTRY: Entry = Entry {
-    kind: LossKind::BootstrapHard,
-    method: Method {
-        name: "bootstrap-hard",
-        summary: "cross entropy towards the given label mixed with the predicted class",
-        parameters: &[beta(0.8)],
-        reference: "Reed et al. 2014",
-    },
+pub(super) const CODE: Code = Code {
     build: |settings| Box::new(BootstrapHard { beta: settings.number("beta_bootstrap") }),
     class_sum: None,
     limits: &[Limit::same(&[("beta_bootstrap", 1.0)], LossKind::Ce)],

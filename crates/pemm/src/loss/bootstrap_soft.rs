@@ -2,23 +2,10 @@
 
 use burn::tensor::{Int, Tensor, activation};
 
-use super::{Entry, Limit, Loss, LossKind, of_given};
-use crate::method::{Method, Parameter, Range};
+use super::{Code, Limit, Loss, LossKind, of_given};
 
 /// Says what β means for both forms of bootstrapping.
-pub(super) const fn beta(default: f64) -> Parameter {
-    let meaning = "weight of the given label in the target, the rest is the prediction's; 1 is ce";
-    Parameter::number("beta_bootstrap", default, Range::SHARE, meaning)
-}
-
-pub(super) const ENTRY: Entry = Entry {
-    kind: LossKind::BootstrapSoft,
-    method: Method {
-        name: "bootstrap-soft",
-        summary: "cross entropy towards the given label mixed with the predicted probabilities",
-        parameters: &[beta(0.95)],
-        reference: "Reed et al. 2014",
-    },
+pub(super) const CODE: Code = Code {
     build: |settings| Box::new(BootstrapSoft { beta: settings.number("beta_bootstrap") }),
     class_sum: None,
     limits: &[Limit::same(&[("beta_bootstrap", 1.0)], LossKind::Ce)],

@@ -2,21 +2,10 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::{Entry, Loss, LossKind, log_probability};
-use crate::method::Method;
+use super::{Code, Loss, log_probability};
 
-pub(super) const ENTRY: Entry = Entry {
-    kind: LossKind::Ce,
-    method: Method {
-        name: "ce",
-        summary: "cross entropy; fits wrong labels in the end",
-        parameters: &[],
-        reference: "paper, eq. 1",
-    },
-    build: |_| Box::new(CrossEntropy),
-    class_sum: None,
-    limits: &[],
-};
+pub(super) const CODE: Code =
+    Code { build: |_| Box::new(CrossEntropy), class_sum: None, limits: &[] };
 
 /// Cross entropy, `-log p[n, y_n]` with `p = softmax(s)`.
 ///

@@ -3,31 +3,9 @@
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use pemm_data::noise::Transition;
 
-use super::{Entry, Limit, Loss, LossKind};
-use crate::method::{Method, Parameter};
+use super::{Code, Limit, Loss, LossKind};
 
-pub(super) const ENTRY: Entry = Entry {
-    kind: LossKind::Forward,
-    method: Method {
-        name: "forward",
-        summary: "cross entropy of the prediction after the noise P(given | true) was applied to it",
-        parameters: &[
-            Parameter::words(
-                "matrix",
-                "\"estimated\"",
-                "\"estimated\", \"noise\" or a file",
-                "P(given j | true i): estimated from the run's own predictions, that of the noise \
-                 which was drawn (an oracle), or a CSV file of K×K",
-            ),
-            Parameter::words(
-                "estimate_after",
-                "a quarter of the epochs",
-                "1 or more, below schedule.num_epochs",
-                "epochs of ce before the matrix is estimated",
-            ),
-        ],
-        reference: "Patrini et al. 2017",
-    },
+pub(super) const CODE: Code = Code {
     build: |settings| Box::new(ForwardCorrection::new(settings.matrix())),
     class_sum: None,
     limits: &[Limit::same(&[], LossKind::Ce)],

@@ -2,20 +2,9 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::{Entry, Limit, Loss, LossKind, log_probability};
-use crate::method::{Method, Parameter, Range};
+use super::{Code, Limit, Loss, LossKind, log_probability};
 
-pub(super) const Q: Parameter =
-    Parameter::number("q", 0.7, Range::above(0.0, 1.0), "q → 0 is ce, q = 1 is half of mae");
-
-pub(super) const ENTRY: Entry = Entry {
-    kind: LossKind::Gce,
-    method: Method {
-        name: "gce",
-        summary: "generalised cross entropy, between ce and mae",
-        parameters: &[Q],
-        reference: "Zhang and Sabuncu 2018",
-    },
+pub(super) const CODE: Code = Code {
     build: |settings| Box::new(GeneralizedCrossEntropy { q: settings.number("q") }),
     class_sum: None,
     limits: &[

@@ -2,22 +2,9 @@
 
 use burn::tensor::{Int, Tensor, activation};
 
-use super::{Entry, Limit, Loss, LossKind, of_given};
-use crate::method::{Method, Parameter, Range};
+use super::{Code, Limit, Loss, LossKind, of_given};
 
-pub(super) const ENTRY: Entry = Entry {
-    kind: LossKind::LabelSmoothing,
-    method: Method {
-        name: "label-smoothing",
-        summary: "cross entropy towards the given label mixed with all classes alike",
-        parameters: &[Parameter::number(
-            "smoothing",
-            0.1,
-            Range::SHARE,
-            "weight ε of all classes alike in the target; 0 is ce",
-        )],
-        reference: "Szegedy et al. 2015",
-    },
+pub(super) const CODE: Code = Code {
     build: |settings| Box::new(LabelSmoothing { smoothing: settings.number("smoothing") }),
     class_sum: None,
     limits: &[Limit::same(&[("smoothing", 0.0)], LossKind::Ce)],

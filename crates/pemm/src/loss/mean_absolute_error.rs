@@ -2,17 +2,9 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::{Entry, Loss, LossKind, log_probability};
-use crate::method::Method;
+use super::{Code, Loss, log_probability};
 
-pub(super) const ENTRY: Entry = Entry {
-    kind: LossKind::Mae,
-    method: Method {
-        name: "mae",
-        summary: "mean absolute error; robust to symmetric noise, but learns slowly",
-        parameters: &[],
-        reference: "Ghosh et al. 2017",
-    },
+pub(super) const CODE: Code = Code {
     build: |_| Box::new(MeanAbsoluteError),
     class_sum: Some(|_, num_classes| 2.0 * (num_classes as f64 - 1.0)),
     limits: &[],

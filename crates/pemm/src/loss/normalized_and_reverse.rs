@@ -3,23 +3,10 @@
 use burn::tensor::{Int, Tensor, activation};
 
 use super::normalized_cross_entropy::normalized;
-use super::reverse_cross_entropy::{LOG_ZERO, reverse};
-use super::symmetric_cross_entropy::BETA_RCE;
-use super::{Entry, Limit, Loss, LossKind, of_given};
-use crate::method::{Method, Parameter, Range};
+use super::reverse_cross_entropy::reverse;
+use super::{Code, Limit, Loss, LossKind, of_given};
 
-pub(super) const ENTRY: Entry = Entry {
-    kind: LossKind::NceRce,
-    method: Method {
-        name: "nce-rce",
-        summary: "normalised and reverse cross entropy together, both robust",
-        parameters: &[
-            Parameter::number("alpha", 1.0, Range::NOT_NEGATIVE, "weight of nce"),
-            BETA_RCE,
-            LOG_ZERO,
-        ],
-        reference: "Ma et al. 2020",
-    },
+pub(super) const CODE: Code = Code {
     build: |settings| {
         Box::new(NormalizedAndReverse {
             alpha: settings.number("alpha"),

@@ -2,21 +2,10 @@
 
 use burn::tensor::{Int, Tensor, activation};
 
-use super::{Entry, Loss, LossKind, of_given};
-use crate::method::Method;
+use super::{Code, Loss, of_given};
 
-pub(super) const ENTRY: Entry = Entry {
-    kind: LossKind::Nce,
-    method: Method {
-        name: "nce",
-        summary: "cross entropy over its sum over all classes; robust, but learns slowly alone",
-        parameters: &[],
-        reference: "Ma et al. 2020",
-    },
-    build: |_| Box::new(NormalizedCrossEntropy),
-    class_sum: Some(|_, _| 1.0),
-    limits: &[],
-};
+pub(super) const CODE: Code =
+    Code { build: |_| Box::new(NormalizedCrossEntropy), class_sum: Some(|_, _| 1.0), limits: &[] };
 
 /// Normalised cross entropy, `log p[n, y_n] / Σ_k log p[n,k]`.
 ///

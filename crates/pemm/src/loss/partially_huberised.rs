@@ -2,22 +2,9 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::{Entry, Limit, Loss, LossKind, log_probability};
-use crate::method::{Method, Parameter, Range};
+use super::{Code, Limit, Loss, LossKind, log_probability};
 
-pub(super) const ENTRY: Entry = Entry {
-    kind: LossKind::PhuberCe,
-    method: Method {
-        name: "phuber-ce",
-        summary: "cross entropy that goes on as a line where the given label is improbable",
-        parameters: &[Parameter::number(
-            "tau",
-            2.0,
-            Range::from(1.0),
-            "linear below probability 1/τ; 1 is half of mae, τ → ∞ is ce",
-        )],
-        reference: "Menon et al. 2020",
-    },
+pub(super) const CODE: Code = Code {
     build: |settings| Box::new(PartiallyHuberised { tau: settings.number("tau") }),
     class_sum: None,
     limits: &[

@@ -2,24 +2,9 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::{Entry, Limit, Loss, LossKind, log_probability};
-use crate::method::{Method, Parameter, Range};
+use super::{Code, Limit, Loss, LossKind, log_probability};
 
-pub(super) const LOG_ZERO: Parameter = Parameter::number(
-    "log_zero",
-    -4.0,
-    Range::NEGATIVE,
-    "A, the value of log 0; public code that clamps q at 1e-4 has -9.21",
-);
-
-pub(super) const ENTRY: Entry = Entry {
-    kind: LossKind::Rce,
-    method: Method {
-        name: "rce",
-        summary: "reverse cross entropy; proportional to mae",
-        parameters: &[LOG_ZERO],
-        reference: "paper, eq. 8; Wang et al. 2019",
-    },
+pub(super) const CODE: Code = Code {
     build: |settings| Box::new(ReverseCrossEntropy { log_zero: settings.number("log_zero") }),
     class_sum: Some(|settings, num_classes| {
         -settings.number("log_zero") * (num_classes as f64 - 1.0)

@@ -2,25 +2,9 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::reverse_cross_entropy::LOG_ZERO;
-use super::{Entry, Limit, Loss, LossKind, log_probability};
-use crate::method::{Method, Parameter, Range};
+use super::{Code, Limit, Loss, LossKind, log_probability};
 
-pub(super) const BETA_RCE: Parameter =
-    Parameter::number("beta_rce", 1.0, Range::NOT_NEGATIVE, "weight of rce");
-
-pub(super) const ENTRY: Entry = Entry {
-    kind: LossKind::Sce,
-    method: Method {
-        name: "sce",
-        summary: "symmetric cross entropy, ce and rce together",
-        parameters: &[
-            Parameter::number("alpha", 0.1, Range::NOT_NEGATIVE, "weight of ce"),
-            BETA_RCE,
-            LOG_ZERO,
-        ],
-        reference: "paper, eq. 9; Wang et al. 2019",
-    },
+pub(super) const CODE: Code = Code {
     build: |settings| {
         Box::new(SymmetricCrossEntropy {
             alpha: settings.number("alpha"),

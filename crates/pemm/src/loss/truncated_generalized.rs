@@ -2,25 +2,10 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::generalized_cross_entropy::{Q, box_cox};
-use super::{Entry, Limit, Loss, LossKind, log_probability};
-use crate::method::{Method, Parameter, Range};
+use super::generalized_cross_entropy::box_cox;
+use super::{Code, Limit, Loss, LossKind, log_probability};
 
-const TRUNCATION: Parameter = Parameter::number(
-    "truncation",
-    0.5,
-    Range::between(0.0, 1.0),
-    "samples whose given label has probability k or less teach nothing; k → 0 is gce",
-);
-
-pub(super) const ENTRY: Entry = Entry {
-    kind: LossKind::GceTruncated,
-    method: Method {
-        name: "gce-truncated",
-        summary: "gce that is constant where the given label is improbable; without memory",
-        parameters: &[Q, TRUNCATION],
-        reference: "Zhang and Sabuncu 2018, section 3.3",
-    },
+pub(super) const CODE: Code = Code {
     build: |settings| {
         let (q, truncation) = (settings.number("q"), settings.number("truncation"));
         Box::new(TruncatedGeneralized { q, truncation })

@@ -3,8 +3,8 @@
 use super::center::weighted;
 use super::co_teaching::{forward_both, losses_of_both, mean_of};
 use super::{Batch, CenterObjective, Objective, Progress, Terms};
-use crate::evaluate::argmax_rows;
 use crate::model::Classifier;
+use crate::tensors::argmax_rows;
 use crate::tensors::floats;
 
 /// Decoupling "when to update" from "how to update": in each step both networks minimise their mean

@@ -2,7 +2,6 @@
 
 use burn::tensor::{Tensor, TensorData};
 use pemm_audit::mixture::Mixture;
-use serde::{Deserialize, Serialize};
 
 use super::center::weighted;
 use super::epoch_memory::EpochMemory;
@@ -13,8 +12,7 @@ use crate::model::Classifier;
 use crate::tensors::{TensorMap, floats};
 
 /// What a label is doubted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DoubtedBy {
     /// Cross entropy of the given label, `-log p[n, y_n]`, whatever the loss that is trained on.
     Loss,

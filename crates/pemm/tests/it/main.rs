@@ -4,7 +4,6 @@
 mod bare_loop;
 mod contract;
 mod energy;
-mod experiment;
 mod methods;
 mod model;
 mod objectives;

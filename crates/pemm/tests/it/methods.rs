@@ -4,13 +4,15 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use pemm::experiment::{Experiment, Layer, LossContext, ORACLE, PRESETS, REGULARISERS};
-use pemm::head::{AdditiveAngularMargin, HEADS, LargeMarginCosine};
-use pemm::loss::{CrossEntropy, LOSSES, Loss};
+use pemm::experiment::loss::{LossContext, ORACLE};
+use pemm::experiment::presets::PRESETS;
+use pemm::experiment::regularisers::EnergyKind;
+use pemm::experiment::{DataFacts, Experiment, Layer};
+use pemm::head::{AdditiveAngularMargin, HeadKind, LargeMarginCosine};
+use pemm::loss::{CrossEntropy, Loss, LossKind};
 use pemm::model::Classifier;
-use pemm::objective::{Batch, Progress};
+use pemm::objective::{self, Batch, Progress};
 use pemm::optim::Sgd;
-use pemm::plan::DataFacts;
 use pemm::tensors::collect;
 use pemm_data::{Shape, Stream, Streams};
 use pemm_runs::{RunFolder, Status};
@@ -18,7 +20,7 @@ use pemm_runs::{RunFolder, Status};
 use crate::training::{experiment, run, timeless};
 
 const SHAPE: Shape = Shape { channels: 1, height: 8, width: 8 };
-const FACTS: DataFacts = DataFacts { shape: SHAPE, vectors: false, num_classes: 4 };
+const FACTS: DataFacts = DataFacts { shape: SHAPE, vectors: false, num_classes: 4, parts: None };
 
 fn of(assignments: &[String]) -> Experiment {
     let layers: Vec<Layer> =
@@ -43,24 +45,24 @@ fn every_loss_trains_on_every_head_with_every_regulariser_that_fits() {
     let device = Device::flex().autodiff();
     let (batch, streams) = (batch(&device), Streams::new(1));
     let mut seen = 0;
-    for loss in LOSSES.iter().map(|entry| entry.method.name) {
-        for (head, _) in &HEADS {
-            for (_, regulariser) in &REGULARISERS {
-                if regulariser.name != "none" && !head.has_centers() {
+    for loss in LossKind::ALL.iter().map(|kind| kind.name()) {
+        for head in HeadKind::ALL {
+            for regulariser in EnergyKind::ALL {
+                if *regulariser != EnergyKind::None && !head.has_centers() {
                     continue;
                 }
-                let place = format!("{loss} on {head:?} with {}", regulariser.name);
+                let place = format!("{loss} on {head:?} with {}", regulariser.name());
                 let experiment = of(&[
                     format!("loss.kind={loss}"),
-                    format!("model.head={}", head.method().name),
-                    format!("loss.energy.kind={}", regulariser.name),
+                    format!("model.head={}", head.name()),
+                    format!("loss.energy.kind={}", regulariser.name()),
                     "model.width=8".into(),
                 ]);
                 let plan = experiment.resolve(FACTS).unwrap_or_else(|e| panic!("{place}: {e}"));
                 let context = LossContext { num_classes: 4, noise: None };
-                let mut objective = plan.experiment.build_objective(&context, 16).unwrap();
-                let mut sgd = Sgd::new(plan.experiment.optim.clone());
-                let mut model = Classifier::new(&plan.model, SHAPE, 4, streams, &device);
+                let mut objective = objective::build(plan.experiment(), &context, 16).unwrap();
+                let mut sgd = Sgd::new(plan.experiment().optim.clone());
+                let mut model = Classifier::new(plan.model(), SHAPE, 4, streams, &device);
                 let before = collect(&model);
                 for epoch in 0..2 {
                     let mut rng = streams.open_at(Stream::Step, epoch as u64);
@@ -69,7 +71,7 @@ fn every_loss_trains_on_every_head_with_every_regulariser_that_fits() {
                         objective.forward(std::slice::from_ref(&model), &batch, &mut progress);
                     let total = terms.total.clone().into_scalar::<f32>();
                     assert!(total.is_finite(), "{place}: {total}");
-                    assert_eq!(terms.terms.len() == 2, regulariser.name != "none", "{place}");
+                    assert_eq!(terms.terms.len() == 2, *regulariser != EnergyKind::None, "{place}");
                     model = sgd.step(model, &mut terms.total.backward(), 0.01);
                 }
                 let after = collect(&model);
@@ -79,7 +81,7 @@ fn every_loss_trains_on_every_head_with_every_regulariser_that_fits() {
             }
         }
     }
-    assert_eq!(seen, LOSSES.len() * (1 + 3 * REGULARISERS.len()));
+    assert_eq!(seen, LossKind::ALL.len() * (1 + 3 * EnergyKind::ALL.len()));
 }
 
 #[test]
@@ -93,9 +95,9 @@ fn a_margin_changes_training_only_and_the_given_label_only() {
     let batch = batch(&device);
     let outcome = |margin: f64| {
         let plan = plan(margin);
-        let model = Classifier::new(&plan.model, SHAPE, 4, Streams::new(1), &device);
+        let model = Classifier::new(plan.model(), SHAPE, 4, Streams::new(1), &device);
         let context = LossContext { num_classes: 4, noise: None };
-        let mut objective = plan.experiment.build_objective(&context, 16).unwrap();
+        let mut objective = objective::build(plan.experiment(), &context, 16).unwrap();
         let mut rng = Streams::new(1).open(Stream::Step);
         let mut progress = Progress { epoch: 0, num_epochs: 1, rng: &mut rng };
         let terms = objective.forward(std::slice::from_ref(&model), &batch, &mut progress);
@@ -139,7 +141,7 @@ fn cosine_heads_are_finite_at_equal_and_opposite_directions() {
 fn arms_share_the_recipe_of_cross_entropy() {
     let recipe = |name: &str| {
         let plan = of(&[format!("preset={name}")]).resolve(FACTS).unwrap();
-        (plan.experiment.optim, plan.experiment.schedule)
+        (plan.experiment().optim.clone(), plan.experiment().schedule.clone())
     };
     for (name, _) in PRESETS {
         let own = ["pemm", "pemm-reweight", "authors", "paper-tables", "ce-early", "audit"];
@@ -161,11 +163,12 @@ fn a_matrix_that_is_not_known_or_no_matrix_is_refused_before_there_is_a_folder()
     assert!(!out.exists());
 
     // Noise that somebody else put on the labels is not known; that nobody did, is.
-    let mut plan = of(&["preset=forward".to_owned()]).resolve(FACTS).unwrap().experiment;
+    let plan = of(&["preset=forward".to_owned()]).resolve(FACTS).unwrap();
+    let mut plan = plan.experiment().clone();
     let context = LossContext { num_classes: 10, noise: None };
-    plan.build_objective(&context, 100).unwrap();
+    objective::build(&plan, &context, 100).unwrap();
     plan.data.labels = Some("people.csv".into());
-    let error = plan.build_objective(&context, 100).err().unwrap().to_string();
+    let error = objective::build(&plan, &context, 100).err().unwrap().to_string();
     assert!(error.contains("is not known for these labels"), "{error}");
     let plan = of(&["loss.kind=ce", "loss.matrix=noise"].map(str::to_owned));
     let error = plan.resolve(FACTS).unwrap_err().to_string();

@@ -11,7 +11,11 @@ use pemm::tensors::{apply, collect, from_safetensors, to_safetensors};
 use pemm_data::{Shape, Stream, Streams};
 
 fn plan(backbone: BackboneKind, head: HeadKind) -> ModelPlan {
-    ModelPlan { dropout: 0.5, ..ModelPlan::new(backbone, 8, head) }
+    let mut plan = ModelPlan { dropout: 0.5, ..ModelPlan::new(backbone, head) };
+    if backbone.method().parameter("width").is_some() {
+        plan = plan.with("width", 8);
+    }
+    plan
 }
 
 fn build(plan: &ModelPlan, side: usize, seed: u64) -> Classifier {
@@ -67,7 +71,7 @@ fn resnet50_agrees_with_torchvisions() {
 
 #[test]
 fn cnn8_at_width_64_has_the_layers_of_the_authors_script() {
-    let wide = ModelPlan { width: 64, ..plan(BackboneKind::Cnn8, HeadKind::Distance) };
+    let wide = plan(BackboneKind::Cnn8, HeadKind::Distance).with("width", 64);
     let tensors = collect(&build(&wide, 32, 1));
     assert_eq!(tensors["backbone.blocks.4.conv.weight"].shape, [196, 128, 3, 3]);
     assert_eq!(tensors["backbone.fc.weight"].shape, [256, 196 * 16]);

@@ -1,9 +1,10 @@
 //! Objectives with a memory, a schedule of their own or a second network, on real digits.
 
 use burn::tensor::Device;
+use pemm::experiment::loss::LossContext;
 use pemm::experiment::{Experiment, Layer};
 use pemm::finished::{Trained, evaluate_run};
-use pemm::objective::kind::OBJECTIVES;
+use pemm::objective::{ObjectiveKind, build};
 use pemm_runs::{RunFolder, Status};
 
 use crate::training::{bytes, run, timeless};
@@ -22,12 +23,12 @@ fn experiment(assignments: &[&str]) -> Experiment {
 
 /// Every objective, with parameters under which four epochs reach all of its phases.
 fn every_objective() -> Vec<Vec<String>> {
-    OBJECTIVES
+    ObjectiveKind::ALL
         .iter()
-        .map(|entry| {
-            let mut set = vec![format!("objective.kind={}", entry.method.name)];
+        .map(|kind| {
+            let mut set = vec![format!("objective.kind={}", kind.name())];
             for (key, value) in [("warmup_epochs", 2), ("ramp_epochs", 3)] {
-                if entry.method.parameter(key).is_some() {
+                if kind.method().parameter(key).is_some() {
                     set.push(format!("objective.{key}={value}"));
                 }
             }
@@ -108,4 +109,21 @@ fn an_early_stopped_run_returns_its_best_epoch() {
     let none = ["schedule.patience=2", "data.val_rate=0.0"];
     let error = run(experiment(&none), &parent.path().join("none"), None).unwrap_err().to_string();
     assert!(error.contains("schedule.patience") && error.contains("data.val_rate"), "{error}");
+}
+
+#[test]
+fn every_objective_has_as_many_networks_as_its_entry_says() {
+    let context = LossContext { num_classes: 10, noise: None };
+    for (kind, set) in ObjectiveKind::ALL.iter().zip(every_objective()) {
+        let set: Vec<&str> = set.iter().map(String::as_str).collect();
+        let facts = pemm::experiment::DataFacts {
+            shape: pemm_data::Shape { channels: 1, height: 8, width: 8 },
+            vectors: false,
+            num_classes: 10,
+            parts: None,
+        };
+        let plan = experiment(&set).resolve(facts).unwrap();
+        let objective = build(plan.experiment(), &context, 100).unwrap();
+        assert_eq!(objective.num_networks(), kind.num_networks(), "{}", kind.name());
+    }
 }

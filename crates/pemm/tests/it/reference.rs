@@ -5,11 +5,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use pemm::energy::{CenterPotential, Pairs, Potential};
 use pemm::head::{AdditiveAngularMargin, DistanceHead, LargeMarginCosine};
-use pemm::loss::{
-    BootstrapHard, BootstrapSoft, CrossEntropy, ForwardCorrection, GeneralizedCrossEntropy,
-    LabelSmoothing, Loss, MeanAbsoluteError, NormalizedAndReverse, NormalizedCrossEntropy,
-    PartiallyHuberised, ReverseCrossEntropy, SymmetricCrossEntropy, TruncatedGeneralized,
-};
+use pemm::loss::{CrossEntropy, Loss, LossKind, Settings, SymmetricCrossEntropy, code};
 use pemm::reconstruction::reconstruction;
 use pemm_data::noise::Transition;
 use serde_json::Value;
@@ -83,6 +79,30 @@ fn transition(case: &Value) -> Transition {
     Transition::new(rows).unwrap()
 }
 
+/// The loss of a case, built as an experiment builds it.
+fn loss(case: &Value, kind: LossKind) -> Box<dyn Loss> {
+    // Names of the reference for our keys.
+    const OTHERS: [(&str, &str); 4] = [
+        ("beta_rce", "beta"),
+        ("beta_bootstrap", "beta"),
+        ("truncation", "k"),
+        ("smoothing", "epsilon"),
+    ];
+    let mut settings = Settings::defaults(kind.method());
+    for parameter in kind.method().parameters {
+        let other = OTHERS.iter().find(|(own, _)| *own == parameter.key);
+        let names = [Some(parameter.key), other.map(|(_, name)| *name)];
+        let value = names.into_iter().flatten().find_map(|name| case["params"][name].as_f64());
+        if let Some(value) = value {
+            settings = settings.with(parameter.key, value);
+        }
+    }
+    if kind == LossKind::Forward {
+        settings = settings.with_matrix(transition(case));
+    }
+    (code(kind).build)(&settings)
+}
+
 fn potential(case: &Value) -> CenterPotential {
     let energy = Potential::Energy {
         u: number(case, "u"),
@@ -111,32 +131,14 @@ fn every_case_that_this_crate_implements_agrees() {
             agree(case, loss.forward(logits.clone(), given()).mean(), &[("logits", &logits)]);
         };
         seen += 1;
-        match case["name"].as_str().unwrap() {
-            "ce" => on_logits(&CrossEntropy),
-            "rce" => on_logits(&ReverseCrossEntropy { log_zero: number(case, "log_zero") }),
-            "sce" => on_logits(&SymmetricCrossEntropy {
-                alpha: number(case, "alpha"),
-                beta_rce: number(case, "beta"),
-                log_zero: number(case, "log_zero"),
-            }),
-            "mae" => on_logits(&MeanAbsoluteError),
-            "gce" => on_logits(&GeneralizedCrossEntropy { q: number(case, "q") }),
-            "gce_truncated" => on_logits(&TruncatedGeneralized {
-                q: number(case, "q"),
-                truncation: number(case, "k"),
-            }),
-            "bootstrap_soft" => on_logits(&BootstrapSoft { beta: number(case, "beta") }),
-            "bootstrap_hard" => on_logits(&BootstrapHard { beta: number(case, "beta") }),
-            "forward" => on_logits(&ForwardCorrection::new(&transition(case))),
-            "phuber_ce" => on_logits(&PartiallyHuberised { tau: number(case, "tau") }),
-            "label_smoothing" => on_logits(&LabelSmoothing { smoothing: number(case, "epsilon") }),
-            "nce" => on_logits(&NormalizedCrossEntropy),
-            "nce_rce" => on_logits(&NormalizedAndReverse {
-                alpha: number(case, "alpha"),
-                beta_rce: number(case, "beta"),
-                log_zero: number(case, "log_zero"),
-            }),
-            name @ ("distance_head_ce" | "distance_head_l2_ce") => {
+        let name = case["name"].as_str().unwrap();
+        if let Some(kind) = LossKind::ALL.iter().find(|kind| kind.name() == name.replace('_', "-"))
+        {
+            on_logits(&*loss(case, *kind));
+            continue;
+        }
+        match name {
+            "distance_head_ce" | "distance_head_l2_ce" => {
                 let features = matrix(&inputs["features"]);
                 let centers = matrix(&inputs["centers"]);
                 let head = DistanceHead::from_centers(centers, number(case, "sigma"));

@@ -50,7 +50,7 @@ fn five_steps_follow_pytorch() {
     let file = SafeTensors::deserialize(TRACE).unwrap();
     let device = Device::flex().autodiff();
     let shape = Shape { channels: 3, height: 32, width: 32 };
-    let plan = ModelPlan::new(BackboneKind::Cnn8, 8, HeadKind::Distance);
+    let plan = ModelPlan::new(BackboneKind::Cnn8, HeadKind::Distance).with("width", 8);
     let streams = Streams::new(0);
     let model = Classifier::new(&plan, shape, 10, streams, &device);
     let mut model = apply(model, weights(&file, "start."), "trace").unwrap();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pemm::experiment::{Experiment, Layer};
-use pemm::train::{Event, Outcome, RunOptions, train};
+use pemm::train::{Event, Outcome, RunOptions};
 use pemm_runs::{Record, RunFolder, Status};
 
 use crate::bare_loop;
@@ -23,7 +23,7 @@ pub(crate) fn run(
 ) -> pemm::Result<Outcome> {
     let cancel = AtomicBool::new(false);
     let options = RunOptions { out, device: "cpu", git: None, cancel: &cancel };
-    train(experiment, &options, &mut |event| {
+    pemm::train::run(&experiment, &options, &mut |event| {
         if let Event::Step(epoch, step, _) = event
             && Some((epoch, step)) == stop_at
         {
@@ -222,7 +222,7 @@ fn centers_start_where_the_experiment_says() {
         ["model.head=cosface", "loss.energy.start=rest"],
         ["loss.energy.beta=0.75", "loss.energy.start=rest"],
     ] {
-        let warnings = pemm::explain::explain(experiment(&keys)).unwrap().plan.warnings;
+        let warnings = pemm::explain::explain(&experiment(&keys)).unwrap().warnings;
         assert!(warnings.iter().any(|text| text.contains("start as drawn")), "{warnings:?}");
     }
 }

@@ -111,7 +111,7 @@ pub(super) struct Files(Vec<PathBuf>);
 pub(super) fn write(
     arguments: &Arguments,
     about: &About,
-    said: &SamplePredictions,
+    judged: &SamplePredictions,
     audit: &Audit,
     out: &Path,
 ) -> Result<Files, Failure> {
@@ -119,26 +119,26 @@ pub(super) fn write(
         schema: SCHEMA,
         program: format!("pemm {}", env!("CARGO_PKG_VERSION")),
         about,
-        classes: &said.classes,
-        data_sha256: &said.data_sha256,
-        labels_sha256: &said.labels_sha256,
-        training_secs: said.training_secs,
+        classes: &judged.classes,
+        data_sha256: &judged.data_sha256,
+        labels_sha256: &judged.labels_sha256,
+        training_secs: judged.training_secs,
         summary: &audit.summary,
     };
     let json = serde_json::to_vec_pretty(&json).map_err(|e| Failure::new(e.to_string()))?;
-    let page = page(said, audit, about)?;
+    let page = page(judged, audit, about)?;
     let mut files = vec![
-        (out.join(ISSUES), issues(said, audit)),
+        (out.join(ISSUES), issues(judged, audit)),
         (out.join(AUDIT), json),
         (out.join(PAGE), page.into_bytes()),
     ];
     if let Some(path) = &arguments.write_labels {
-        files.push((path.clone(), labels(said, audit, arguments.how)));
+        files.push((path.clone(), labels(judged, audit, arguments.how)));
     }
     if arguments.keep_outputs {
-        let predictions = &said.predictions;
+        let predictions = &judged.predictions;
         let array = |values: &[f32], columns: usize| {
-            let mut bytes = npy_header(said.given.len(), columns);
+            let mut bytes = npy_header(judged.given.len(), columns);
             bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
             bytes
         };
@@ -157,6 +157,8 @@ pub(super) fn write(
             return Err(Failure::usage(message));
         }
     }
+    std::fs::create_dir_all(out)
+        .map_err(|error| Failure::new(format!("--out: {}: {error}", out.display())))?;
     for (path, bytes) in &files {
         write::atomic(path, bytes)?;
     }
@@ -164,19 +166,19 @@ pub(super) fn write(
 }
 
 /// A CSV of all samples, most doubtful first.
-fn issues(said: &SamplePredictions, audit: &Audit) -> Vec<u8> {
+fn issues(judged: &SamplePredictions, audit: &Audit) -> Vec<u8> {
     let columns = audit.scores.columns();
     let mut writer = csv::Writer::from_writer(Vec::new());
     let written = "writing to memory does not fail";
-    let header = [sample_column(said), "given", "suggested", "score", "is_issue", "rank"];
+    let header = [sample_column(judged), "given", "suggested", "score", "is_issue", "rank"];
     writer.write_record(header.into_iter().chain(columns.iter().map(|c| c.0))).expect(written);
-    let mut order: Vec<usize> = (0..said.given.len()).collect();
+    let mut order: Vec<usize> = (0..judged.given.len()).collect();
     order.sort_unstable_by_key(|&sample| audit.ranks[sample]);
     for sample in order {
-        let class = |label: u32| said.classes[label as usize].clone();
+        let class = |label: u32| judged.classes[label as usize].clone();
         let mut record = vec![
-            said.names[sample].clone(),
-            class(said.given[sample]),
+            judged.names[sample].clone(),
+            class(judged.given[sample]),
             class(audit.suggested[sample]),
             format!("{:.6}", audit.scores.combined[sample]),
             audit.is_issue[sample].to_string(),
@@ -189,22 +191,22 @@ fn issues(said: &SamplePredictions, audit: &Audit) -> Vec<u8> {
 }
 
 /// The labels as `how` wants them, in the order of the source.
-fn labels(said: &SamplePredictions, audit: &Audit, how: How) -> Vec<u8> {
+fn labels(judged: &SamplePredictions, audit: &Audit, how: How) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let written = "writing to memory does not fail";
-    let mut header = vec![sample_column(said), "label"];
+    let mut header = vec![sample_column(judged), "label"];
     header.extend((how == How::Weight).then_some("weight"));
     writer.write_record(&header).expect(written);
-    for (sample, name) in said.names.iter().enumerate() {
+    for (sample, name) in judged.names.iter().enumerate() {
         let is_issue = audit.is_issue[sample];
         if is_issue && how == How::Drop {
             continue;
         }
         let label = match is_issue && how == How::Correct {
             true => audit.suggested[sample],
-            false => said.given[sample],
+            false => judged.given[sample],
         };
-        let mut record = vec![name.clone(), said.classes[label as usize].clone()];
+        let mut record = vec![name.clone(), judged.classes[label as usize].clone()];
         if how == How::Weight {
             record.push(format!("{:.6}", 1.0 - audit.scores.combined[sample]));
         }
@@ -214,15 +216,15 @@ fn labels(said: &SamplePredictions, audit: &Audit, how: How) -> Vec<u8> {
 }
 
 /// `index` where every name is the number of its row, as in a labels file.
-fn sample_column(said: &SamplePredictions) -> &'static str {
+fn sample_column(judged: &SamplePredictions) -> &'static str {
     let is_number = |name: &String| name.parse::<u64>().is_ok();
-    if said.names.iter().all(is_number) { "index" } else { "path" }
+    if judged.names.iter().all(is_number) { "index" } else { "path" }
 }
 
 /// What a person wants to know.
 pub(super) fn text(
     about: &About,
-    said: &SamplePredictions,
+    judged: &SamplePredictions,
     audit: &Audit,
     files: &Files,
 ) -> String {
@@ -237,7 +239,7 @@ pub(super) fn text(
             format!("about {estimate} of the labels are wrong ({low} to {high})")
         }
     };
-    let num_samples = said.given.len();
+    let num_samples = judged.given.len();
     let mut lines = vec![format!("{share}; {num_issues} of {num_samples} samples are issues")];
     for method in &noise_rate.methods {
         lines.push(format!("  {:<22} {:>7}", method.name, percent(method.estimate)));
@@ -248,8 +250,8 @@ pub(super) fn text(
     for confusion in confusions.iter().take(5) {
         lines.push(format!(
             "  {} → {}  {}",
-            said.classes[confusion.given as usize],
-            said.classes[confusion.suggested as usize],
+            judged.classes[confusion.given as usize],
+            judged.classes[confusion.suggested as usize],
             confusion.count
         ));
     }

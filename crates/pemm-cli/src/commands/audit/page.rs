@@ -14,16 +14,16 @@ const GALLERY: usize = 120;
 
 /// The page of an audit.
 pub(super) fn page(
-    said: &SamplePredictions,
+    judged: &SamplePredictions,
     audit: &Audit,
     about: &About,
 ) -> Result<String, Failure> {
     // A sample that may well be what its label says is nothing to look at.
     let is_doubted = |&sample: &u32| {
         let sample = sample as usize;
-        audit.is_issue[sample] || audit.suggested[sample] != said.given[sample]
+        audit.is_issue[sample] || audit.suggested[sample] != judged.given[sample]
     };
-    let mut most: Vec<u32> = (0..said.given.len() as u32).filter(is_doubted).collect();
+    let mut most: Vec<u32> = (0..judged.given.len() as u32).filter(is_doubted).collect();
     most.sort_unstable_by_key(|&sample| {
         (!audit.is_issue[sample as usize], audit.ranks[sample as usize])
     });
@@ -32,21 +32,22 @@ pub(super) fn page(
         .iter()
         .map(|&sample| sample as usize)
         .map(|sample| Doubted {
-            given: said.given[sample],
+            given: judged.given[sample],
             suggested: audit.suggested[sample],
             score: audit.scores.combined[sample].into(),
         })
         .collect();
-    let gallery = match &said.part {
+    let gallery = match &judged.part {
         Some(part) => pemm::outputs::thumbnails(part, &Normalization::of(part)?, most)?,
         None => Gallery {
-            names: most.iter().map(|&sample| said.names[sample as usize].clone()).collect(),
+            names: most.iter().map(|&sample| judged.names[sample as usize].clone()).collect(),
             samples: most,
             ..Gallery::default()
         },
     };
     let title = format!("Labels of {}", about.data());
-    let mut report = report(title, about.lead(), &said.classes, &audit.summary, &gallery, &doubted);
+    let mut report =
+        report(title, about.lead(), &judged.classes, &audit.summary, &gallery, &doubted);
     if about.is_lower_bound() {
         report.tiles[0].note = "at least: the model was trained on them".into();
     }

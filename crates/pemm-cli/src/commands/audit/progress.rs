@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use indicatif::ProgressBar;
 use pemm::train::Event;
+use pemm_runs::time::duration;
 
 use crate::console::Console;
 
 /// A bar over the images of all folds, or a line per epoch where nobody watches.
-pub(super) struct Progress<'a> {
+pub(super) struct FoldsDisplay<'a> {
     console: &'a Console,
     num_folds: usize,
     num_epochs: usize,
@@ -22,7 +23,7 @@ pub(super) struct Progress<'a> {
     bar: Option<ProgressBar>,
 }
 
-impl<'a> Progress<'a> {
+impl<'a> FoldsDisplay<'a> {
     pub(super) fn new(console: &'a Console, num_folds: usize) -> Self {
         Self {
             console,
@@ -39,12 +40,12 @@ impl<'a> Progress<'a> {
 
     pub(super) fn show(&mut self, fold: usize, event: Event<'_>) {
         match event {
-            Event::Started { plan, record, .. } => {
+            Event::Started { plan, warnings, record, .. } => {
                 if self.bar.is_none() {
-                    plan.warnings.iter().for_each(|warning| self.console.warn(warning));
+                    warnings.iter().for_each(|warning| self.console.warn(warning));
                     self.headline(record);
                 }
-                self.num_epochs = plan.experiment.schedule.num_epochs;
+                self.num_epochs = plan.experiment().schedule.num_epochs;
                 self.num_train = record.data.num_train;
                 let per_fold = self.num_epochs * self.num_train;
                 self.before = (fold - 1) * per_fold;
@@ -113,15 +114,5 @@ impl<'a> Progress<'a> {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-    }
-}
-
-/// Seconds as hours, minutes and seconds.
-fn duration(seconds: f64) -> String {
-    let seconds = seconds.min(1e7) as u64;
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
-        (hours, minutes, _) => format!("{hours} h {minutes} min"),
     }
 }

@@ -4,11 +4,11 @@ use std::io::{BufRead, Write};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use pemm::train::{Event, RunOptions, train};
+use pemm::train::{Event, RunOptions, run as train};
 use pemm_runs::Status;
 
 use super::message::{Message, Task};
-use crate::commands::train::git;
+use crate::commit::commit;
 use crate::failure::Failure;
 use crate::interrupt;
 
@@ -28,12 +28,12 @@ pub(crate) fn run() -> Result<(), Failure> {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         cancel.store(true, Ordering::SeqCst);
     });
-    let options = RunOptions { out: &task.out, device: &task.device, git: git(), cancel };
+    let options = RunOptions { out: &task.out, device: &task.device, git: commit(), cancel };
     let mut teller = Teller { num_steps: 1, images: 0, since: Instant::now() };
-    let outcome = train(task.experiment, &options, &mut |event| teller.tell(event))?;
+    let outcome = train(&task.experiment, &options, &mut |event| teller.tell(event))?;
     match outcome.record.status {
         Status::Interrupted => Err(Failure::interrupted("")),
-        _ => Ok(()),
+        Status::Finished | Status::Running | Status::Failed { .. } => Ok(()),
     }
 }
 

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pemm_runs::Judge;
+use pemm_runs::time::duration;
 
 use super::runner::{Ending, Job};
-use super::worker::Progress;
+use super::worker::RunProgress;
 use crate::console::Console;
 
 /// Without bars, how often a line says how far the runs are.
@@ -16,7 +17,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 /// The grid at one moment.
 pub(super) struct View<'a, 'b> {
     /// The runs that go, and how far they are.
-    pub(super) running: &'a [(&'a Job<'b>, Progress)],
+    pub(super) running: &'a [(&'a Job<'b>, RunProgress)],
     /// Seconds left, once an epoch was measured.
     pub(super) left: Option<f64>,
     /// Most memory of a run, in bytes.
@@ -149,39 +150,10 @@ impl Drop for Display<'_> {
     }
 }
 
-fn line(job: &Job<'_>, progress: &Progress) -> String {
+fn line(job: &Job<'_>, progress: &RunProgress) -> String {
     let num_epochs = job.num_epochs();
     let epoch = (progress.num_done.max(job.epochs_done()) + 1).min(num_epochs);
     let share = 100.0 * progress.share;
     let rate = progress.images_per_sec.map_or("starts".into(), |r| format!("{r:.0} images/s"));
     format!("{}  epoch {epoch}/{num_epochs} ({share:.0} %)  {rate}", job.cell.name)
-}
-
-/// `2 h 05 min`, `3 min 20 s`, `45 s`.
-pub(super) fn duration(seconds: f64) -> String {
-    let seconds = seconds.clamp(0.0, 1e9).round() as u64;
-    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{seconds} s"),
-        (0, _) => format!("{minutes} min {:02} s", seconds % 60),
-        _ => format!("{hours} h {minutes:02} min"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_for_people() {
-        for (seconds, text) in [
-            (0.4, "0 s"),
-            (59.6, "1 min 00 s"),
-            (200.0, "3 min 20 s"),
-            (7500.0, "2 h 05 min"),
-            (f64::INFINITY, "277777 h 46 min"),
-        ] {
-            assert_eq!(duration(seconds), text);
-        }
-    }
 }

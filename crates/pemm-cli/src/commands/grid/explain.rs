@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use pemm::grid::{expected_facts, resolve};
-use pemm::plan::Plan;
 use pemm_data::Shape;
-use pemm_runs::identity::{differences, flatten};
+use pemm_experiment::Plan;
+use pemm_experiment::grid::facts;
+use pemm_experiment::identity::{differences, flatten};
 use serde_json::{Value, json};
 
 use super::file::open;
@@ -19,25 +19,24 @@ use crate::failure::Failure;
 pub(crate) fn explain_grid(file: &Path, console: &Console) -> Result<(), Failure> {
     let opened = open(file)?;
     let first = &opened.cells[0];
-    let (facts, known) = match &opened.grid.expects {
-        Some(expects) => (expected_facts(expects), "as the grid expects, not looked at"),
-        None => (pemm::grid::facts(&first.experiment)?, "those of the first run"),
+    let (facts, known) = match &opened.expects {
+        Some(expects) => (expects.facts(), "as the grid expects, not looked at"),
+        None => (facts(&first.experiment)?, "those of the first run"),
     };
-    let plans = resolve(&opened.cells, facts)?;
+    let plans = opened.resolve(facts)?;
     let size = pemm::explain::size(&plans[0], facts)?;
     let mut warned: Vec<&String> = Vec::new();
     for (cell, plan) in opened.cells.iter().zip(&plans) {
-        for warning in &plan.warnings {
+        for warning in plan.warnings() {
             if !warned.contains(&warning) {
                 warned.push(warning);
                 console.warn(&format!("run {}: {warning}", cell.name));
             }
         }
     }
-    let value = |plan: &Plan| serde_json::to_value(&plan.experiment).expect("plain data");
-    let values: Vec<Value> = plans.iter().map(value).collect();
+    let values: Vec<Value> = plans.iter().map(Plan::value).collect();
     let Shape { channels, height, width } = facts.shape;
-    let text = toml::to_string(&plans[0].experiment).expect("experiments are plain data");
+    let text = plans[0].text();
     let mut lines = vec![
         text.trim_end().to_owned(),
         String::new(),

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pemm::grid::{Cell, cells};
-use pemm_runs::Grid;
-use pemm_runs::identity::flatten;
+use pemm_experiment::Grid;
+use pemm_experiment::grid::Cell;
+use pemm_experiment::identity::flatten;
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -27,21 +27,12 @@ pub(crate) struct GridArguments {
     only: Vec<String>,
 }
 
-/// A grid file, read.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    /// The file.
-    pub(crate) grid: Grid,
-    /// Its runs, those of `--only` if given.
-    pub(crate) cells: Vec<Cell>,
-}
-
 impl GridArguments {
-    /// Reads the file and all its experiments.
-    pub(crate) fn open(&self) -> Result<Opened, Failure> {
-        let mut opened = open(&self.file)?;
-        opened.cells = chosen(opened.cells, &self.only)?;
-        Ok(opened)
+    /// Reads the file and all its experiments; of its runs those of `--only`, if given.
+    pub(crate) fn open(&self) -> Result<Grid, Failure> {
+        let mut grid = open(&self.file)?;
+        grid.cells = chosen(grid.cells, &self.only)?;
+        Ok(grid)
     }
 
     /// The folder of the runs.
@@ -51,7 +42,7 @@ impl GridArguments {
 }
 
 /// Reads a grid file and all its experiments.
-pub(crate) fn open(file: &Path) -> Result<Opened, Failure> {
+pub(crate) fn open(file: &Path) -> Result<Grid, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
     let origin = file.display().to_string();
@@ -60,9 +51,7 @@ pub(crate) fn open(file: &Path) -> Result<Opened, Failure> {
                        experiment";
         return Err(Failure::usage(format!("{origin}: {message}")));
     }
-    let grid = Grid::parse(&origin, &text)?;
-    let cells = cells(&origin, &grid)?;
-    Ok(Opened { grid, cells })
+    Ok(Grid::parse(&origin, &text)?)
 }
 
 /// `runs/` and the name of the grid file.
@@ -113,10 +102,7 @@ fn value_of(cell: &Cell, key: &str) -> Option<Value> {
     match key {
         "arm" => Some(cell.experiment.arm().into()),
         "name" => Some(cell.name.as_str().into()),
-        _ => {
-            let value = serde_json::to_value(&cell.experiment).expect("experiments are plain data");
-            flatten(&value).remove(key).filter(|value| !value.is_null())
-        }
+        _ => flatten(&cell.experiment.value()).remove(key).filter(|value| !value.is_null()),
     }
 }
 

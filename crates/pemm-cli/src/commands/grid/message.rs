@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use pemm::experiment::Experiment;
+use pemm_experiment::Experiment;
 use serde::{Deserialize, Serialize};
 
 /// What to run.

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use pemm::grid::{Cell, Found, look};
+use pemm_experiment::grid::Cell;
 use pemm_runs::Record;
+use pemm_runs::found::{Found, look};
 use pemm_runs::grid_pace::{Budget, Pace};
 use pemm_runs::process::{Memory, free_memory};
 
 use super::display::{Display, View};
 use super::message::Task;
-use super::worker::{Progress, Worker};
+use super::worker::{RunProgress, Worker};
 use crate::failure::Failure;
 use crate::interrupt;
 
@@ -174,11 +175,12 @@ pub(super) fn run(
         }
 
         // ---- what somebody sees -----------------------------------------------------------------
-        let now: Vec<(&Job<'_>, Progress)> =
+        let now: Vec<(&Job<'_>, RunProgress)> =
             running.iter().map(|run| (jobs[run.job], run.worker.progress())).collect();
         let mut measured = pace.clone();
-        let to_come =
-            |job: &Job<'_>, progress: &Progress| job.num_epochs().saturating_sub(progress.num_done);
+        let to_come = |job: &Job<'_>, progress: &RunProgress| {
+            job.num_epochs().saturating_sub(progress.num_done)
+        };
         for (job, progress) in &now {
             let (epochs, seconds) = progress.measured;
             measured.add(job.cell.experiment.arm(), seconds, epochs);

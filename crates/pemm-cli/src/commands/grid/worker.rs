@@ -15,7 +15,7 @@ const MAX_SAID: usize = 8 << 10;
 
 /// How far a run is.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Progress {
+pub(super) struct RunProgress {
     /// Epochs that are done.
     pub(super) num_done: usize,
     /// Epochs done by this process, and their seconds together.
@@ -32,7 +32,7 @@ pub(super) struct Worker {
     child: Child,
     /// The run goes on as long as this is open.
     input: Option<ChildStdin>,
-    progress: Arc<Mutex<Progress>>,
+    progress: Arc<Mutex<RunProgress>>,
     reader: Option<JoinHandle<()>>,
     said: Option<JoinHandle<String>>,
     /// As last seen.
@@ -58,7 +58,7 @@ impl Worker {
             let _ = child.wait();
             return Err(error);
         }
-        let progress = Arc::new(Mutex::new(Progress::default()));
+        let progress = Arc::new(Mutex::new(RunProgress::default()));
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
         let errors = child.stderr.take().expect("it is piped");
         let shared = Arc::clone(&progress);
@@ -73,7 +73,7 @@ impl Worker {
     }
 
     /// How far it is.
-    pub(super) fn progress(&self) -> Progress {
+    pub(super) fn progress(&self) -> RunProgress {
         self.progress.lock().expect("readers do not panic").clone()
     }
 
@@ -111,7 +111,7 @@ fn program() -> io::Result<PathBuf> {
     if this.exists() { Ok(this) } else { std::env::current_exe() }
 }
 
-fn follow(output: impl BufRead, progress: &Mutex<Progress>) {
+fn follow(output: impl BufRead, progress: &Mutex<RunProgress>) {
     for line in output.lines().map_while(Result::ok) {
         let Ok(message) = serde_json::from_str(&line) else { continue };
         let mut progress = progress.lock().expect("readers do not panic");

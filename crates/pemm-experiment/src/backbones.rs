@@ -1,0 +1,118 @@
+//! The backbones that an experiment can name. Their code stands in `pemm::backbone`, a file each; an
+//! exhaustive match there joins the two.
+
+use pemm_data::Shape;
+
+use crate::kind::kinds;
+use crate::method::{Parameter, Range};
+
+const WIDTHS: Range = Range::within(1.0, 4096.0);
+
+/// Where the residual networks for small images come from.
+const SMALL_RESNET: &str = "He et al. 2016, section 4.2";
+
+kinds! {
+    /// The backbones that an experiment can name.
+    BackboneKind, "Backbones", "model.backbone":
+
+    /// Six 3×3 convolutions and two fully connected layers, the second of which is the head.
+    Cnn8 = "cnn8" {
+        summary: "six 3×3 convolutions and a fully connected layer, for small images",
+        parameters: &[Parameter::count("width", 64, WIDTHS, "channels of the first layer")],
+        reference: "paper, section 6; the authors' script",
+    }
+    /// Fully connected layers, for vectors and tiny images.
+    Mlp = "mlp" {
+        summary: "two fully connected layers, for vectors and tiny images",
+        parameters: &[Parameter::count("width", 128, WIDTHS, "units of each layer")],
+        reference: "",
+    }
+    /// ResNet-20 for small images.
+    Resnet20 = "resnet20" {
+        summary: "residual network of 20 layers, for small images",
+        parameters: &[],
+        reference: SMALL_RESNET,
+    }
+    /// ResNet-32 for small images.
+    Resnet32 = "resnet32" {
+        summary: "residual network of 32 layers, for small images",
+        parameters: &[],
+        reference: SMALL_RESNET,
+    }
+    /// ResNet-44 for small images.
+    Resnet44 = "resnet44" {
+        summary: "residual network of 44 layers, for small images",
+        parameters: &[],
+        reference: SMALL_RESNET,
+    }
+    /// ResNet-56 for small images.
+    Resnet56 = "resnet56" {
+        summary: "residual network of 56 layers, for small images",
+        parameters: &[],
+        reference: SMALL_RESNET,
+    }
+    /// ResNet-50 for photographs.
+    Resnet50 = "resnet50" {
+        summary: "residual network of 50 layers, for photographs",
+        parameters: &[],
+        reference: "He et al. 2016, section 4.1",
+    }
+}
+
+/// Sizes of a backbone that follow from its width and from a sample's size. What reads a file of
+/// weights holds them to the tensors that are there, before it builds anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackboneSizes {
+    /// Size D of the features.
+    pub num_features: Option<usize>,
+    /// The tensor whose second axis a sample's size, or the width, decides.
+    pub tensor: &'static str,
+    /// The size of that axis.
+    pub num_inputs: Option<usize>,
+}
+
+impl BackboneKind {
+    /// Smallest height and width of an image; none for what also takes vectors.
+    pub fn smallest_side(self) -> Option<usize> {
+        match self {
+            Self::Mlp => None,
+            Self::Resnet50 => Some(32),
+            Self::Cnn8 | Self::Resnet20 | Self::Resnet32 | Self::Resnet44 | Self::Resnet56 => {
+                Some(8)
+            }
+        }
+    }
+
+    /// The sizes at `width` (ignored by those that have none) for samples of `shape`; `None` where
+    /// a size is beyond all memory.
+    pub fn sizes(self, width: usize, shape: Shape) -> BackboneSizes {
+        let Shape { channels, height, width: across } = shape;
+        let product = |factors: &[usize]| factors.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
+        match self {
+            Self::Cnn8 => BackboneSizes {
+                num_features: width.checked_mul(4),
+                tensor: "backbone.fc.weight",
+                num_inputs: product(&[
+                    (49 * width.min(1 << 20) / 16).max(1),
+                    height / 8,
+                    across / 8,
+                ]),
+            },
+            Self::Mlp => BackboneSizes {
+                num_features: Some(width),
+                tensor: "backbone.layers.0.weight",
+                num_inputs: product(&[channels, height, across]),
+            },
+            Self::Resnet20 | Self::Resnet32 | Self::Resnet44 | Self::Resnet56 => BackboneSizes {
+                num_features: Some(64),
+                tensor: "backbone.conv.weight",
+                num_inputs: Some(channels),
+            },
+            Self::Resnet50 => BackboneSizes {
+                num_features: Some(2048),
+                tensor: "backbone.conv1.weight",
+                num_inputs: Some(channels),
+            },
+        }
+    }
+}

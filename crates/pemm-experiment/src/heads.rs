@@ -1,0 +1,59 @@
+//! The heads that an experiment can name. Their equations and code stand in `pemm::head`, a file
+//! each; an exhaustive match there joins the two.
+
+use crate::kind::kinds;
+use crate::method::{Parameter, Range};
+
+const SCALE: Parameter =
+    Parameter::number("scale", 64.0, Range::POSITIVE, "score of a feature on its class weight");
+
+kinds! {
+    /// The heads that an experiment can name.
+    HeadKind, "Heads", "model.head":
+
+    /// The usual last layer.
+    Linear = "linear" {
+        summary: "score w_k·z + b_k; no centers",
+        parameters: &[],
+        reference: "the usual last layer",
+    }
+    /// Distance to class centers.
+    Distance = "distance" {
+        summary: "score -‖z - c_k‖²/σ², the posterior of a mixture of Gaussians; centers c_k",
+        parameters: &[Parameter::number("sigma", 1.0, Range::POSITIVE, "radius of the balls")],
+        reference: "paper, eq. 6 and 7",
+    }
+    /// Large margin cosine.
+    Cosface = "cosface" {
+        summary: "score s cos θ_k, less s m for the given label in training; centers on the unit sphere",
+        parameters: &[
+            SCALE,
+            Parameter::number("margin", 0.35, Range::SHARE, "taken off the cosine; 0 is none"),
+        ],
+        reference: "CosFace, Wang et al. 2018",
+    }
+    /// Additive angular margin.
+    Arcface = "arcface" {
+        summary: "score s cos θ_k, s cos(θ_k + m) for the given label in training; unit centers",
+        parameters: &[
+            SCALE,
+            Parameter::number(
+                "margin",
+                0.5,
+                Range::within(0.0, 1.5),
+                "added to the angle, in radians; 0 is none",
+            ),
+        ],
+        reference: "ArcFace, Deng et al. 2019",
+    }
+}
+
+impl HeadKind {
+    /// Whether the head has class centers, which an energy can hold apart.
+    pub fn has_centers(self) -> bool {
+        match self {
+            Self::Linear => false,
+            Self::Distance | Self::Cosface | Self::Arcface => true,
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The layers of an experiment: what a file, the arguments and each `--set` say, to be put over each
+//! other.
+
+use pemm_data::nearest;
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::error::{ExperimentError, Result};
+use crate::experiment::Experiment;
+use crate::heads::HeadKind;
+use crate::kind::Kind;
+use crate::losses::LossKind;
+use crate::objectives::ObjectiveKind;
+
+/// One layer of an experiment: where it comes from, and its keys.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    pub(crate) table: Table,
+}
+
+impl Layer {
+    /// A layer from the text of an experiment file. Unknown keys and wrong types are errors that
+    /// show line and column.
+    pub fn from_text(origin: &str, text: &str) -> Result<Self> {
+        let fail = |error: toml::de::Error| ExperimentError::Text {
+            origin: origin.to_owned(),
+            message: with_suggestion(&error.to_string()),
+        };
+        toml::from_str::<Experiment>(text).map_err(fail)?;
+        Ok(Self { table: text.parse::<Table>().map_err(fail)? })
+    }
+
+    /// A layer from `key=value`, where key is dotted and value is TOML; a word that is no TOML value
+    /// is taken as a string.
+    pub fn from_assignment(assignment: &str) -> Result<Self> {
+        let origin = format!("--set {assignment}");
+        let Some((key, value)) = assignment.split_once('=') else {
+            return Err(ExperimentError::Text {
+                origin,
+                message: "expected key=value, for example --set optim.learning_rate=0.05".into(),
+            });
+        };
+        let (key, value) = (key.trim(), value.trim());
+        let literal = format!("x = {value}").parse::<Table>().ok().and_then(|mut t| t.remove("x"));
+        let value = literal.unwrap_or_else(|| Value::String(value.to_owned()));
+        let table = key.rsplit('.').fold(value, |inner, part| {
+            Value::Table(Table::from_iter([(part.trim().to_owned(), inner)]))
+        });
+        let Value::Table(table) = table else { unreachable!("a key has at least one part") };
+        check_keys(&origin, &table)?;
+        Ok(Self { table })
+    }
+
+    /// A layer that names a preset and nothing else.
+    pub(crate) fn of_preset(name: &str) -> Self {
+        Self { table: Table::from_iter([("preset".to_owned(), Value::String(name.to_owned()))]) }
+    }
+
+    /// A layer from values, for the arguments of a command line.
+    pub fn from_experiment_keys(table: Table) -> Result<Self> {
+        Self::from_table("arguments", table)
+    }
+
+    /// A layer from values that come from `origin`.
+    pub fn from_table(origin: &str, table: Table) -> Result<Self> {
+        check_keys(origin, &table)?;
+        Ok(Self { table })
+    }
+
+    /// This layer with `above` put over it: one layer, so that the order of its keys means nothing.
+    pub fn over(mut self, above: Self) -> Self {
+        merge(&mut self.table, above.table);
+        self
+    }
+
+    pub(crate) fn preset(&self) -> Option<&str> {
+        self.table.get("preset").and_then(Value::as_str)
+    }
+}
+
+/// Whether a table alone is an experiment. The parser's own text has no line here, so it names the
+/// key by itself.
+fn check_keys(origin: &str, table: &Table) -> Result<()> {
+    match Experiment::deserialize(table.clone()) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(ExperimentError::Text {
+            origin: origin.to_owned(),
+            message: with_suggestion(error.to_string().trim_end()),
+        }),
+    }
+}
+
+/// Adds the nearest known key to the parser's message about an unknown one.
+pub(crate) fn with_suggestion(message: &str) -> String {
+    let quoted = |text: &str| -> Vec<String> {
+        text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let line = message
+        .lines()
+        .find(|line| line.contains("unknown field") || line.contains("unknown variant"));
+    let words = line.map(quoted).unwrap_or_default();
+    let message = message.trim_end();
+    match words.split_first().and_then(|(wrong, known)| {
+        nearest(wrong, known.iter().map(String::as_str)).map(str::to_owned)
+    }) {
+        Some(known) => format!("{message}\ndid you mean `{known}`?"),
+        None => message.to_owned(),
+    }
+}
+
+/// Parameters of one loss, head, schedule or noise mean nothing to another: where a layer names
+/// another kind, those of the layers below go.
+pub(crate) fn drop_other_kinds(below: &mut Table, above: &Table) {
+    let of = |parameters: Vec<&'static crate::method::Parameter>| {
+        parameters.into_iter().map(|parameter| parameter.key)
+    };
+    let of_losses = of(LossKind::parameters()).chain(["matrix_sha256"]).collect();
+    let parameters: [(&str, &str, Vec<&str>); 7] = [
+        ("loss", "kind", of_losses),
+        ("model", "head", of(HeadKind::parameters()).collect()),
+        ("objective", "kind", of(ObjectiveKind::parameters()).collect()),
+        ("schedule", "kind", vec!["milestones", "factor", "half_period"]),
+        ("noise", "kind", vec!["rate", "groups", "matrix"]),
+        // Not kinds, but files whose hash stands beside them.
+        ("loss", "matrix", vec!["matrix_sha256"]),
+        ("model", "weights", vec!["weights_sha256"]),
+    ];
+    for (section, kind, parameters) in parameters {
+        let kind = |table: &Table| table.get(section)?.get(kind).cloned();
+        if kind(above).is_some_and(|kind_above| kind(below) != Some(kind_above))
+            && let Some(Value::Table(section)) = below.get_mut(section)
+        {
+            section.retain(|key, _| !parameters.contains(&key));
+        }
+    }
+}
+
+pub(crate) fn merge(below: &mut Table, above: Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(Value::Table(inner)), Value::Table(over)) => merge(inner, over),
+            (_, value) => {
+                below.insert(key, value);
+            }
+        }
+    }
+}

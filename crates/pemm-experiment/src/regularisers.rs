@@ -1,0 +1,60 @@
+//! The regularisers of the centers that an experiment can name. Their code is one file,
+//! `pemm::energy`.
+
+use crate::kind::kinds;
+use crate::method::{Accepts, Parameter, Range};
+
+const WEIGHT: Parameter = Parameter::number("weight", 1.0, Range::NOT_NEGATIVE, "λ");
+const U: Parameter = Parameter::number("u", 3.0, Range::above(1.0, 64.0), "power of the push, > v");
+const V: Parameter = Parameter::number("v", 2.0, Range::within(1.0, 64.0), "power of the pull");
+const XI: Parameter = Parameter::number("xi", 2.0, Range::POSITIVE, "weight ξ of the pull");
+const PAIRS: Parameter = Parameter::word(
+    "pairs",
+    &["sum", "mean", "per-center", "split-mean"],
+    "how pairs are put together",
+);
+const START: Parameter =
+    Parameter::word("start", &["drawn", "rest"], "where the centers are before the first step");
+const CLAMP: Parameter = Parameter {
+    key: "clamp",
+    meaning: "range to which each pair's value is clamped",
+    accepts: Accepts::Text { default: "none", range: "[low, high]" },
+};
+
+kinds! {
+    /// What holds the centers apart.
+    EnergyKind, "Regularisers of the centers", "loss.energy.kind":
+
+    /// Nothing.
+    None = "none" {
+        summary: "nothing; the only one that goes with a linear head",
+        parameters: &[],
+        reference: "",
+    }
+    /// Potential energy (eq. 10–12).
+    Potential = "potential" {
+        summary: "energy 1/r^u - ξ/r^v at r = ‖c_i - c_j‖ + β over all pairs: push near, pull far",
+        parameters: &[
+            WEIGHT,
+            U,
+            V,
+            XI,
+            Parameter::number(
+                "beta",
+                0.3,
+                Range::NOT_NEGATIVE,
+                "offset β of the distance; from r0 on the energy only pulls",
+            ),
+            PAIRS,
+            CLAMP,
+            START,
+        ],
+        reference: "paper, eq. 10-12",
+    }
+    /// Center margin (eq. 14) at the potential's `r0`.
+    Margin = "margin" {
+        summary: "center margin max(0, r0 - ‖c_i - c_j‖) over all pairs: push near, nothing far",
+        parameters: &[WEIGHT, U, V, XI, PAIRS, CLAMP, START],
+        reference: "paper, eq. 14",
+    }
+}

@@ -1,0 +1,278 @@
+//! Experiments: layers, checks and messages.
+
+use pemm_data::Shape;
+use pemm_data::config::NoiseKind;
+
+use crate::backbones::BackboneKind;
+use crate::facts::Parts;
+use crate::heads::HeadKind;
+use crate::kind::Kind;
+use crate::losses::LossKind;
+use crate::objectives::ObjectiveKind;
+use crate::presets::PRESETS;
+use crate::regularisers::EnergyKind;
+use crate::{DataFacts, Experiment, Grid, Layer};
+
+const FACTS: DataFacts = DataFacts {
+    shape: Shape { channels: 3, height: 32, width: 32 },
+    vectors: false,
+    num_classes: 10,
+    parts: None,
+};
+
+fn from(assignments: &[&str]) -> crate::Result<Experiment> {
+    let layers: crate::Result<Vec<Layer>> =
+        assignments.iter().map(|text| Layer::from_assignment(text)).collect();
+    Experiment::from_layers(&layers?)
+}
+
+fn error(assignments: &[&str]) -> String {
+    let result = from(assignments).and_then(|experiment| experiment.resolve(FACTS).map(|_| ()));
+    result.expect_err("this is wrong").to_string()
+}
+
+#[test]
+fn every_preset_checks_and_its_resolved_form_reads_back() {
+    for (name, _) in PRESETS {
+        let experiment = from(&[&format!("preset={name}")]).unwrap();
+        let plan = experiment.resolve(FACTS).unwrap();
+        assert_eq!(plan.experiment().arm(), name);
+        // Section 6.2's rate of 0.1 is too large for the sum over pairs: that is worth a warning.
+        let unstable = plan.warnings().iter().any(|w| w.contains("throws the centers apart"));
+        assert_eq!(unstable, name == "paper-tables", "{name}: {:?}", plan.warnings());
+        // The true matrix of no noise is the identity.
+        let idle = plan.warnings().iter().any(|w| w.contains("so this is cross entropy"));
+        assert_eq!(idle, name == "forward", "{name}: {:?}", plan.warnings());
+        assert_eq!(plan.warnings().len(), usize::from(unstable || idle), "{name}");
+        let text = plan.text();
+        let layer = Layer::from_text("resolved", &text).unwrap();
+        let again = Experiment::from_layers(&[layer]).unwrap();
+        assert_eq!(&again, plan.experiment());
+        assert_eq!(again.resolve(FACTS).unwrap().experiment(), plan.experiment());
+    }
+}
+
+#[test]
+fn every_experiment_file_of_the_repository_checks() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../experiments");
+    let (mut experiments, mut grids) = (0, 0);
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.display().to_string();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        // Each says above all else what it is, its command and what it costs.
+        let head: Vec<&str> = text.lines().take_while(|line| line.starts_with('#')).collect();
+        let head = head.join("\n");
+        assert!(head.contains("#   pemm ") || head.contains("#     pemm "), "{name}: {head}");
+        assert!(
+            ["minute", "hour", "day", " s on "].iter().any(|unit| head.contains(unit)),
+            "{name}"
+        );
+        if Grid::is_grid(&text) {
+            let grid = Grid::parse(&name, &text).unwrap();
+            let facts = grid.expects.as_ref().map_or(FACTS, |expects| expects.facts());
+            let plans = grid.resolve(facts).unwrap();
+            assert!(plans.len() == grid.cells.len() && plans.len() > 1, "{name}");
+            grids += 1;
+        } else {
+            let layer = Layer::from_text(&name, &text).unwrap();
+            Experiment::from_layers(&[layer]).unwrap().resolve(FACTS).unwrap();
+            experiments += 1;
+        }
+    }
+    assert!(experiments > 0 && grids > 0);
+}
+
+#[test]
+fn later_layers_win_and_presets_lie_below_all() {
+    let file =
+        Layer::from_text("file", "preset = \"sce\"\n[optim]\nlearning_rate = 0.5\n").unwrap();
+    let set = Layer::from_assignment("optim.momentum=0.5").unwrap();
+    let experiment = Experiment::from_layers(&[file, set]).unwrap();
+    assert_eq!(experiment.optim.learning_rate, 0.5);
+    assert_eq!(experiment.optim.momentum, 0.5);
+    assert_eq!(experiment.loss.parameters.number("alpha"), Some(0.1));
+    assert_eq!(experiment.schedule.num_epochs, 120);
+}
+
+#[test]
+fn another_loss_drops_the_parameters_of_the_one_below() {
+    let experiment = from(&["preset=paper", "loss.kind=ce"]).unwrap();
+    assert_eq!((experiment.loss.kind, experiment.loss.parameters.is_empty()), (LossKind::Ce, true));
+    assert_eq!(experiment.loss.energy.beta, 0.3, "the energy stays");
+    experiment.resolve(FACTS).unwrap();
+    assert!(error(&["loss.kind=ce", "loss.alpha=1"]).contains("loss.alpha"));
+}
+
+#[test]
+fn mistakes_name_key_rule_and_value() {
+    let unknown = Layer::from_text("my.toml", "[optim]\nlerning_rate = 1\n").unwrap_err();
+    let unknown = unknown.to_string();
+    assert!(unknown.contains("my.toml") && unknown.contains("line 2"), "{unknown}");
+    assert!(unknown.contains("did you mean `learning_rate`?"), "{unknown}");
+    assert!(error(&["optim.lerning_rate=1"]).contains("did you mean `learning_rate`?"));
+    assert!(error(&["preset=papr"]).contains("did you mean paper?"));
+    for (assignment, key) in [
+        ("optim.learning_rate=0", "optim.learning_rate: must be above 0, is 0"),
+        ("optim.learning_rate=nan", "optim.learning_rate"),
+        ("optim.momentum=1", "optim.momentum"),
+        ("schedule.batch_size=1", "schedule.batch_size: must be from 2"),
+        ("schedule.num_epochs=0", "schedule.num_epochs"),
+        ("schedule.warmup_epochs=60", "schedule.warmup_epochs"),
+        ("model.sigma=-1", "model.sigma"),
+        ("model.dropout=1", "model.dropout"),
+        ("loss.log_zero=4", "loss.log_zero"),
+        ("objective.by=loss", "objective.kind = \"plain\" has no such parameter"),
+        ("model.width=9000", "model.width: must be from 1 to 4096, is 9000"),
+        ("model.scale=3", "model.backbone = \"cnn8\" with model.head = \"distance\" has no such"),
+        ("loss.energy.u=2", "loss.energy.u: must be above v = 2"),
+        ("loss.energy.clamp=[1, 0]", "loss.energy.clamp"),
+        ("model.head=linear", "loss.energy.kind: needs centers"),
+        ("augment.shift=0.9", "augment.shift"),
+        ("optim.learning_rate=fast", "--set optim.learning_rate=fast"),
+        ("learning_rate", "expected key=value"),
+    ] {
+        let message = error(&[assignment]);
+        assert!(message.contains(key), "{assignment}: {message}");
+    }
+    let tiny = DataFacts { shape: Shape { channels: 1, height: 4, width: 4 }, ..FACTS };
+    let message = from(&["model.backbone=cnn8"]).unwrap().resolve(tiny).unwrap_err().to_string();
+    assert!(message.contains("8×8") && message.contains("mlp"), "{message}");
+}
+
+#[test]
+fn the_order_of_assignments_means_nothing() {
+    let layer = |texts: &[&str]| {
+        let layers = texts.iter().map(|text| Layer::from_assignment(text).unwrap());
+        layers.reduce(Layer::over).unwrap()
+    };
+    let one = ["schedule.kind=step", "schedule.milestones=[10, 20]"];
+    let other = ["schedule.milestones=[10, 20]", "schedule.kind=step"];
+    let experiment = Experiment::from_layers(&[layer(&one)]).unwrap();
+    assert_eq!(experiment, Experiment::from_layers(&[layer(&other)]).unwrap());
+    assert_eq!(experiment.schedule.milestones, [10, 20]);
+    assert!(error(&["schedule.kind=step"]).contains("schedule.milestones: is empty"));
+    assert!(error(&["schedule.milestones=[3]"]).contains("schedule.milestones: goes with"));
+}
+
+#[test]
+fn the_energy_per_center_is_stable_for_any_number_of_classes() {
+    let many = DataFacts { num_classes: 100, ..FACTS };
+    let warnings = |preset: &str| {
+        from(&[&format!("preset={preset}")]).unwrap().resolve(many).unwrap().warnings().to_vec()
+    };
+    assert!(warnings("pemm").is_empty(), "{:?}", warnings("pemm"));
+    assert!(warnings("paper")[0].contains("per-center"), "{:?}", warnings("paper"));
+}
+
+#[test]
+fn a_beta_beyond_rest_is_allowed_with_a_warning() {
+    let plan = from(&["loss.energy.beta=1"]).unwrap().resolve(FACTS).unwrap();
+    assert!(plan.warnings()[0].contains("r0 = 0.75"), "{:?}", plan.warnings());
+}
+
+#[test]
+fn settings_that_nothing_looks_at_are_named() {
+    let warnings = |keys: &[&str]| from(keys).unwrap().resolve(FACTS).unwrap().warnings().to_vec();
+    let found = warnings(&["preset=ce", "loss.energy.weight=3"]);
+    assert!(found.len() == 1 && found[0].starts_with("loss.energy: has no effect"), "{found:?}");
+    let hasty = ["preset=divide-mix", "schedule.patience=5"];
+    assert!(warnings(&hasty)[0].starts_with("schedule.patience: 5 epochs may be over"));
+    let margin = ["preset=paper", "loss.energy.kind=margin", "loss.energy.beta=0.2"];
+    assert!(warnings(&margin)[0].starts_with("loss.energy.beta: has no effect"));
+    let idle = ["preset=forward", "noise.kind=symmetric"];
+    assert!(warnings(&idle)[0].contains("so this is cross entropy"));
+    for known in ["noise.kind=matrix", "data.labels=people.csv"] {
+        assert!(warnings(&["preset=forward", known]).is_empty(), "{known}");
+    }
+    // What a preset leaves behind under another kind is nobody's mistake.
+    assert!(warnings(&["preset=pemm", "loss.energy.kind=none"]).is_empty());
+}
+
+#[test]
+fn another_head_drops_the_parameters_of_the_one_below_and_takes_no_others() {
+    let plan = from(&["preset=paper", "model.sigma=2", "model.head=cosface"]);
+    let plan = plan.unwrap().resolve(FACTS).unwrap();
+    assert_eq!(plan.model().parameters.number("scale"), Some(64.0));
+    let message = error(&["preset=ce", "model.sigma=2"]);
+    assert!(message.starts_with("model.sigma: ") && message.contains("no such parameter"));
+    // It stands in every record all the same, as in the first ones.
+    let linear = from(&["preset=ce"]).unwrap().resolve(FACTS).unwrap();
+    assert_eq!(linear.value()["model"]["sigma"], 1.0);
+    assert!(linear.value()["loss"]["alpha"].is_null());
+    assert!(linear.value()["loss"].get("tau").is_none());
+}
+
+#[test]
+fn parts_that_are_too_small_are_refused() {
+    let with = |num_train, has_val| {
+        let facts = DataFacts { parts: Some(Parts { num_train, has_val }), ..FACTS };
+        from(&["schedule.patience=5"]).unwrap().resolve(facts).map_err(|error| error.to_string())
+    };
+    with(2, true).unwrap();
+    assert!(with(2, false).unwrap_err().starts_with("schedule.patience: chooses by"));
+    assert!(with(1, true).unwrap_err().starts_with("data: 1 training sample is too few"));
+}
+
+/// Every kind is in its list under the word that files use, and says what a reader needs.
+fn has_every_entry<K>(kinds: &[K], of_the_parser: &str)
+where
+    K: Kind + serde::Serialize + serde::de::DeserializeOwned + std::fmt::Debug,
+{
+    // The parser itself lists the words that it knows.
+    let error = serde_json::from_str::<K>("\"no such word\"").unwrap_err().to_string();
+    let known = error.split('`').skip(1).step_by(2).skip(1).map(str::to_owned);
+    let listed: Vec<String> = kinds.iter().map(|kind| kind.method().name.to_owned()).collect();
+    assert_eq!(known.collect::<Vec<_>>(), listed, "{of_the_parser}");
+    for kind in kinds {
+        let method = kind.method();
+        assert_eq!(serde_json::to_value(kind).unwrap(), method.name);
+        assert!((10..=90).contains(&method.summary.chars().count()), "{}", method.summary);
+        for (place, parameter) in method.parameters.iter().enumerate() {
+            let before = &method.parameters[..place];
+            assert!(before.iter().all(|other| other.key != parameter.key), "{}", parameter.key);
+            assert!(!parameter.meaning.is_empty(), "{}", parameter.key);
+        }
+    }
+}
+
+#[test]
+fn no_list_lacks_a_kind() {
+    has_every_entry(LossKind::ALL, LossKind::KEY);
+    has_every_entry(HeadKind::ALL, HeadKind::KEY);
+    has_every_entry(EnergyKind::ALL, EnergyKind::KEY);
+    has_every_entry(ObjectiveKind::ALL, ObjectiveKind::KEY);
+    has_every_entry(BackboneKind::ALL, BackboneKind::KEY);
+    has_every_entry(&NoiseKind::ALL, NoiseKind::KEY);
+    for kind in NoiseKind::ALL {
+        assert_eq!(kind.name(), kind.method().name);
+    }
+}
+
+#[test]
+fn a_key_is_of_one_sort_within_its_section() {
+    use crate::method::{Accepts, Parameter};
+    fn sort(parameter: &Parameter) -> u8 {
+        match parameter.accepts {
+            Accepts::Number { .. } => 0,
+            Accepts::Count { .. } | Accepts::Epochs { .. } => 1,
+            Accepts::Word { .. } | Accepts::Text { .. } => 2,
+        }
+    }
+    let sections: [Vec<&Parameter>; 3] = [
+        LossKind::ALL.iter().flat_map(|kind| kind.method().parameters).collect(),
+        ObjectiveKind::ALL.iter().flat_map(|kind| kind.method().parameters).collect(),
+        {
+            let heads = HeadKind::ALL.iter().flat_map(|kind| kind.method().parameters);
+            heads.chain(BackboneKind::ALL.iter().flat_map(|k| k.method().parameters)).collect()
+        },
+    ];
+    for parameters in sections {
+        for a in &parameters {
+            assert!(parameters.iter().all(|b| a.key != b.key || sort(a) == sort(b)), "{}", a.key);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The cells of a grid, checked against the data before any of them starts.
+
+use pemm_data::config::{DataConfig, NoiseConfig};
+use pemm_data::prepare::prepare_set;
+use pemm_data::{DataSet, labels, source};
+use pemm_experiment::ExperimentError;
+use pemm_experiment::grid::{Cell, Expects, Known, TableConfig};
+use pemm_experiment::same::incomparable;
+
+use crate::data::RunData;
+use crate::error::Result;
+use crate::ready::Ready;
+
+/// Makes each of `cells` ready, reading each data set once, and gives the warnings, each with the
+/// first cell that it belongs to; the first is whether `table` can be made of them.
+///
+/// # Errors
+/// The first cell that would not start, data that are not as `expects` says, and two cells that are
+/// the same experiment once every default is filled in.
+pub fn check(
+    cells: &[&Cell],
+    expects: Option<&Expects>,
+    table: &TableConfig,
+) -> Result<Vec<String>> {
+    let mut data = Opened::default();
+    let mut known = Known::default();
+    let mut planned = Vec::new();
+    let mut warnings: Vec<(&str, String)> = Vec::new();
+    for Cell { name, experiment } in cells {
+        let in_run = |error: crate::Error| ExperimentError::Text {
+            origin: format!("run {name}"),
+            message: error.to_string(),
+        };
+        let data = data.of(&experiment.data, &experiment.noise, experiment.seed);
+        let data = data.map_err(in_run)?;
+        if let Some(expects) = expects {
+            expects.check(data.facts(), &experiment.data.path)?;
+        }
+        let ready = Ready::of(experiment, data, "cpu").map_err(in_run)?;
+        let plan = ready.plan();
+        if let Some(first) = known.add(name, plan.experiment()) {
+            let message = format!(
+                "is the same experiment as run {first} once every default is filled in; take one \
+                 of them out"
+            );
+            return Err(ExperimentError::Text { origin: format!("run {name}"), message }.into());
+        }
+        warnings.extend(ready.warnings().iter().map(|warning| (name.as_str(), warning.clone())));
+        planned.push((name.clone(), plan.value()));
+    }
+    let mut told: Vec<String> = Vec::new();
+    if !table.settings
+        && let Some((first, second, keys)) = incomparable(&planned, &table.allow)
+    {
+        let keys: Vec<&str> = keys.iter().map(|difference| difference.key.as_str()).collect();
+        told.push(format!(
+            "`pemm table` will not compare {first} with {second}: they differ in {}; set these alike \
+             in [base], or name them in [table] allow",
+            keys.join(", ")
+        ));
+    }
+    for (place, (name, warning)) in warnings.iter().enumerate() {
+        if !warnings[..place].iter().any(|(_, before)| before == warning) {
+            told.push(format!("run {name}: {warning}"));
+        }
+    }
+    Ok(told)
+}
+
+/// Data that were opened, and what noise was drawn on them. Cells that differ in the seed share a
+/// draw: they are looked at, not trained.
+#[derive(Default)]
+struct Opened<'a> {
+    sets: Vec<(&'a DataConfig, DataSet)>,
+    drawn: Vec<(&'a DataConfig, &'a NoiseConfig, RunData)>,
+}
+
+impl<'a> Opened<'a> {
+    fn of(&mut self, data: &'a DataConfig, noise: &'a NoiseConfig, seed: u64) -> Result<RunData> {
+        let known = self.drawn.iter().find(|(d, n, _)| (*d, *n) == (data, noise));
+        if let Some((_, _, known)) = known {
+            return Ok(known.clone());
+        }
+        let set = match self.sets.iter().find(|(known, _)| *known == data) {
+            Some((_, set)) => set.clone(),
+            None => {
+                let mut set = source::open(data)?;
+                labels::join(&mut set, data)?;
+                self.sets.push((data, set.clone()));
+                set
+            }
+        };
+        let opened = RunData::of(prepare_set(set, data, noise, seed)?);
+        self.drawn.push((data, noise, opened.clone()));
+        Ok(opened)
+    }
+}

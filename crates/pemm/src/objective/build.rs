@@ -1,0 +1,87 @@
+//! From a checked experiment to the objective that it names; the compiler sees to it that each kind
+//! has its code.
+
+use pemm_data::noise::Transition;
+use pemm_experiment::Experiment;
+use pemm_experiment::loss::{LossConfig, LossContext};
+use pemm_experiment::objectives::ObjectiveKind;
+
+use super::co_teaching::CoTeaching;
+use super::decoupling::Decoupling;
+use super::divide_mix::{DivideMix, DivideMixParameters};
+use super::early_learning::EarlyLearning;
+use super::mixup::Mixup;
+use super::reweighting::{DoubtedBy, Reweighting};
+use super::{CenterObjective, EstimatedForward, Objective};
+use crate::energy::CenterPotential;
+use crate::error::Result;
+use crate::loss;
+
+/// What a training step of a checked experiment minimises, for a training part of `num_samples`.
+///
+/// # Errors
+/// Those of [`LossConfig::matrix`].
+pub fn build(
+    experiment: &Experiment,
+    context: &LossContext,
+    num_samples: usize,
+) -> Result<Box<dyn Objective>> {
+    let mut context = context.clone();
+    if experiment.knows_that_nothing_was_drawn() {
+        context.noise.get_or_insert_with(|| Transition::identity(context.num_classes));
+    }
+    let num_classes = context.num_classes;
+    let base = center_objective(&experiment.loss, &context)?;
+    if let Some(after) = experiment.loss.estimate_after() {
+        return Ok(Box::new(EstimatedForward::new(base, after, num_classes)));
+    }
+    let parameters = &experiment.objective.parameters;
+    let number = |key| parameters.number(key).expect("checked: parameters are filled in");
+    let count = |key| parameters.count(key).expect("checked: parameters are filled in");
+    Ok(match experiment.objective.kind {
+        ObjectiveKind::Plain => Box::new(base),
+        ObjectiveKind::Mixup => Box::new(Mixup { base, alpha: number("alpha") }),
+        ObjectiveKind::Elr => {
+            let (rate, weight) = (number("memory_rate"), number("weight"));
+            Box::new(EarlyLearning::new(base, rate, weight, num_samples, num_classes))
+        }
+        ObjectiveKind::Reweight => {
+            let by = match parameters.word("by") {
+                Some("distance") => DoubtedBy::Distance,
+                _ => DoubtedBy::Loss,
+            };
+            Box::new(Reweighting::new(base, by, count("warmup_epochs"), num_samples))
+        }
+        ObjectiveKind::CoTeaching => Box::new(CoTeaching {
+            base,
+            forget_rate: number("forget_rate"),
+            ramp_epochs: count("ramp_epochs"),
+        }),
+        ObjectiveKind::Decoupling => {
+            Box::new(Decoupling { base, warmup_epochs: count("warmup_epochs") })
+        }
+        ObjectiveKind::DivideMix => {
+            let parameters = DivideMixParameters {
+                warmup_epochs: count("warmup_epochs"),
+                threshold: number("threshold"),
+                temperature: number("temperature"),
+                alpha: number("alpha"),
+                weight: number("weight"),
+            };
+            Box::new(DivideMix::new(base, parameters, num_samples))
+        }
+    })
+}
+
+/// The loss and the terms of the centers of a checked experiment.
+///
+/// # Errors
+/// Those of [`LossConfig::matrix`].
+pub fn center_objective(config: &LossConfig, context: &LossContext) -> Result<CenterObjective> {
+    let energy = config.energy.is_on().then(|| {
+        let potential = CenterPotential::new(config.energy.potential(), config.energy.pairs);
+        (config.energy.weight, CenterPotential { clamp: config.energy.clamp, ..potential })
+    });
+    let loss = loss::build(config, context)?;
+    Ok(CenterObjective { loss, energy, reconstruction: config.reconstruction })
+}
