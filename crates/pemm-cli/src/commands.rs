@@ -28,7 +28,7 @@ fn warn_if_unfinished(record: &Record, console: &Console) {
     let done = record.epochs.len();
     let of = record.num_epochs().map_or(String::new(), |planned| format!(" of {planned}"));
     console.warn(&format!(
-        "the run is not finished: {done}{of} epochs are done; the `pemm train` that began it, with \
-         the same --out, goes on"
+        "the run is not finished: {done}{of} epochs are done; run the same `pemm train` again, with \
+         the same --out, to continue"
     ));
 }

@@ -158,8 +158,8 @@ impl Experiment {
         let begins = self.schedule.warmup_epochs.max(of_method.unwrap_or(0));
         self.schedule.patience.filter(|&patience| patience <= begins).map(|patience| {
             format!(
-                "schedule.patience: {patience} epochs may be over before the {begins} of the \
-                 warm-up are; use more"
+                "schedule.patience: {patience} epochs without progress may end the run during \
+                 the {begins} warm-up epochs; use more"
             )
         })
     }

@@ -196,7 +196,7 @@ fn tiles(record: &Record) -> Vec<Tile> {
     let choice = &record.choice;
     accuracy("Test accuracy, last epoch", &choice.last, "", false);
     accuracy("Test accuracy, best by noisy validation", &choice.best_by_noisy_val, "", false);
-    let note = ", chosen by the test set itself: no result";
+    let note = ", chosen by the test set itself: not a valid result";
     accuracy("Oracle: best test accuracy", &choice.oracle_best_on_test, note, true);
     let scored = record.epochs.iter().rev().find_map(|epoch| epoch.scored);
     if let Some(scored) = scored
@@ -206,9 +206,9 @@ fn tiles(record: &Record) -> Vec<Tile> {
     {
         let share = |count: usize| percent(count as f64 / flipped as f64);
         tiles.push(Tile {
-            label: "Wrong labels fitted".into(),
+            label: "Wrong labels learned".into(),
             value: share(fitted),
-            note: format!("{} are seen through", share(corrected)),
+            note: format!("for {} the model predicts the true class", share(corrected)),
             is_oracle: false,
         });
     }
@@ -328,7 +328,10 @@ mod tests {
         let report = made(&stored(3));
         let oracles: Vec<_> = report.tiles.iter().filter(|tile| tile.is_oracle).collect();
         assert_eq!(oracles.len(), 1);
-        assert!(oracles[0].label.starts_with("Oracle") && oracles[0].note.contains("no result"));
+        assert!(
+            oracles[0].label.starts_with("Oracle")
+                && oracles[0].note.contains("not a valid result")
+        );
     }
 
     #[test]

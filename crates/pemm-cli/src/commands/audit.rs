@@ -104,7 +104,7 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
         let bar = console.counter("images");
         let judged = in_sample(run, &device, &mut |count| bar.inc(count as u64));
         bar.finish_and_clear();
-        console.warn("the model was trained on these labels; `pemm audit` on the data finds more");
+        console.warn("the model was trained on these labels; `pemm audit` on the data finds more of the wrong ones");
         super::warn_if_unfinished(&RunFolder::open(run)?.read_record()?, console);
         (judged?, About::new(Origin::InSample, name(run), None, None), folder(&arguments)?)
     } else {

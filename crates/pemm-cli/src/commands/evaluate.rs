@@ -68,7 +68,7 @@ fn text(classes: &[String], evaluation: &Evaluation) -> String {
     }
     if let Some(fits) = evaluation.fits.filter(|fits| fits.num_flipped > 0) {
         lines.push(format!(
-            "of {} wrong training labels {} are fitted, {} seen through",
+            "of {} wrong training labels {} were learned; for {} the model predicts the true class",
             fits.num_flipped, fits.flipped_fitted, fits.flipped_corrected
         ));
     }

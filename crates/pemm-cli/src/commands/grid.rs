@@ -232,7 +232,7 @@ fn conclude(
     let again = "the same command tries them once more";
     match (failed.is_empty(), stopped) {
         (true, 0) => Ok(()),
-        (true, _) => Err(Failure::interrupted("the same command goes on")),
+        (true, _) => Err(Failure::interrupted("run the same command to continue")),
         (false, 0) => Err(Failure::new(format!(
             "{} of {} runs failed; {again}:\n{}",
             failed.len(),
@@ -240,7 +240,7 @@ fn conclude(
             failed.join("\n")
         ))),
         (false, _) => Err(Failure::interrupted(format!(
-            "the same command goes on; {} runs failed:\n{}",
+            "run the same command to continue; {} runs failed:\n{}",
             failed.len(),
             failed.join("\n")
         ))),

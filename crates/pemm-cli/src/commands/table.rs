@@ -224,7 +224,7 @@ impl Found {
         let total = opened.cells.len();
         if missing == total {
             let message = format!(
-                "{}: no run of {} is there; `pemm grid` runs them, --out says where they lie",
+                "{}: no run of {} is there; `pemm grid` runs them; give their folder with --out",
                 folder.display(),
                 file.display()
             );

@@ -211,7 +211,9 @@ impl Display<'_> {
             None => Dashboard::start(state).map_err(|error| error.to_string()),
         };
         started
-            .inspect_err(|why| self.console.note(&format!("--tui: plain lines instead: {why}")))
+            .inspect_err(|why| {
+                self.console.note(&format!("--tui is not possible here ({why}); printing lines"))
+            })
             .ok()
     }
 
@@ -288,7 +290,7 @@ fn summary(outcome: &Outcome) -> String {
         && let Some(accuracy) = record.epochs.last().and_then(|epoch| epoch.val_accuracy_given)
     {
         let accuracy = percent(accuracy);
-        lines.push(format!("there is no test part; on the held-out given labels {accuracy}"));
+        lines.push(format!("no test part; agreement with the held-out given labels: {accuracy}"));
     }
     if let Some(scored) = record.epochs.iter().rev().find_map(|epoch| epoch.scored.as_ref())
         && let (Some(fitted), Some(corrected), Some(flipped)) =
@@ -297,18 +299,18 @@ fn summary(outcome: &Outcome) -> String {
     {
         let share = |count: usize| 100.0 * count as f64 / flipped as f64;
         lines.push(format!(
-            "of {flipped} wrong training labels {:.1} % are fitted, {:.1} % seen through",
+            "of {flipped} wrong training labels {:.1} % were learned; for {:.1} % the model predicts the true class",
             share(fitted),
             share(corrected)
         ));
     }
     lines.push(format!(
-        "trained in {:.1} s; the run lies in {}",
+        "trained in {:.1} s; run folder: {}",
         record.total_seconds,
         folder.display()
     ));
     if folder.join(REPORT).is_file() {
-        lines.push(format!("to look at: {}", folder.join(REPORT).display()));
+        lines.push(format!("report: {}", folder.join(REPORT).display()));
     }
     lines.join("\n")
 }

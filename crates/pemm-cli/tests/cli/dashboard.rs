@@ -7,7 +7,7 @@ fn without_a_terminal_there_are_plain_lines_and_a_note() {
     let place = Place::new();
     let train = format!("train digits --noise symmetric:0.4 {QUICK} --tui");
     let said = place.pemm(&format!("{train} --out run")).ok();
-    assert!(said.err.contains("--tui: plain lines instead: the output is no terminal"), "{said}");
+    assert!(said.err.contains("--tui is not possible here (the output is no terminal)"), "{said}");
     assert!(said.err.contains("epoch   2/2"), "{said}");
     assert_eq!(place.pemm(&format!("{train} --out quiet --quiet")).ok().err, "");
 }

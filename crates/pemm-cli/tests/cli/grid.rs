@@ -149,7 +149,9 @@ fn ctrl_c_saves_and_the_same_command_goes_on() {
     running.kill("-INT", false);
     let (code, said) = running.end();
     assert_eq!(code, Some(130), "{said}");
-    for part in ["every run saves and stops", "saved  seed-1_ce", "the same command goes on"] {
+    for part in
+        ["every run saves and stops", "saved  seed-1_ce", "run the same command to continue"]
+    {
         assert!(said.contains(part), "{said}");
     }
     assert_eq!(place.json("runs/g/seed-1_ce/record.json")["status"], "interrupted");
@@ -423,12 +425,12 @@ fn what_cannot_start_is_said_before_anything_does() {
     place.pemm("table g.toml").ok().says(&["| forward° | ", "| arm | no noise |"]);
 }
 
-/// The grid of README.md, and what it would be without its common schedule.
+/// The grid of the guide, and what it would be without its common schedule.
 #[test]
 fn arms_that_no_table_can_compare_are_told_before_they_run() {
     let place = Place::new();
-    let readme = include_str!("../../../../README.md");
-    let (_, grid) = readme.split_once("```toml\n[base]\n").unwrap();
+    let guide = include_str!("../../../../docs/guide/grids.md");
+    let (_, grid) = guide.split_once("```toml\n[base]\n").unwrap();
     let (grid, _) = grid.split_once("```").unwrap();
     let small = "[base]\nmodel.backbone = \"mlp\"\nmodel.width = 4\n";
     let grid = format!("{small}{grid}").replace("\"flowers\"", "\"digits\"");

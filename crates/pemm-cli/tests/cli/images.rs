@@ -44,7 +44,7 @@ fn a_folder_without_a_test_part() {
     place.images("pictures", 16);
     let said = place.pemm(&format!("train pictures --out none {QUICK}")).ok();
     assert!(said.err.contains("0 test samples"), "{said}");
-    said.says(&["there is no test part; on the held-out given labels "]);
+    said.says(&["no test part; agreement with the held-out given labels: "]);
     assert!(!said.out.contains("test accuracy"), "{said}");
     let said =
         place.pemm(&format!("train pictures --out some {QUICK} --set data.test_rate=0.25")).ok();

@@ -6,7 +6,7 @@ use crate::place::Place;
 fn a_run_leaves_a_page_and_the_command_makes_it_again() {
     let place = Place::new();
     let train = "train digits --noise symmetric:0.4 --set schedule.num_epochs=2 --out run";
-    place.pemm(train).ok().says(&["to look at: run/report.html"]);
+    place.pemm(train).ok().says(&["report: run/report.html"]);
     let page = place.text("run/report.html");
     for part in ["id=\"tsne-test\"", "id=\"confusion\"", "id=\"center-plane\"", "data:image/png"] {
         assert!(page.contains(part), "{part} is missing");

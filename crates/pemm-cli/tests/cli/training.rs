@@ -21,7 +21,11 @@ fn digits_with_noise_from_start_to_end() {
     let place = Place::new();
     let train = "train digits --noise symmetric:0.4 --set schedule.num_epochs=3 --out run";
     let said = place.pemm(train).ok();
-    said.says(&["test accuracy after the last epoch (3)", "wrong training labels", "lies in run"]);
+    said.says(&[
+        "test accuracy after the last epoch (3)",
+        "wrong training labels",
+        "run folder: run",
+    ]);
     for part in ["10 classes", "noise symmetric (40.", "run folder run", "epoch   3/3"] {
         assert!(said.err.contains(part), "{said}");
     }
@@ -71,7 +75,7 @@ fn runs_without_a_folder_get_one_under_runs() {
     place.images("colours of mine/train", 6);
     for number in 1..=2 {
         let said = place.pemm_with(&format!("train {QUICK}"), "colours of mine").ok();
-        said.says(&[&format!("lies in runs/colours-of-mine-pemm-{number}")]);
+        said.says(&[&format!("run folder: runs/colours-of-mine-pemm-{number}")]);
     }
     let arm = place.pemm_with(&format!("train digits {QUICK} --set"), "arm=a b/c:*").ok();
     arm.says(&["runs/digits-a-b-c---1"]);

@@ -61,7 +61,7 @@ pub(super) fn centers(record: &Record, outputs: Option<&Outputs>) -> Section {
         );
         text += &if num_classes <= record.model.num_features {
             format!(
-                "; {num_classes} centers in {} dimensions can do that.",
+                "; that is possible for {num_classes} centers in {} dimensions.",
                 record.model.num_features
             )
         } else {

@@ -15,7 +15,7 @@ pub(super) fn learning(record: &Record) -> Section {
     }
     section.text.push(
         "Training and validation are compared with the given labels, some of which may be wrong: \
-         high values there are no success. The test part is scored for the record only; training \
+         so a high value there does not mean a good model. The test part is scored for the record only; training \
          and the choice of an epoch never see it."
             .into(),
     );
@@ -70,9 +70,9 @@ pub(super) fn memorisation(record: &Record) -> Section {
     let num_flipped = record.epochs.iter().rev().find_map(|epoch| epoch.scored?.num_flipped);
     let first = flipped[0].1;
     section.text.push(format!(
-        "Of {} training samples with a wrong label, {} are fitted as given at the end (memorised; {} \
-         in the first epoch) and {} are seen through, that is predicted as their clean class. A \
-         model that memorises draws the second curve towards the first.",
+        "Of {} training samples with a wrong label, {} were learned as given ({} in the first epoch); \
+         for {} the model predicts the true class. In a model that memorises, the second curve rises \
+         towards the first.",
         num_flipped.unwrap_or_default(),
         percent(fitted.1 / 100.0),
         percent(first / 100.0),
@@ -89,7 +89,7 @@ pub(super) fn memorisation(record: &Record) -> Section {
             .series(Series::new("correct labels, fitted", clean).color(Color::Series(3)))
             .series(Series::new("wrong labels, fitted", flipped).color(Color::Series(2)))
             .series(
-                Series::new("wrong labels, seen through", corrected)
+                Series::new("wrong labels, true class predicted", corrected)
                     .color(Color::Series(1))
                     .dash("6 4"),
             )
@@ -111,14 +111,14 @@ pub(super) fn confidence(record: &Record) -> Section {
         per_epoch("entropy", "Entropy of the predictions", "entropy, nats")
             .y(Axis::new("entropy, nats").from(0.0))
             .series(Series::new("mean over the training part", entropy))
-            .reference_y(num_classes.ln(), format!("no idea: ln {num_classes}"))
+            .reference_y(num_classes.ln(), format!("guessing: ln {num_classes}"))
             .figure(),
     );
     section.figures.push(
         per_epoch("largest-softmax", "Largest probability", "mean largest probability")
             .y(Axis::new("mean largest probability").range(0.0, 1.0))
             .series(Series::new("mean over the training part", softmax).color(Color::Series(1)))
-            .reference_y(1.0 / num_classes, format!("no idea: 1/{num_classes}"))
+            .reference_y(1.0 / num_classes, format!("guessing: 1/{num_classes}"))
             .figure(),
     );
     section

@@ -180,7 +180,7 @@ pub(super) fn noise_matrices(
     }
     if let (Some(drawn), Some(implied)) = (&drawn, &implied) {
         section.text.push(format!(
-            "The two put {} of the labels elsewhere.",
+            "The two differ for {} of the labels.",
             percent(noise::difference(drawn, implied))
         ));
     }

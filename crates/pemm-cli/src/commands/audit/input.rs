@@ -34,7 +34,7 @@ pub(super) fn from_files(
         (None, Some(path)) => from_csv(path, experiment.label_column(), read.num_columns)?,
         (None, None) => {
             return Err(Failure::usage(
-                "--probs: name the DATA that it speaks of, or --labels CSV",
+                "--probs: name the DATA that it belongs to, or --labels CSV",
             ));
         }
         (Some(_), _) => from_data(experiment)?,

@@ -40,8 +40,8 @@ impl Origin {
                 "Every sample was judged by a model that was trained without it, in cross-validation."
             }
             Self::InSample => {
-                "The samples were judged by the model that was trained on these very labels: what it \
-                 memorised it does not doubt. An audit of the data finds more."
+                "The samples were judged by the model that was trained on these very labels: it \
+                 does not doubt labels that it has memorised. An audit of the data finds more."
             }
             Self::Probabilities => "Judged by probabilities from a file.",
         }
@@ -240,12 +240,13 @@ pub(super) fn text(
         }
     };
     let num_samples = judged.given.len();
-    let mut lines = vec![format!("{share}; {num_issues} of {num_samples} samples are issues")];
+    let mut lines =
+        vec![format!("{share}; {num_issues} of {num_samples} samples are listed as issues")];
     for method in &noise_rate.methods {
         lines.push(format!("  {:<22} {:>7}", method.name, percent(method.estimate)));
     }
     if !confusions.is_empty() {
-        lines.push("given → probably, most frequent first".into());
+        lines.push("most frequent confusions (given → suggested)".into());
     }
     for confusion in confusions.iter().take(5) {
         lines.push(format!(

@@ -101,7 +101,7 @@ impl<'a> FoldsDisplay<'a> {
         let rate = (done - self.found) as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
         let left = (all - done.min(all)) as f64 / rate.max(1e-9);
         format!(
-            "fold {fold}/{}  epoch {epoch:>3}/{}  {:>3} % of all  {images_per_sec:.0} images/s  \
+            "fold {fold}/{}  epoch {epoch:>3}/{}  {:>3} % done  {images_per_sec:.0} images/s  \
              {} left",
             self.num_folds,
             self.num_epochs,

@@ -104,7 +104,7 @@ pub(super) fn run(
             }
             _ => {
                 running.clear(); // kills them
-                return Err(Failure::interrupted("killed; the same command goes on"));
+                return Err(Failure::interrupted("killed; run the same command to continue"));
             }
         }
 
