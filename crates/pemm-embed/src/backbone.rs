@@ -249,8 +249,8 @@ impl<'a> Input<'a> {
                 return Err(wrong(reason));
             }
         };
-        let is_float = [data_type::FLOAT, data_type::FLOAT16, data_type::DOUBLE]
-            .contains(&input.data_type);
+        let is_float =
+            [data_type::FLOAT, data_type::FLOAT16, data_type::DOUBLE].contains(&input.data_type);
         let shape = input.shape.as_deref().unwrap_or_default();
         let (&[batch, a, b, c], true) = (shape, is_float) else {
             let kind = if is_float { "" } else { " and does not hold floats" };

@@ -13,7 +13,8 @@
 //!
 //! Numbers are little endian. Memory: 40 bytes a row for the index (about 80 MB for 1,000,000
 //! images), nothing else. A block whose head does not fit its checksum or its length is removed
-//! when the cache is opened, a row that does not fit its own is computed again when it is read.
+//! when the cache is opened, one with a row that does not fit its own when that row is read; what
+//! was in it is computed again.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -59,7 +60,8 @@ impl FeatureCache {
     pub fn open(root: &Path, card: &BackboneCard) -> Result<Self> {
         let folder = root.join(&cache_key(card)[..16]);
         let about = folder.join("backbone.json");
-        let json = serde_json::to_string_pretty(card).expect("a card holds text and finite numbers");
+        let json =
+            serde_json::to_string_pretty(card).expect("a card holds text and finite numbers");
         if !fs::read(&about).is_ok_and(|there| there == json.as_bytes()) {
             whole(&about, json.as_bytes())?;
         }
@@ -96,7 +98,7 @@ impl FeatureCache {
         self.index.is_empty()
     }
 
-    /// Damaged blocks and rows that were found so far and are computed again.
+    /// Damaged blocks that were found and removed so far; what was in them is computed again.
     pub fn num_removed(&self) -> usize {
         self.num_removed
     }
@@ -164,16 +166,22 @@ impl FeatureCache {
         let Some(&(block, row)) = self.index.get(key) else { return Ok(None) };
         let path = self.blocks[block as usize].clone();
         match self.row(&path, block, row) {
-            Ok(bytes) if check(key, &bytes[..self.num_features * 4])[..]
-                == bytes[self.num_features * 4..] =>
+            Ok(bytes)
+                if check(key, &bytes[..self.num_features * 4])[..]
+                    == bytes[self.num_features * 4..] =>
             {
                 let (values, _) = bytes[..self.num_features * 4].as_chunks::<4>();
                 Ok(Some(values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()))
             }
-            // Damaged, or removed by somebody else: not there.
+            // Damaged, or removed by somebody else. The other rows of the block are not believed
+            // either, and it must not come before the one that is written anew.
             Ok(_) | Err(_) => {
-                self.index.remove(key);
+                self.open = None;
+                self.index.retain(|_, (other, _)| *other != block);
                 self.num_removed += 1;
+                if path.exists() {
+                    fs::remove_file(&path).map_err(|error| EmbedError::io(&path, error))?;
+                }
                 Ok(None)
             }
         }

@@ -198,7 +198,8 @@ mod tests {
 
     /// Numbers between -1 and 1 without a pattern.
     fn numbers(count: usize) -> Vec<f32> {
-        (0..count as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0)
+        (0..count as u32)
+            .map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0)
             .collect()
     }
 
@@ -224,7 +225,8 @@ mod tests {
                 sizes: vec![size(0), size(1)],
             };
             let weights = numbers(filters * kernel[0] * kernel[1]);
-            let conv = Depthwise { image, filters, kernel, weights, bias: numbers(filters), windows };
+            let conv =
+                Depthwise { image, filters, kernel, weights, bias: numbers(filters), windows };
             let pixels = numbers(image.iter().product());
             let (found, expected) = (conv.run(&pixels), plainly(&conv, &pixels));
             assert_eq!(found.len(), expected.len());

@@ -9,6 +9,8 @@ mod arithmetic;
 mod layout;
 mod products;
 mod rules;
+#[cfg(test)]
+mod tests;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +27,8 @@ pub(crate) const MAX_WORK: u64 = 4_000_000_000_000;
 const MAX_NUMBERS: usize = 4096;
 /// Most dimensions of a value.
 const MAX_RANK: usize = 8;
+/// Largest size of a dimension, also beside one of 0, which makes the value empty.
+pub(crate) const MAX_SIZE: usize = 1 << 31;
 
 /// What the values of a tensor are; rten has 32-bit floats and integers only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,8 +232,9 @@ fn outcome(node: &Node<'_>, values: &BTreeMap<&str, Value>, opset: i64) -> Resul
         return Err(mismatch(node, format!("its output {name:?} is not supported")));
     }
     for value in &outcome.values {
-        if value.shape.len() > MAX_RANK {
-            let reason = format!("{:?} has more than {MAX_RANK} dimensions", value.shape);
+        let is_empty_giant = value.len() == 0 && value.shape.iter().any(|&size| size > MAX_SIZE);
+        if value.shape.len() > MAX_RANK || is_empty_giant {
+            let reason = format!("{:?} is no possible shape", value.shape);
             return Err(mismatch(node, reason));
         }
     }

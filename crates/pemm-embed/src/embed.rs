@@ -21,6 +21,8 @@ use crate::preprocessing::Picture;
 
 /// Images in a block.
 const BLOCK: usize = 256;
+/// Most images at a time.
+const MAX_THREADS: usize = 256;
 
 /// An image with its name for messages.
 #[derive(Debug, Clone, Copy)]
@@ -128,7 +130,8 @@ impl Backbone {
     ) -> Result<()> {
         let available = || thread::available_parallelism().map_or(1, usize::from);
         let threads = if options.threads == 0 { available() } else { options.threads };
-        let pools: Vec<_> = (0..threads.min(samples.len())).map(|_| one_thread()).collect();
+        let pools: Vec<_> =
+            (0..threads.min(samples.len()).min(MAX_THREADS)).map(|_| one_thread()).collect();
         let work = Work {
             backbone: self,
             samples,
@@ -220,8 +223,69 @@ impl Work<'_, '_> {
     /// The features of one image.
     fn row(&self, index: usize, pool: &std::sync::Arc<rten::ThreadPool>) -> Result<Row> {
         let sample = &self.samples[index];
-        let wrong =
-            |reason: String| EmbedError::Image { sample: sample.name.to_string(), reason };
+        let wrong = |reason: String| EmbedError::Image { sample: sample.name.to_string(), reason };
+        let loaded = sample.picture.load().map_err(wrong)?;
+        let key = loaded.hash();
+        let cached = match &mut *self.cache.lock().expect("no thread panics with the lock") {
+            Some(cache) => cache.get(&key)?,
+            None => None,
+        };
+        let is_new = cached.is_none();
+        let features = match cached {
+            Some(features) => features,
+            None => {
+                let card = self.backbone.card();
+                let image = loaded.prepare(&card.preprocessing, card.layout).map_err(wrong)?;
+                drop(loaded);
+                self.backbone.features(image, pool)?
+            }
+        };
+        if let Some(feature) = features.iter().position(|value| !value.is_finite()) {
+            return Err(EmbedError::NotFinite {
+                file: self.backbone.path().to_path_buf(),
+                sample: sample.name.to_string(),
+                feature,
+                value: features[feature],
+            });
+        }
+        // Whoever reports the last image sees all that came from the cache.
+        self.from_cache.fetch_add(usize::from(!is_new), Ordering::SeqCst);
+        let done = self.done.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some(progress) = self.options.progress {
+            let from_cache = self.from_cache.load(Ordering::SeqCst).min(done);
+            let (total, elapsed) = (self.samples.len(), self.start.elapsed());
+            progress(Progress { done, total, from_cache, elapsed });
+        }
+        Ok((key, features, is_new)) => {
+                    rows.extend_from_slice(&features);
+                    if is_new {
+                        new.insert(key, features);
+                    }
+                }
+                Err(found) => error = error.or(Some(found)),
+            }
+        }
+        if let Some(cache) = &mut *self.cache.lock().expect("no thread panics with the lock") {
+            cache.put(&new.into_iter().collect::<Vec<_>>())?;
+        }
+        if let Some(error) = error {
+            return Err(error);
+        }
+        if num_finished < end - start {
+            let done = self.done.load(Ordering::Relaxed);
+            return Err(EmbedError::Cancelled { done, total: self.samples.len() });
+        }
+        Ok(rows)
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.options.cancelled.is_some_and(|cancelled| cancelled.load(Ordering::Relaxed))
+    }
+
+    /// The features of one image.
+    fn row(&self, index: usize, pool: &std::sync::Arc<rten::ThreadPool>) -> Result<Row> {
+        let sample = &self.samples[index];
+        let wrong = |reason: String| EmbedError::Image { sample: sample.name.to_string(), reason };
         let loaded = sample.picture.load().map_err(wrong)?;
         let key = loaded.hash();
         let cached = match &mut *self.cache.lock().expect("no thread panics with the lock") {

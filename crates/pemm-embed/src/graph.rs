@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::dry_run::MAX_SIZE;
 use crate::proto::{Broken, Fields, Wire};
 
 /// Numbers of ONNX's data types.
@@ -264,12 +265,12 @@ impl<'a> Tensor<'a> {
                 _ => {}
             }
         }
-        let size = |&dim: &i64| usize::try_from(dim).ok();
+        let size = |&dim: &i64| usize::try_from(dim).ok().filter(|&size| size <= MAX_SIZE);
         tensor.shape = dims
             .iter()
             .map(size)
             .collect::<Option<_>>()
-            .ok_or_else(|| format!("the weights {:?} have a negative size", tensor.name))?;
+            .ok_or_else(|| format!("the weights {:?} have an impossible size", tensor.name))?;
         if is_external {
             tensor.external = Some(External::read(&entries)?);
         } else if !entries.is_empty() {
@@ -311,7 +312,8 @@ impl<'a> Tensor<'a> {
             return if fills { Ok(()) } else { Err(wrong(raw.len(), "bytes")) };
         }
         if let Some(external) = &self.external {
-            let fits = external.length.is_none_or(|length| expected == usize::try_from(length).ok());
+            let fits =
+                external.length.is_none_or(|length| expected == usize::try_from(length).ok());
             return if fits { Ok(()) } else { Err(wrong(0, "bytes in that place of its file")) };
         }
         let found = match self.data_type {
@@ -330,7 +332,9 @@ impl<'a> Tensor<'a> {
         let numbers = || self.numbers.iter().map(|&number| number as f64).collect();
         let Some(raw) = self.raw else {
             return match self.data_type {
-                data_type::FLOAT => Some(self.floats.iter().map(|&float| f64::from(float)).collect()),
+                data_type::FLOAT => {
+                    Some(self.floats.iter().map(|&float| f64::from(float)).collect())
+                }
                 data_type::INT32 | data_type::INT64 | data_type::BOOL => Some(numbers()),
                 _ => None,
             };

@@ -25,6 +25,8 @@ mod network;
 pub mod output;
 pub mod preprocessing;
 mod proto;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use backbone::{Backbone, BackboneCard, BackboneKeys};

@@ -158,7 +158,11 @@ impl Network {
 }
 
 /// The value in a slot, or a copy of it if it is needed again.
-fn take(slots: &mut [Option<rten::Value>], at: usize, is_last: bool) -> Result<rten::Value, String> {
+fn take(
+    slots: &mut [Option<rten::Value>],
+    at: usize,
+    is_last: bool,
+) -> Result<rten::Value, String> {
     let value = if is_last { slots[at].take() } else { slots[at].clone() };
     value.ok_or_else(|| "a value is needed before it is computed".into())
 }
@@ -275,12 +279,19 @@ impl<'a> Maker<'a, '_> {
         step: usize,
         last_read: &BTreeMap<&'a str, usize>,
     ) -> Result<Stretch, Failure> {
-        let made: BTreeSet<&str> =
-            nodes.iter().flat_map(|&index| self.graph.nodes[index].outputs.iter().copied()).collect();
-        let read: BTreeSet<&str> =
-            nodes.iter().flat_map(|&index| self.graph.nodes[index].inputs.iter().copied()).collect();
-        let inputs: Vec<&str> =
-            read.iter().copied().filter(|name| self.is_live(name) && !made.contains(name)).collect();
+        let made: BTreeSet<&str> = nodes
+            .iter()
+            .flat_map(|&index| self.graph.nodes[index].outputs.iter().copied())
+            .collect();
+        let read: BTreeSet<&str> = nodes
+            .iter()
+            .flat_map(|&index| self.graph.nodes[index].inputs.iter().copied())
+            .collect();
+        let inputs: Vec<&str> = read
+            .iter()
+            .copied()
+            .filter(|name| self.is_live(name) && !made.contains(name))
+            .collect();
         let outputs: Vec<&str> = made
             .iter()
             .copied()
@@ -288,9 +299,8 @@ impl<'a> Maker<'a, '_> {
             .collect();
         let message = self.message(nodes, &read, &inputs, &outputs);
         let model = load(message).map_err(Failure::Refused)?;
-        let id = |name: &&str| {
-            model.node_id(name).map_err(|error| Failure::Refused(error.to_string()))
-        };
+        let id =
+            |name: &&str| model.node_id(name).map_err(|error| Failure::Refused(error.to_string()));
         let input_ids = inputs.iter().map(id).collect::<Result<Vec<_>, _>>()?;
         let output_ids = outputs.iter().map(id).collect::<Result<Vec<_>, _>>()?;
         let slot = |(name, id): (&'a str, NodeId)| {

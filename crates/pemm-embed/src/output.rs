@@ -127,7 +127,12 @@ pub(crate) fn choose(
     found.ok_or_else(|| not_found(graph, run, choice, name))
 }
 
-fn chosen(name: &str, pooling: Pooling, num_features: usize, note: Option<String>) -> Option<Chosen> {
+fn chosen(
+    name: &str,
+    pooling: Pooling,
+    num_features: usize,
+    note: Option<String>,
+) -> Option<Chosen> {
     Some(Chosen { name: name.into(), pooling, num_features, note })
 }
 
@@ -221,11 +226,8 @@ fn of_positions((name, value): (&str, &Value)) -> Chosen {
 
 fn of_map((name, value): (&str, &Value)) -> Chosen {
     let [_, a, b, c] = [0, 1, 2, 3].map(|d| value.shape[d]);
-    let (pooling, num_features) = if a == b && b != c {
-        (Pooling::MeanMapChannelsLast, c)
-    } else {
-        (Pooling::MeanMap, a)
-    };
+    let (pooling, num_features) =
+        if a == b && b != c { (Pooling::MeanMapChannelsLast, c) } else { (Pooling::MeanMap, a) };
     let note = format!(
         "the output {name:?} is a map {:?}; the mean over its places is taken",
         value.shape

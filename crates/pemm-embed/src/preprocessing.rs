@@ -161,9 +161,7 @@ impl Rule {
             Self::Half => (BYTE, [0.5; 3], [0.5; 3], Filter::Bicubic, 0.875),
             Self::Lite => (1.0, [127.0; 3], [128.0; 3], Filter::Bicubic, 0.875),
             Self::Unit => (BYTE, [0.0; 3], [1.0; 3], Filter::Bilinear, 0.875),
-            Self::Caffe => {
-                (1.0, [103.939, 116.779, 123.68], [1.0; 3], Filter::Bilinear, 0.875)
-            }
+            Self::Caffe => (1.0, [103.939, 116.779, 123.68], [1.0; 3], Filter::Bilinear, 0.875),
         };
         let colour = if self == Self::Caffe { Colour::Bgr } else { Colour::Rgb };
         let keys = PreprocessingKeys {
@@ -370,16 +368,19 @@ mod tests {
             ("size", PreprocessingKeys { size: Some([0, 8]), ..PreprocessingKeys::default() }),
             ("size", PreprocessingKeys { size: Some([8, 5000]), ..PreprocessingKeys::default() }),
             ("resize_to", PreprocessingKeys { resize_to: Some(9), ..PreprocessingKeys::default() }),
-            ("colour", PreprocessingKeys {
-                colour: Some(Colour::Grey),
-                ..PreprocessingKeys::default()
-            }),
+            (
+                "colour",
+                PreprocessingKeys { colour: Some(Colour::Grey), ..PreprocessingKeys::default() },
+            ),
             ("rescale", PreprocessingKeys { rescale: Some(0.0), ..PreprocessingKeys::default() }),
             ("mean", PreprocessingKeys { mean: Some(vec![1.0]), ..PreprocessingKeys::default() }),
-            ("deviation", PreprocessingKeys {
-                deviation: Some(vec![1.0, 0.0, 1.0]),
-                ..PreprocessingKeys::default()
-            }),
+            (
+                "deviation",
+                PreprocessingKeys {
+                    deviation: Some(vec![1.0, 0.0, 1.0]),
+                    ..PreprocessingKeys::default()
+                },
+            ),
         ];
         for (key, keys) in cases {
             let found = Preprocessing::find(Path::new("x/net.onnx"), &keys, FREE, 3);

@@ -65,8 +65,8 @@ pub(super) fn einsum(node: &Node<'_>, inputs: &Inputs<'_>) -> Ruled {
     };
     let mut sizes: BTreeMap<char, usize> = BTreeMap::new();
     let terms: Vec<&str> = terms.split(',').collect();
-    if terms.len() != inputs.len() {
-        return Err(wrong("does not have one term for each input"));
+    if terms.len() != inputs.len() || terms.len() > 2 {
+        return Err(wrong("does not have one term for each input, of which two are the most"));
     }
     for (index, term) in terms.iter().enumerate() {
         let shape = &input(inputs, index)?.shape;

@@ -49,14 +49,48 @@ fn like(value: &Value) -> Ruled {
 pub(super) fn apply(node: &Node<'_>, inputs: &Inputs<'_>, opset: i64) -> Option<Ruled> {
     let first = || input(inputs, 0);
     Some(match node.operator {
-        "Abs" | "Acos" | "Acosh" | "Asin" | "Asinh" | "Atan" | "Atanh" | "BatchNormalization"
-        | "Clip" | "Cos" | "Cosh" | "CumSum" | "Elu" | "Erf" | "Exp" | "Gelu" | "HardSigmoid"
-        | "HardSwish" | "InstanceNormalization" | "LayerNormalization" | "LeakyRelu" | "Log"
-        | "LogSoftmax" | "LpNormalization" | "PRelu" | "RMSNormalization" | "Reciprocal"
-        | "Relu" | "Round" | "ScatterElements" | "ScatterND" | "Sigmoid" | "Sign" | "Sin"
-        | "Sinh" | "Softmax" | "Softplus" | "Softsign" | "Swish" | "Tan" | "Tanh" | "Trilu" => {
-            first().and_then(like)
-        }
+        "Abs"
+        | "Acos"
+        | "Acosh"
+        | "Asin"
+        | "Asinh"
+        | "Atan"
+        | "Atanh"
+        | "BatchNormalization"
+        | "Clip"
+        | "Cos"
+        | "Cosh"
+        | "CumSum"
+        | "Elu"
+        | "Erf"
+        | "Exp"
+        | "Gelu"
+        | "HardSigmoid"
+        | "HardSwish"
+        | "InstanceNormalization"
+        | "LayerNormalization"
+        | "LeakyRelu"
+        | "Log"
+        | "LogSoftmax"
+        | "LpNormalization"
+        | "PRelu"
+        | "RMSNormalization"
+        | "Reciprocal"
+        | "Relu"
+        | "Round"
+        | "ScatterElements"
+        | "ScatterND"
+        | "Sigmoid"
+        | "Sign"
+        | "Sin"
+        | "Sinh"
+        | "Softmax"
+        | "Softplus"
+        | "Softsign"
+        | "Swish"
+        | "Tan"
+        | "Tanh"
+        | "Trilu" => first().and_then(like),
         "Ceil" | "Floor" | "Identity" | "Neg" | "Not" | "Sqrt" => {
             first().and_then(|value| arithmetic::unary(node.operator, value))
         }
@@ -68,9 +102,9 @@ pub(super) fn apply(node: &Node<'_>, inputs: &Inputs<'_>, opset: i64) -> Option<
             let kind = input(inputs, 1)?.kind;
             one(Value::of(value.shape.clone(), kind))
         }),
-        "Add" | "And" | "Div" | "Equal" | "Greater" | "GreaterOrEqual" | "Less"
-        | "LessOrEqual" | "Max" | "Mean" | "Min" | "Mod" | "Mul" | "Or" | "Pow" | "Sub" | "Sum"
-        | "Where" | "Xor" => arithmetic::broadcasting(node.operator, inputs),
+        "Add" | "And" | "Div" | "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual"
+        | "Max" | "Mean" | "Min" | "Mod" | "Mul" | "Or" | "Pow" | "Sub" | "Sum" | "Where"
+        | "Xor" => arithmetic::broadcasting(node.operator, inputs),
         "DequantizeLinear" => first().and_then(|value| one(Value::float(value.shape.clone()))),
         "QuantizeLinear" => {
             first().and_then(|value| one(Value::of(value.shape.clone(), Kind::Integer)))

@@ -118,9 +118,7 @@ pub(super) fn resize(node: &Node<'_>, inputs: &Inputs<'_>) -> Ruled {
     }
     let axes: Vec<usize> = match node.numbers("axes") {
         None => (0..image.len()).collect(),
-        Some(axes) => {
-            axes.iter().map(|&a| axis(a as f64, image.len())).collect::<Ruled<_>>()?
-        }
+        Some(axes) => axes.iter().map(|&a| axis(a as f64, image.len())).collect::<Ruled<_>>()?,
     };
     let is_given = |index| optional(inputs, index).is_some_and(|value| value.len() > 0);
     let (values, are_sizes) = if is_given(3) {

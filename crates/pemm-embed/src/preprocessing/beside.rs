@@ -88,12 +88,15 @@ fn transformers(json: &Value) -> Result<Found, String> {
         keys.mean = floats(json, "image_mean")?;
         keys.deviation = floats(json, "image_std")?;
     }
-    keys.colour = Some(if is_on("do_flip_channel_order") == Some(true) { Colour::Bgr } else { Colour::Rgb });
+    keys.colour =
+        Some(if is_on("do_flip_channel_order") == Some(true) { Colour::Bgr } else { Colour::Rgb });
     let [size, crop] = ["size", "crop_size"].map(|key| json.get(key).filter(|v| !v.is_null()));
     let crop = crop.filter(|_| is_on("do_center_crop") != Some(false));
     let both = |value: &Value| -> Result<Option<[usize; 2]>, String> {
         match (value.get("height"), value.get("width")) {
-            (Some(height), Some(width)) => Ok(Some([side(height, "height")?, side(width, "width")?])),
+            (Some(height), Some(width)) => {
+                Ok(Some([side(height, "height")?, side(width, "width")?]))
+            }
             _ if value.is_number() => Ok(Some([side(value, "crop_size")?; 2])),
             _ => Ok(None),
         }
@@ -146,13 +149,14 @@ fn timm(json: &Value) -> Result<Option<Found>, String> {
     else {
         return Ok(None);
     };
-    let filter = settings.get("interpolation").and_then(Value::as_str).and_then(|name| match name {
-        "nearest" => Some(Filter::Nearest),
-        "bilinear" => Some(Filter::Bilinear),
-        "bicubic" => Some(Filter::Bicubic),
-        "lanczos" => Some(Filter::Lanczos),
-        _ => None,
-    });
+    let filter =
+        settings.get("interpolation").and_then(Value::as_str).and_then(|name| match name {
+            "nearest" => Some(Filter::Nearest),
+            "bilinear" => Some(Filter::Bilinear),
+            "bicubic" => Some(Filter::Bicubic),
+            "lanczos" => Some(Filter::Lanczos),
+            _ => None,
+        });
     let size = match settings.get("input_size").and_then(Value::as_array).map(Vec::as_slice) {
         Some([_, height, width]) => Some([side(height, "height")?, side(width, "width")?]),
         _ => None,
@@ -224,7 +228,11 @@ mod tests {
         for (name, text, expected) in [
             ("preprocessor_config.json", "{", "no JSON"),
             ("preprocessor_config.json", r#"{"image_mean": 3}"#, "image_mean = 3"),
-            ("preprocessor_config.json", r#"{"size": {"shortest_edge": -1}}"#, "shortest_edge = -1"),
+            (
+                "preprocessor_config.json",
+                r#"{"size": {"shortest_edge": -1}}"#,
+                "shortest_edge = -1",
+            ),
             ("config.json", r#"{"mean": [0, 0, 0], "std": [1, 1, 1], "crop_pct": 9}"#, "crop_pct"),
             ("config.json", r#"{"mean": [0, 0, 0], "std": [1, 1, 0]}"#, "deviation"),
         ] {
