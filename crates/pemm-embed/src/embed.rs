@@ -256,67 +256,6 @@ impl Work<'_, '_> {
             let (total, elapsed) = (self.samples.len(), self.start.elapsed());
             progress(Progress { done, total, from_cache, elapsed });
         }
-        Ok((key, features, is_new)) => {
-                    rows.extend_from_slice(&features);
-                    if is_new {
-                        new.insert(key, features);
-                    }
-                }
-                Err(found) => error = error.or(Some(found)),
-            }
-        }
-        if let Some(cache) = &mut *self.cache.lock().expect("no thread panics with the lock") {
-            cache.put(&new.into_iter().collect::<Vec<_>>())?;
-        }
-        if let Some(error) = error {
-            return Err(error);
-        }
-        if num_finished < end - start {
-            let done = self.done.load(Ordering::Relaxed);
-            return Err(EmbedError::Cancelled { done, total: self.samples.len() });
-        }
-        Ok(rows)
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.options.cancelled.is_some_and(|cancelled| cancelled.load(Ordering::Relaxed))
-    }
-
-    /// The features of one image.
-    fn row(&self, index: usize, pool: &std::sync::Arc<rten::ThreadPool>) -> Result<Row> {
-        let sample = &self.samples[index];
-        let wrong = |reason: String| EmbedError::Image { sample: sample.name.to_string(), reason };
-        let loaded = sample.picture.load().map_err(wrong)?;
-        let key = loaded.hash();
-        let cached = match &mut *self.cache.lock().expect("no thread panics with the lock") {
-            Some(cache) => cache.get(&key)?,
-            None => None,
-        };
-        let is_new = cached.is_none();
-        let features = match cached {
-            Some(features) => features,
-            None => {
-                let card = self.backbone.card();
-                let image = loaded.prepare(&card.preprocessing, card.layout).map_err(wrong)?;
-                drop(loaded);
-                self.backbone.features(image, pool)?
-            }
-        };
-        if let Some(feature) = features.iter().position(|value| !value.is_finite()) {
-            return Err(EmbedError::NotFinite {
-                file: self.backbone.path().to_path_buf(),
-                sample: sample.name.to_string(),
-                feature,
-                value: features[feature],
-            });
-        }
-        let from_cache = self.from_cache.fetch_add(usize::from(!is_new), Ordering::Relaxed);
-        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        if let Some(progress) = self.options.progress {
-            let from_cache = (from_cache + usize::from(!is_new)).min(done);
-            let (total, elapsed) = (self.samples.len(), self.start.elapsed());
-            progress(Progress { done, total, from_cache, elapsed });
-        }
         Ok((key, features, is_new))
     }
 }
