@@ -133,6 +133,11 @@ fn exported_features_are_a_data_set() {
         &EmbedOptions { threads: 1, ..EmbedOptions::default() },
     );
     assert_eq!(values, &again.unwrap());
+    let vectors = backbone.vectors_of_all(set.clone(), None, &EmbedOptions::default()).unwrap();
+    let pemm_data::Pixels::Vectors(same) = &*vectors.train.pixels else { panic!("vectors") };
+    assert_eq!((same, &vectors.train.given), (values, &set.train.given));
+    assert_eq!(vectors.train.name(5), set.train.name(5));
+    assert_eq!(vectors.train.select(&[4]).name(0), set.train.name(4));
     assert!(crate::samples(&read.train).is_err());
 }
 
