@@ -59,6 +59,7 @@ impl From<pemm::Error> for Failure {
         let message = chain(&error);
         match error {
             pemm::Error::Experiment(error) => error.into(),
+            pemm::Error::Embed(error) => error.into(),
             pemm::Error::Data(error) => error.into(),
             pemm::Error::Run(error) => error.into(),
             _ => Self::new(message),
@@ -71,6 +72,21 @@ impl From<pemm_experiment::ExperimentError> for Failure {
         match error {
             pemm_experiment::ExperimentError::Data(error) => error.into(),
             error => Self::usage(chain(&error)),
+        }
+    }
+}
+
+impl From<pemm_embed::EmbedError> for Failure {
+    fn from(error: pemm_embed::EmbedError) -> Self {
+        let message = chain(&error);
+        match error {
+            pemm_embed::EmbedError::Cancelled { .. } => Self::interrupted(format!(
+                "{message}; the features so far are kept, run the same command to continue"
+            )),
+            pemm_embed::EmbedError::Io { .. } | pemm_embed::EmbedError::NotFinite { .. } => {
+                Self::new(message)
+            }
+            _ => Self::usage(message),
         }
     }
 }

@@ -4,6 +4,7 @@ mod commands;
 mod commit;
 mod console;
 mod dashboard;
+mod embedding;
 mod failure;
 mod interrupt;
 mod overwrite;
@@ -11,8 +12,8 @@ mod overwrite;
 use clap::{Parser, Subcommand};
 
 use commands::{
-    audit, completions, data, energy, evaluate, explain, grid, methods, noise, predict, report,
-    table, train,
+    audit, completions, data, embed, energy, evaluate, explain, grid, methods, noise, predict,
+    report, table, train,
 };
 use console::Console;
 use failure::Failure;
@@ -46,6 +47,7 @@ enum Command {
     Evaluate(evaluate::Arguments),
     Predict(predict::Arguments),
     Explain(explain::Arguments),
+    Embed(embed::Arguments),
     Data(data::Arguments),
     Noise(noise::Arguments),
     Grid(grid::Arguments),
@@ -68,6 +70,7 @@ fn main() -> std::process::ExitCode {
         Command::Evaluate(arguments) => evaluate::run(arguments, &console),
         Command::Predict(arguments) => predict::run(arguments, &console),
         Command::Explain(arguments) => explain::run(arguments, &console),
+        Command::Embed(arguments) => embed::run(arguments, &console),
         Command::Data(arguments) => data::run(arguments, &console),
         Command::Noise(arguments) => noise::run(arguments, &console),
         Command::Grid(arguments) => grid::run(arguments, &console),

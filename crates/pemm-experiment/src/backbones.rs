@@ -27,6 +27,18 @@ kinds! {
         parameters: &[Parameter::count("width", 128, WIDTHS, "units of each layer")],
         reference: "",
     }
+    /// Nothing: the head sits on the features themselves.
+    None = "none" {
+        summary: "no layer: the head sits on the features themselves, which are standardised",
+        parameters: &[],
+        reference: "",
+    }
+    /// One fully connected layer, for features of a pretrained network.
+    Hidden = "hidden" {
+        summary: "one fully connected layer, for the features of a pretrained network",
+        parameters: &[Parameter::count("width", 256, WIDTHS, "units of the layer")],
+        reference: "",
+    }
     /// ResNet-20 for small images.
     Resnet20 = "resnet20" {
         summary: "residual network of 20 layers, for small images",
@@ -65,8 +77,9 @@ kinds! {
 pub struct BackboneSizes {
     /// Size D of the features.
     pub num_features: Option<usize>,
-    /// The tensor whose second axis a sample's size, or the width, decides.
-    pub tensor: &'static str,
+    /// The tensor whose second axis a sample's size, or the width, decides; none where there is
+    /// none but the head's.
+    pub tensor: Option<&'static str>,
     /// The size of that axis.
     pub num_inputs: Option<usize>,
 }
@@ -75,7 +88,7 @@ impl BackboneKind {
     /// Smallest height and width of an image; none for what also takes vectors.
     pub fn smallest_side(self) -> Option<usize> {
         match self {
-            Self::Mlp => None,
+            Self::Mlp | Self::None | Self::Hidden => None,
             Self::Resnet50 => Some(32),
             Self::Cnn8 | Self::Resnet20 | Self::Resnet32 | Self::Resnet44 | Self::Resnet56 => {
                 Some(8)
@@ -91,7 +104,7 @@ impl BackboneKind {
         match self {
             Self::Cnn8 => BackboneSizes {
                 num_features: width.checked_mul(4),
-                tensor: "backbone.fc.weight",
+                tensor: Some("backbone.fc.weight"),
                 num_inputs: product(&[
                     (49 * width.min(1 << 20) / 16).max(1),
                     height / 8,
@@ -100,17 +113,27 @@ impl BackboneKind {
             },
             Self::Mlp => BackboneSizes {
                 num_features: Some(width),
-                tensor: "backbone.layers.0.weight",
+                tensor: Some("backbone.layers.0.weight"),
+                num_inputs: product(&[channels, height, across]),
+            },
+            Self::None => BackboneSizes {
+                num_features: product(&[channels, height, across]),
+                tensor: None,
+                num_inputs: None,
+            },
+            Self::Hidden => BackboneSizes {
+                num_features: Some(width),
+                tensor: Some("backbone.layers.0.weight"),
                 num_inputs: product(&[channels, height, across]),
             },
             Self::Resnet20 | Self::Resnet32 | Self::Resnet44 | Self::Resnet56 => BackboneSizes {
                 num_features: Some(64),
-                tensor: "backbone.conv.weight",
+                tensor: Some("backbone.conv.weight"),
                 num_inputs: Some(channels),
             },
             Self::Resnet50 => BackboneSizes {
                 num_features: Some(2048),
-                tensor: "backbone.conv1.weight",
+                tensor: Some("backbone.conv1.weight"),
                 num_inputs: Some(channels),
             },
         }

@@ -22,14 +22,20 @@ struct Named<'a> {
 }
 
 impl Experiment {
-    fn named(&mut self) -> [Named<'_>; 2] {
-        let Self { model, loss, .. } = self;
+    fn named(&mut self) -> [Named<'_>; 3] {
+        let Self { model, loss, pretrained, .. } = self;
         let (matrix, matrix_sha256) = loss.matrix_file();
         [
             Named {
                 key: "model.weights",
                 path: model.weights.as_deref(),
                 sha256: &mut model.weights_sha256,
+                max_len: MAX_WEIGHTS,
+            },
+            Named {
+                key: "pretrained.backbone",
+                path: pretrained.backbone.as_deref(),
+                sha256: &mut pretrained.backbone_sha256,
                 max_len: MAX_WEIGHTS,
             },
             Named { key: "loss.matrix", path: matrix, sha256: matrix_sha256, max_len: MAX_MATRIX },

@@ -16,6 +16,7 @@ use crate::model::ModelConfig;
 use crate::objective::ObjectiveConfig;
 use crate::optim::OptimConfig;
 use crate::presets::PRESETS;
+use crate::pretrained::PretrainedConfig;
 use crate::schedule::Schedule;
 
 /// An experiment as it is written. Values left out are chosen by [`resolve`](Self::resolve).
@@ -34,6 +35,9 @@ pub struct Experiment {
     pub noise: NoiseConfig,
     /// Random changes of training images.
     pub augment: AugmentConfig,
+    /// A network from a file, before the one that is trained.
+    #[serde(skip_serializing_if = "PretrainedConfig::is_default")]
+    pub pretrained: PretrainedConfig,
     /// Backbone and head.
     pub model: ModelConfig,
     /// What is minimised.
@@ -56,6 +60,7 @@ impl Default for Experiment {
             data: DataConfig::default(),
             noise: NoiseConfig::default(),
             augment: AugmentConfig::default(),
+            pretrained: PretrainedConfig::default(),
             model: ModelConfig::default(),
             loss: LossConfig::default(),
             objective: ObjectiveConfig::default(),

@@ -8,7 +8,7 @@ use pemm_data::{Pixels, Shape};
 pub struct DataFacts {
     /// Size of a sample.
     pub shape: Shape,
-    /// Whether samples are feature vectors.
+    /// Whether samples are feature vectors, of a file or of a pretrained network.
     pub vectors: bool,
     /// Number of classes K.
     pub num_classes: usize,

@@ -20,7 +20,6 @@ mod unfold;
 use std::collections::BTreeMap;
 
 use pemm_data::Shape;
-use pemm_data::prepare::prepare;
 use serde::Deserialize;
 
 use crate::error::{ExperimentError, Result};
@@ -167,15 +166,6 @@ impl Expects {
         );
         Err(ExperimentError::setting("data.path", reason))
     }
-}
-
-/// Opens the data of an experiment to see what they are.
-///
-/// # Errors
-/// Those of [`prepare`].
-pub fn facts(experiment: &Experiment) -> Result<DataFacts> {
-    let prepared = prepare(&experiment.data, &experiment.noise, experiment.seed)?;
-    Ok(DataFacts::of(&prepared))
 }
 
 /// Experiments that were seen, by their identity.

@@ -11,6 +11,7 @@ use crate::heads::HeadKind;
 use crate::kind::Kind;
 use crate::losses::LossKind;
 use crate::objectives::ObjectiveKind;
+use crate::pretrained::lift;
 
 /// One layer of an experiment: where it comes from, and its keys.
 #[derive(Debug, Clone)]
@@ -26,8 +27,16 @@ impl Layer {
             origin: origin.to_owned(),
             message: with_suggestion(&error.to_string()),
         };
-        toml::from_str::<Experiment>(text).map_err(fail)?;
-        Ok(Self { table: text.parse::<Table>().map_err(fail)? })
+        let mut table = text.parse::<Table>().map_err(fail)?;
+        let written = table.clone();
+        lift(&mut table);
+        if table == written {
+            // The text again, for its lines.
+            toml::from_str::<Experiment>(text).map_err(fail)?;
+        } else {
+            check_keys(origin, &table)?;
+        }
+        Ok(Self { table })
     }
 
     /// A layer from `key=value`, where key is dotted and value is TOML; a word that is no TOML value
@@ -46,7 +55,8 @@ impl Layer {
         let table = key.rsplit('.').fold(value, |inner, part| {
             Value::Table(Table::from_iter([(part.trim().to_owned(), inner)]))
         });
-        let Value::Table(table) = table else { unreachable!("a key has at least one part") };
+        let Value::Table(mut table) = table else { unreachable!("a key has at least one part") };
+        lift(&mut table);
         check_keys(&origin, &table)?;
         Ok(Self { table })
     }
@@ -62,7 +72,8 @@ impl Layer {
     }
 
     /// A layer from values that come from `origin`.
-    pub fn from_table(origin: &str, table: Table) -> Result<Self> {
+    pub fn from_table(origin: &str, mut table: Table) -> Result<Self> {
+        lift(&mut table);
         check_keys(origin, &table)?;
         Ok(Self { table })
     }
@@ -115,7 +126,7 @@ pub(crate) fn drop_other_kinds(below: &mut Table, above: &Table) {
         parameters.into_iter().map(|parameter| parameter.key)
     };
     let of_losses = of(LossKind::parameters()).chain(["matrix_sha256"]).collect();
-    let parameters: [(&str, &str, Vec<&str>); 7] = [
+    let parameters: [(&str, &str, Vec<&str>); 8] = [
         ("loss", "kind", of_losses),
         ("model", "head", of(HeadKind::parameters()).collect()),
         ("objective", "kind", of(ObjectiveKind::parameters()).collect()),
@@ -124,6 +135,7 @@ pub(crate) fn drop_other_kinds(below: &mut Table, above: &Table) {
         // Not kinds, but files whose hash stands beside them.
         ("loss", "matrix", vec!["matrix_sha256"]),
         ("model", "weights", vec!["weights_sha256"]),
+        ("pretrained", "backbone", vec!["backbone_sha256"]),
     ];
     for (section, kind, parameters) in parameters {
         let kind = |table: &Table| table.get(section)?.get(kind).cloned();

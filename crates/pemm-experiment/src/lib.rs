@@ -11,7 +11,7 @@
 //! | [`losses`], [`heads`], [`regularisers`], [`objectives`], [`backbones`], [`noises`] | the methods, an entry each |
 //! | [`catalogue`] | all of them, for `pemm methods` |
 //! | [`parameters`] | the parameters of methods: one checked map |
-//! | [`loss`], [`energy`], [`model`], [`objective`], [`optim`], [`schedule`] | the sections of an experiment |
+//! | [`pretrained`], [`model`], [`loss`], [`energy`], [`objective`], [`optim`], [`schedule`] | the sections of an experiment |
 //! | [`content`] | files that an experiment names, known by what they hold |
 //! | [`presets`] | methods with their constants and recipe |
 //! | [`grid`] | a base and axes, unfolded into cells |
@@ -42,6 +42,7 @@ pub mod optim;
 pub mod parameters;
 pub mod plan;
 pub mod presets;
+pub mod pretrained;
 pub mod regularisers;
 pub mod same;
 pub mod schedule;

@@ -18,7 +18,8 @@ use crate::section::{self, Section};
 /// The `[model]` table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
-    /// Left out: `mlp` for vectors and images with a side below 16, else `cnn8`.
+    /// Left out: `hidden` for the features of a pretrained network, `mlp` for other vectors and for
+    /// images with a side below 16, else `cnn8`.
     pub backbone: Option<BackboneKind>,
     /// Divide features by their norm.
     pub unit_norm: bool,
@@ -80,11 +81,14 @@ fn always_in_cards() -> [AlwaysWritten; 2] {
 
 impl ModelConfig {
     /// Fills in and checks.
-    pub(crate) fn resolve(&mut self, facts: DataFacts) -> Result<ModelPlan> {
+    pub(crate) fn resolve(&mut self, facts: DataFacts, pretrained: bool) -> Result<ModelPlan> {
         let Shape { height, width: across, .. } = facts.shape;
         let side = height.min(across);
-        let by_data =
-            if facts.vectors || side < 16 { BackboneKind::Mlp } else { BackboneKind::Cnn8 };
+        let by_data = match facts.vectors || side < 16 {
+            _ if pretrained => BackboneKind::Hidden,
+            true => BackboneKind::Mlp,
+            false => BackboneKind::Cnn8,
+        };
         let backbone = *self.backbone.get_or_insert(by_data);
         if let Some(smallest) = backbone.smallest_side()
             && (facts.vectors || side < smallest)

@@ -86,7 +86,7 @@ impl Experiment {
             let reason = "must be a name of one line; leave it out for the preset's";
             return Err(ExperimentError::setting("arm", reason));
         }
-        let model = self.model.resolve(facts)?;
+        let model = self.model.resolve(facts, self.pretrained.backbone.is_some())?;
         let num_epochs = self.schedule.num_epochs;
         self.loss.resolve(model.head, facts.num_classes, num_epochs, &mut warnings)?;
         warnings.extend(self.unstable_energy(facts.num_classes));

@@ -18,9 +18,11 @@ use crate::identity::{Difference, differences, flatten, identity, is_under};
 use crate::kind::Kind;
 
 /// Sections of an experiment that all arms of a column share.
-const PROTOCOL: [&str; 6] = ["data", "noise", "model", "optim", "schedule", "augment"];
+const PROTOCOL: [&str; 7] =
+    ["data", "noise", "pretrained", "model", "optim", "schedule", "augment"];
 /// Keys that say where files lie or how much memory they may take, not what is computed.
-const WITHOUT_EFFECT: [&str; 4] = ["data.path", "data.labels", "data.memory_mib", "model.weights"];
+const WITHOUT_EFFECT: [&str; 5] =
+    ["data.path", "data.labels", "data.memory_mib", "model.weights", "pretrained.backbone"];
 /// Keys that the column itself stands for.
 const IN_COLUMN: [&str; 2] = ["noise.kind", "noise.rate"];
 /// Keys that are a name only.

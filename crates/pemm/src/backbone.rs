@@ -4,6 +4,7 @@
 //! [`pemm_experiment::backbones`], and the matches here join the two.
 
 pub mod cnn8;
+pub mod identity;
 pub mod mlp;
 pub mod resnet;
 pub mod resnet50;
@@ -14,6 +15,7 @@ use pemm_data::{Rng, Shape};
 pub use pemm_experiment::backbones::BackboneKind;
 
 pub use cnn8::Cnn8;
+pub use identity::Identity;
 pub use mlp::Mlp;
 pub use resnet::ResNet;
 pub use resnet50::ResNet50;
@@ -25,6 +27,8 @@ pub enum Backbone {
     Cnn8(Cnn8),
     /// See [`Mlp`].
     Mlp(Mlp),
+    /// See [`Identity`].
+    Identity(Identity),
     /// See [`ResNet`].
     ResNet(ResNet),
     /// See [`ResNet50`].
@@ -44,6 +48,8 @@ impl Backbone {
         match kind {
             BackboneKind::Cnn8 => Self::Cnn8(Cnn8::new(width, shape, rng, device)),
             BackboneKind::Mlp => Self::Mlp(Mlp::new(width, shape, rng, device)),
+            BackboneKind::None => Self::Identity(Identity::new(shape)),
+            BackboneKind::Hidden => Self::Mlp(Mlp::hidden(width, shape, rng, device)),
             BackboneKind::Resnet20 => Self::ResNet(ResNet::new(20, shape, rng, device)),
             BackboneKind::Resnet32 => Self::ResNet(ResNet::new(32, shape, rng, device)),
             BackboneKind::Resnet44 => Self::ResNet(ResNet::new(44, shape, rng, device)),
@@ -57,6 +63,7 @@ impl Backbone {
         match self {
             Self::Cnn8(net) => net.num_features(),
             Self::Mlp(net) => net.num_features(),
+            Self::Identity(net) => net.num_features(),
             Self::ResNet(net) => net.num_features(),
             Self::ResNet50(_) => ResNet50::NUM_FEATURES,
         }
@@ -67,6 +74,7 @@ impl Backbone {
         match self {
             Self::Cnn8(net) => net.forward(images),
             Self::Mlp(net) => net.forward(images),
+            Self::Identity(net) => net.forward(images),
             Self::ResNet(net) => net.forward(images),
             Self::ResNet50(net) => net.forward(images),
         }

@@ -1,13 +1,12 @@
 //! The cells of a grid, checked against the data before any of them starts.
 
 use pemm_data::config::{DataConfig, NoiseConfig};
-use pemm_data::prepare::prepare_set;
-use pemm_data::{DataSet, labels, source};
-use pemm_experiment::ExperimentError;
 use pemm_experiment::grid::{Cell, Expects, Known, TableConfig};
+use pemm_experiment::pretrained::PretrainedConfig;
 use pemm_experiment::same::incomparable;
+use pemm_experiment::{Experiment, ExperimentError};
 
-use crate::data::RunData;
+use crate::data::{Embedding, Opened, RunData};
 use crate::error::Result;
 use crate::ready::Ready;
 
@@ -21,8 +20,9 @@ pub fn check(
     cells: &[&Cell],
     expects: Option<&Expects>,
     table: &TableConfig,
+    embedding: &Embedding<'_>,
 ) -> Result<Vec<String>> {
-    let mut data = Opened::default();
+    let mut seen = Seen::default();
     let mut known = Known::default();
     let mut planned = Vec::new();
     let mut warnings: Vec<(&str, String)> = Vec::new();
@@ -31,8 +31,7 @@ pub fn check(
             origin: format!("run {name}"),
             message: error.to_string(),
         };
-        let data = data.of(&experiment.data, &experiment.noise, experiment.seed);
-        let data = data.map_err(in_run)?;
+        let data = seen.of(experiment, embedding).map_err(in_run)?;
         if let Some(expects) = expects {
             expects.check(data.facts(), &experiment.data.path)?;
         }
@@ -70,28 +69,31 @@ pub fn check(
 /// Data that were opened, and what noise was drawn on them. Cells that differ in the seed share a
 /// draw: they are looked at, not trained.
 #[derive(Default)]
-struct Opened<'a> {
-    sets: Vec<(&'a DataConfig, DataSet)>,
-    drawn: Vec<(&'a DataConfig, &'a NoiseConfig, RunData)>,
+struct Seen<'a> {
+    sets: Vec<(Source<'a>, Opened)>,
+    drawn: Vec<(Source<'a>, &'a NoiseConfig, RunData)>,
 }
 
-impl<'a> Opened<'a> {
-    fn of(&mut self, data: &'a DataConfig, noise: &'a NoiseConfig, seed: u64) -> Result<RunData> {
-        let known = self.drawn.iter().find(|(d, n, _)| (*d, *n) == (data, noise));
+type Source<'a> = (&'a DataConfig, &'a PretrainedConfig);
+
+impl<'a> Seen<'a> {
+    fn of(&mut self, experiment: &'a Experiment, embedding: &Embedding<'_>) -> Result<RunData> {
+        let Experiment { data, noise, pretrained, .. } = experiment;
+        let source = (data, pretrained);
+        let known = self.drawn.iter().find(|(s, n, _)| (*s, *n) == (source, noise));
         if let Some((_, _, known)) = known {
             return Ok(known.clone());
         }
-        let set = match self.sets.iter().find(|(known, _)| *known == data) {
-            Some((_, set)) => set.clone(),
+        let opened = match self.sets.iter().find(|(known, _)| *known == source) {
+            Some((_, opened)) => opened.clone(),
             None => {
-                let mut set = source::open(data)?;
-                labels::join(&mut set, data)?;
-                self.sets.push((data, set.clone()));
-                set
+                let opened = Opened::open(experiment, embedding)?;
+                self.sets.push((source, opened.clone()));
+                opened
             }
         };
-        let opened = RunData::of(prepare_set(set, data, noise, seed)?);
-        self.drawn.push((data, noise, opened.clone()));
-        Ok(opened)
+        let prepared = opened.prepare(experiment)?;
+        self.drawn.push((source, noise, prepared.clone()));
+        Ok(prepared)
     }
 }

@@ -1,6 +1,7 @@
 //! The one error type of this crate.
 
 use pemm_data::DataError;
+use pemm_embed::EmbedError;
 use pemm_experiment::ExperimentError;
 use pemm_runs::RunError;
 
@@ -17,6 +18,9 @@ pub enum Error {
     /// A run folder.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// A pretrained backbone.
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
     /// An experiment.
     #[error(transparent)]
     Experiment(#[from] ExperimentError),

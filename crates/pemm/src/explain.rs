@@ -2,10 +2,11 @@
 
 use pemm_data::Streams;
 use pemm_data::loader::num_batches;
+use pemm_embed::BackboneCard;
 use pemm_experiment::{DataFacts, Experiment, Plan};
 use serde::Serialize;
 
-use crate::data::RunData;
+use crate::data::{Embedding, RunData};
 use crate::error::Result;
 use crate::model::num_parameters;
 use crate::networks::networks;
@@ -49,6 +50,9 @@ pub struct Summary {
     pub steps_per_epoch: usize,
     /// Epochs.
     pub num_epochs: usize,
+    /// The pretrained backbone, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pretrained: Option<BackboneCard>,
 }
 
 /// Size of the networks of a run.
@@ -80,8 +84,8 @@ pub fn size(plan: &Plan, facts: DataFacts) -> Result<Size> {
 ///
 /// # Errors
 /// Those of [`Ready::of`].
-pub fn explain(experiment: &Experiment) -> Result<Explanation> {
-    let ready = Ready::of(experiment, RunData::open(experiment)?, "cpu")?;
+pub fn explain(experiment: &Experiment, embedding: &Embedding<'_>) -> Result<Explanation> {
+    let ready = Ready::of(experiment, RunData::open(experiment, embedding)?, "cpu")?;
     let (plan, data) = (ready.plan(), ready.data());
     let num_train = data.train.len();
     let noise = match &data.manifest.realised {
@@ -104,6 +108,7 @@ pub fn explain(experiment: &Experiment) -> Result<Explanation> {
         tensors: ready.tensors(),
         steps_per_epoch: num_batches(num_train, ready.batch_size()),
         num_epochs: plan.experiment().schedule.num_epochs,
+        pretrained: ready.backbone.clone(),
     };
     Ok(Explanation { text: plan.text(), warnings: ready.warnings().to_vec(), summary })
 }

@@ -7,13 +7,14 @@ use pemm_data::augment::Augment;
 use pemm_data::loader::Loader;
 use pemm_data::noise::Transition;
 use pemm_data::normalize::Normalization;
-use pemm_data::prepare::{Prepared, prepare};
 use pemm_data::{Part, Shape, Streams, source};
-use pemm_experiment::{DataFacts, Experiment};
+use pemm_embed::{Backbone, BackboneCard};
+use pemm_experiment::Experiment;
 use pemm_runs::{Record, RunFolder};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::read_weights;
+use crate::data::{Embedding, RunData};
 use crate::error::{Error, Result};
 use crate::evaluate::{Predictions, Scorer, predict};
 use crate::head::HeadKind;
@@ -40,6 +41,9 @@ pub struct ModelCard {
     /// Networks whose probabilities are averaged, 1 or 2; the second's tensors stand below `peer.`.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub num_networks: usize,
+    /// The pretrained backbone whose features the classifier takes, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretrained: Option<BackboneCard>,
 }
 
 fn one() -> usize {
@@ -66,7 +70,7 @@ impl ModelCard {
             HeadKind::Distance => "head.centers",
         };
         let fits = (1..=MAX_NETWORKS).contains(&self.num_networks)
-            && has(sizes.tensor, 1, sizes.num_inputs)
+            && sizes.tensor.is_none_or(|tensor| has(tensor, 1, sizes.num_inputs))
             && has(head, 0, Some(self.classes.len()))
             && has(head, 1, sizes.num_features)
             && [&self.normalization.mean, &self.normalization.deviation]
@@ -108,6 +112,25 @@ impl Trained {
         predict(&self.networks, &self.loader(part)?, &self.device, true, on_samples)
     }
 
+    /// The pretrained backbone whose features the classifier takes, if it does, from `file`, or from
+    /// where the run in `folder` found it.
+    ///
+    /// # Errors
+    /// No such file, or one that holds something else than at the training.
+    pub fn backbone(&self, folder: &RunFolder, file: Option<&Path>) -> Result<Option<Backbone>> {
+        let Some(card) = &self.card.pretrained else { return Ok(None) };
+        let recorded = || -> Result<Option<String>> {
+            let origin = folder.file(pemm_runs::folder::EXPERIMENT).display().to_string();
+            let text = folder.read_experiment()?;
+            Ok(Experiment::from_resolved(&origin, &text)?.pretrained.backbone)
+        };
+        let path = match file {
+            Some(file) => file.to_path_buf(),
+            None => recorded()?.unwrap_or_else(|| card.file.clone()).into(),
+        };
+        Ok(Some(Backbone::reopen(&path, card)?))
+    }
+
     fn loader(&self, part: Part) -> Result<Loader> {
         const BATCH: usize = 256;
         let normalization = self.card.normalization.clone();
@@ -141,7 +164,8 @@ pub(crate) fn reopen(
     path: &Path,
     best: bool,
     device: &Device,
-) -> Result<(Record, Trained, Prepared)> {
+    embedding: &Embedding<'_>,
+) -> Result<(Record, Trained, RunData)> {
     let folder = RunFolder::open(path)?;
     let record = folder.read_record()?;
     let trained = Trained::open(&folder, best, device)?;
@@ -156,9 +180,9 @@ pub(crate) fn reopen(
         );
         return Err(Error::setting("data.path", reason));
     }
-    let prepared = prepare(&experiment.data, &experiment.noise, experiment.seed)?;
-    let facts = DataFacts::of(&prepared);
-    if facts.shape != trained.card.shape || prepared.classes != trained.card.classes {
+    let data = RunData::open(&experiment, embedding)?;
+    let prepared = &data.prepared;
+    if prepared.shape != trained.card.shape || prepared.classes != trained.card.classes {
         let reason =
             format!("{} no longer has the classes and sizes of the run", experiment.data.path);
         return Err(Error::setting("data.path", reason));
@@ -168,7 +192,7 @@ pub(crate) fn reopen(
                       labels file back";
         return Err(Error::setting("data", reason));
     }
-    Ok((record, trained, prepared))
+    Ok((record, trained, data))
 }
 
 /// Opens the data of a run again and evaluates its model on every part.
@@ -176,9 +200,11 @@ pub fn evaluate_run(
     path: &Path,
     best: bool,
     device: &Device,
+    embedding: &Embedding<'_>,
     on_samples: &mut dyn FnMut(usize),
 ) -> Result<(Record, Evaluation)> {
-    let (record, trained, prepared) = reopen(path, best, device)?;
+    let (record, trained, data) = reopen(path, best, device, embedding)?;
+    let prepared = data.prepared;
     let given = prepared.train.given.clone();
     let predictions = trained.predict(prepared.train, on_samples)?;
     let noise_matrix =
@@ -222,8 +248,15 @@ mod tests {
             let tensors = collect_all(&networks(1, &model, shape, 2, Streams::new(1), &device));
             let normalization = Normalization { mean: vec![0.0; 3], deviation: vec![1.0; 3] };
             let classes = vec!["a".into(), "b".into()];
-            let card =
-                ModelCard { epoch: 1, classes, shape, normalization, model, num_networks: 1 };
+            let card = ModelCard {
+                epoch: 1,
+                classes,
+                shape,
+                normalization,
+                model,
+                num_networks: 1,
+                pretrained: None,
+            };
             card.check(&tensors).unwrap();
             let other = ModelCard { shape: Shape { channels: 4, ..shape }, ..card.clone() };
             assert!(other.check(&tensors).is_err(), "{backbone:?} has three channels");

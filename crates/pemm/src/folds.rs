@@ -8,17 +8,18 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use pemm_data::Part;
-use pemm_data::prepare::Prepared;
 use pemm_experiment::Experiment;
 use pemm_runs::folder::STATE;
 use pemm_runs::{RunFolder, Status};
 
 use crate::checkpoint::State;
+use crate::data::{Embedding, RunData};
 use crate::device;
 use crate::dynamics::Dynamics;
 use crate::error::{Error, Result};
 use crate::evaluate::Predictions;
 use crate::finished::{Trained, reopen};
+use crate::outputs::of_rows;
 use crate::train::{Event, RunOptions, run};
 
 /// What models say of samples, in the order of the source.
@@ -81,11 +82,11 @@ pub fn out_of_sample(
         if outcome.record.status != Status::Finished {
             return Ok(None);
         }
-        let (record, trained, prepared) = reopen(&out, false, &device)?;
+        let (record, trained, data) = reopen(&out, false, &device, &options.embedding)?;
         gathered.training_secs += record.total_seconds;
-        let held = prepared.val.clone().expect("a fold is held out");
-        gathered.add(&trained, &prepared, held, index as u32, &mut |_| {})?;
-        gathered.add_margins(&out, &prepared.train)?;
+        let held = data.prepared.val.clone().expect("a fold is held out");
+        gathered.add(&trained, &data, held, index as u32, &mut |_| {})?;
+        gathered.add_margins(&out, &data.prepared.train)?;
     }
     Ok(Some(gathered.in_order()))
 }
@@ -98,12 +99,13 @@ pub fn out_of_sample(
 pub fn in_sample(
     path: &Path,
     device: &Device,
+    embedding: &Embedding<'_>,
     on_samples: &mut dyn FnMut(usize),
 ) -> Result<SamplePredictions> {
-    let (record, trained, prepared) = reopen(path, false, device)?;
+    let (record, trained, data) = reopen(path, false, device, embedding)?;
     let mut gathered = Gathered { training_secs: record.total_seconds, ..Gathered::default() };
-    gathered.add(&trained, &prepared, prepared.train.clone(), 1, on_samples)?;
-    gathered.add_margins(path, &prepared.train)?;
+    gathered.add(&trained, &data, data.prepared.train.clone(), 1, on_samples)?;
+    gathered.add_margins(path, &data.prepared.train)?;
     Ok(gathered.in_order())
 }
 
@@ -115,6 +117,8 @@ struct Gathered {
     predictions: Predictions,
     /// The last part, whose pixels are those of all.
     part: Option<Part>,
+    /// The images that the pixels were before they became features.
+    images: Option<Part>,
     /// Sum and number of the mean margins of the sample at each position in the source.
     margins: BTreeMap<u32, (f32, f32)>,
     classes: Vec<String>,
@@ -127,12 +131,14 @@ impl Gathered {
     fn add(
         &mut self,
         trained: &Trained,
-        prepared: &Prepared,
+        data: &RunData,
         part: Part,
         model: u32,
         on_samples: &mut dyn FnMut(usize),
     ) -> Result<()> {
+        let prepared = &data.prepared;
         self.part = Some(part.clone());
+        self.images.clone_from(&data.images);
         let sample = |i: usize| (part.rows[i], model, part.name(i).to_owned(), part.given[i]);
         self.samples.extend((0..part.len()).map(sample));
         self.classes.clone_from(&prepared.classes);
@@ -172,6 +178,7 @@ impl Gathered {
     fn in_order(self) -> SamplePredictions {
         let Self {
             part,
+            images,
             margins,
             samples,
             predictions,
@@ -188,9 +195,14 @@ impl Gathered {
         let margin = |&i: &usize| margins.get(&samples[i].0).map(|(sum, count)| sum / count);
         let (k, d) = (predictions.num_classes, predictions.num_features);
         let given: Vec<u32> = order.iter().map(|&i| samples[i].3).collect();
-        let rows_in_order = order.iter().map(|&i| samples[i].0).collect();
-        let whole =
-            |part: Part| Part { rows: rows_in_order, given: given.clone(), weights: None, ..part };
+        let rows_in_order: Vec<u32> = order.iter().map(|&i| samples[i].0).collect();
+        let whole = |part: Part| {
+            let part = match &images {
+                Some(images) => of_rows(images, &rows_in_order),
+                None => Part { rows: rows_in_order, ..part },
+            };
+            Part { given: given.clone(), weights: None, ..part }
+        };
         SamplePredictions {
             classes,
             part: part.map(whole),

@@ -12,7 +12,7 @@
 //! backbone head loss energy reconstruction optim dynamics centers
 //! model networks objective evaluate statistics weights pretrained records
 //! data ready explain cells checkpoint finished
-//! run session continuing train folds outputs
+//! run session continuing train outputs folds
 //! ```
 
 pub mod backbone;

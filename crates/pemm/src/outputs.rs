@@ -15,6 +15,7 @@ use pemm_runs::folder::OUTPUTS;
 use pemm_runs::outputs::{Gallery, Outputs, PartOutputs};
 use pemm_runs::{Record, RunFolder};
 
+use crate::data::{Embedding, RunData};
 use crate::error::Result;
 use crate::evaluate::Predictions;
 use crate::finished::reopen;
@@ -38,16 +39,21 @@ pub fn num_bytes(record: &Record) -> usize {
 pub fn write_outputs(
     path: &Path,
     device: &Device,
+    embedding: &Embedding<'_>,
     on_samples: &mut dyn FnMut(usize),
 ) -> Result<PathBuf> {
-    let (_, trained, prepared) = reopen(path, false, device)?;
+    let (_, trained, data) = reopen(path, false, device, embedding)?;
+    let RunData { prepared, images, .. } = data;
     let given = prepared.train.given.clone();
     let train = part_outputs(trained.predict(prepared.train.clone(), on_samples)?);
     let test = match prepared.sealed.test_images() {
         Some(part) => Some(part_outputs(trained.predict(part, on_samples)?)),
         None => None,
     };
-    let gallery = gallery(&prepared.train, &trained.card.normalization, &train, &given)?;
+    let gallery = match &images {
+        Some(images) => gallery(&of_rows(images, &prepared.train.rows), &train, &given)?,
+        None => gallery(&prepared.train, &train, &given)?,
+    };
     let (clean, test_labels) = prepared.sealed.reveal();
     let outputs = Outputs {
         epoch: trained.card.epoch,
@@ -64,28 +70,27 @@ pub fn write_outputs(
     Ok(file)
 }
 
+/// The images of samples whose row r of the features was made from image r.
+pub(crate) fn of_rows(images: &Part, rows: &[u32]) -> Part {
+    images.select(&rows.iter().map(|&row| row as usize).collect::<Vec<_>>())
+}
+
 fn part_outputs(predictions: Predictions) -> PartOutputs {
     let Predictions { num_classes, probabilities, num_features, features, .. } = predictions;
     PartOutputs { num_classes, probabilities, num_features, features }
 }
 
 /// The samples whose given label the model doubts most, as small images.
-fn gallery(
-    train: &Part,
-    normalization: &Normalization,
-    outputs: &PartOutputs,
-    given: &[u32],
-) -> Result<Gallery> {
+fn gallery(train: &Part, outputs: &PartOutputs, given: &[u32]) -> Result<Gallery> {
     let doubts = outputs.doubts(given).into_iter().take(GALLERY);
-    thumbnails(train, normalization, doubts.map(|doubt| doubt.sample).collect())
+    thumbnails(train, doubts.map(|doubt| doubt.sample).collect())
 }
 
 /// `samples`, positions in `part`, as small images; names alone where they are no images.
-pub fn thumbnails(
-    part: &Part,
-    normalization: &Normalization,
-    samples: Vec<u32>,
-) -> Result<Gallery> {
+///
+/// # Errors
+/// Images that cannot be read.
+pub fn thumbnails(part: &Part, samples: Vec<u32>) -> Result<Gallery> {
     let names = samples.iter().map(|&sample| part.name(sample as usize).to_owned()).collect();
     let shape = part.shape;
     if matches!(*part.pixels, Pixels::Vectors(_)) || ![1, 3].contains(&shape.channels) {
@@ -94,8 +99,10 @@ pub fn thumbnails(
     let positions: Vec<usize> = samples.iter().map(|&sample| sample as usize).collect();
     let batch_size = positions.len().max(2);
     let part = part.select(&positions);
-    let loader =
-        Loader::new(part, normalization.clone(), Augment::default(), batch_size, Streams::new(0))?;
+    // The loader's values are then those of the pixels, from 0 to 1.
+    let (mean, deviation) = (vec![0.0; shape.channels], vec![1.0; shape.channels]);
+    let normalization = Normalization { mean, deviation };
+    let loader = Loader::new(part, normalization, Augment::default(), batch_size, Streams::new(0))?;
     let step = shape.height.max(shape.width).div_ceil(SIDE);
     let (height, width) = (shape.height / step, shape.width / step);
     let mut pixels = Vec::with_capacity(samples.len() * height * width * shape.channels);
@@ -105,9 +112,7 @@ pub fn thumbnails(
             for (row, column) in (0..height).flat_map(|row| (0..width).map(move |c| (row, c))) {
                 for channel in 0..shape.channels {
                     let block = block_mean(image, shape, step, [channel, row, column]);
-                    let (mean, deviation) =
-                        (normalization.mean[channel], normalization.deviation[channel]);
-                    pixels.push((255.0 * (block * deviation + mean)).round() as u8);
+                    pixels.push((255.0 * block).round() as u8);
                 }
             }
         }

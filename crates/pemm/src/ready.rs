@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use pemm_data::Streams;
 use pemm_data::normalize::Normalization;
 use pemm_data::prepare::Prepared;
+use pemm_embed::BackboneCard;
 use pemm_experiment::loss::LossContext;
 use pemm_experiment::{Experiment, Plan};
 
@@ -32,6 +33,8 @@ pub struct Ready {
     pub(crate) device: Device,
     /// What `device` was called.
     pub(crate) device_name: String,
+    /// The pretrained backbone that made the features.
+    pub(crate) backbone: Option<BackboneCard>,
     warnings: Vec<String>,
 }
 
@@ -53,6 +56,7 @@ impl Ready {
         let num_train = data.prepared.train.len();
         let objective = objective::build(plan.experiment(), &context, num_train)?;
         let normalization = data.normalization()?;
+        let backbone = data.backbone;
         let mut prepared = data.prepared;
         prepared.train.weights = weights;
 
@@ -80,6 +84,7 @@ impl Ready {
             streams,
             device: training_device,
             device_name: device.to_owned(),
+            backbone,
             warnings,
         })
     }

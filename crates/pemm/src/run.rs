@@ -6,6 +6,8 @@ use std::sync::atomic::AtomicBool;
 use pemm_experiment::Plan;
 use pemm_runs::{EpochRecord, Record};
 
+use crate::data::Embedding;
+
 /// How to run, beside what: none of it changes a result.
 #[derive(Debug)]
 pub struct RunOptions<'a> {
@@ -17,6 +19,8 @@ pub struct RunOptions<'a> {
     pub git: Option<(String, bool)>,
     /// Set from outside to stop after the current step.
     pub cancel: &'a AtomicBool,
+    /// How images become features, where a pretrained backbone is named.
+    pub embedding: Embedding<'a>,
 }
 
 /// What a run tells while it goes.

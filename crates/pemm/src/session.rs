@@ -48,8 +48,17 @@ impl Session {
     /// Before the first step of `ready`.
     pub(crate) fn new(ready: Ready) -> Result<Self> {
         let batch_size = ready.batch_size();
-        let Ready { plan, prepared, normalization, objective, networks, streams, device, .. } =
-            ready;
+        let Ready {
+            plan,
+            prepared,
+            normalization,
+            objective,
+            networks,
+            streams,
+            device,
+            backbone,
+            ..
+        } = ready;
         let Prepared { classes, shape, train, val, sealed, .. } = prepared;
         let given = train.given.clone();
         let loader = |part: Part, augment| {
@@ -64,6 +73,7 @@ impl Session {
                 normalization: normalization.clone(),
                 model: plan.model().clone(),
                 num_networks: networks.len(),
+                pretrained: backbone,
             },
             sgds: vec![Sgd::new(plan.experiment().optim.clone()); networks.len()],
             networks,

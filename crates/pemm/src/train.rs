@@ -28,7 +28,8 @@ pub fn run(
     if let Some(outcome) = finished(experiment, options.out)? {
         return Ok(outcome);
     }
-    let ready = Ready::of(experiment, RunData::open(experiment)?, options.device)?;
+    let ready =
+        Ready::of(experiment, RunData::open(experiment, &options.embedding)?, options.device)?;
     train(ready, options, on_event)
 }
 

@@ -17,6 +17,7 @@ use pemm_runs::RunFolder;
 use super::experiment::ExperimentArguments;
 use crate::commit::commit;
 use crate::console::Console;
+use crate::embedding::Features;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::overwrite::{refuse_existing, remove_if_empty};
@@ -102,7 +103,9 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
     } else if let Some(run) = run {
         refuse_part_of_the_labels(&arguments, run)?;
         let bar = console.counter("images");
-        let judged = in_sample(run, &device, &mut |count| bar.inc(count as u64));
+        let judged = Features::new(console, None).with(|embedding| {
+            in_sample(run, &device, &embedding, &mut |count| bar.inc(count as u64))
+        });
         bar.finish_and_clear();
         console.warn("the model was trained on these labels; `pemm audit` on the data finds more of the wrong ones");
         super::warn_if_unfinished(&RunFolder::open(run)?.read_record()?, console);
@@ -198,15 +201,15 @@ fn cross_validated(
     // Nothing here looks at the test part, so it is scored once, at the end of each fold.
     experiment.schedule.score_every = 0;
     let folds = out.join("folds");
-    let options = RunOptions {
-        out: &folds,
-        device: &arguments.device,
-        git: commit(),
-        cancel: interrupt::watch()?,
-    };
+    let cancel = interrupt::watch()?;
     let mut progress = FoldsDisplay::new(console, arguments.folds);
-    let judged = out_of_sample(&experiment, arguments.folds, &options, &mut |fold, event| {
-        progress.show(fold, event);
+    let features = Features::new(console, Some(cancel));
+    let judged = features.with(|embedding| {
+        let (out, device) = (&folds, arguments.device.as_str());
+        let options = RunOptions { out, device, git: commit(), cancel, embedding };
+        out_of_sample(&experiment, arguments.folds, &options, &mut |fold, event| {
+            progress.show(fold, event);
+        })
     });
     progress.finish();
     judged?.ok_or_else(|| {

@@ -7,6 +7,7 @@ use pemm::finished::{Evaluation, evaluate_run};
 use pemm_runs::tables::csv::csv_line;
 
 use crate::console::Console;
+use crate::embedding::Features;
 use crate::failure::Failure;
 use crate::overwrite::refuse_existing;
 
@@ -37,8 +38,10 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         refuse_existing("--noise-matrix", path, arguments.force)?;
     }
     let bar = console.counter("images");
-    let result =
-        evaluate_run(&arguments.run, arguments.best, &device, &mut |count| bar.inc(count as u64));
+    let result = Features::new(console, None).with(|embedding| {
+        let mut count = |count| bar.inc(count as u64);
+        evaluate_run(&arguments.run, arguments.best, &device, &embedding, &mut count)
+    });
     bar.finish_and_clear();
     let (record, evaluation) = result?;
     super::warn_if_unfinished(&record, console);

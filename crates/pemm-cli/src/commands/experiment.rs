@@ -29,9 +29,25 @@ pub(crate) struct ExperimentArguments {
     /// lists all
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
+    /// A pretrained network that turns images into features, an ONNX file; training and audit then
+    /// take seconds
+    #[arg(long, value_name = "FILE.onnx")]
+    backbone: Option<String>,
     /// Opens every random stream
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Passes over the training samples (schedule.num_epochs)
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Height and width to which every image is resized, for example 64 or 48x64 (data.resize)
+    #[arg(long, value_name = "PIXELS", value_parser = size)]
+    size: Option<Size>,
+    /// Learning rate (optim.learning_rate)
+    #[arg(long, value_name = "RATE")]
+    lr: Option<f64>,
+    /// Samples of a step (schedule.batch_size)
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
     /// Sets any key, for example optim.learning_rate=0.05; the last of several wins
     #[arg(long = "set", value_name = "KEY=VALUE")]
     assignments: Vec<String>,
@@ -61,11 +77,17 @@ impl ExperimentArguments {
         if !std::fs::read_to_string(input).is_ok_and(|text| Grid::is_grid(&text)) {
             return Ok(None);
         }
-        let Self { labels, label_column, noise, preset, seed, assignments, .. } = self;
+        let Self { labels, label_column, noise, preset, backbone, seed, assignments, .. } = self;
+        let Self { epochs, size, lr, batch, .. } = self;
         let is_bare = labels.is_none()
+            && epochs.is_none()
+            && size.is_none()
+            && lr.is_none()
+            && batch.is_none()
             && label_column.is_none()
             && noise.is_none()
             && preset.is_none()
+            && backbone.is_none()
             && seed.is_none()
             && assignments.is_empty();
         if !is_bare {
@@ -101,6 +123,9 @@ impl ExperimentArguments {
         if let Some(column) = &self.label_column {
             insert(&mut data, "label_column", column);
         }
+        if let Some(Size([height, width])) = self.size {
+            data.insert("resize".into(), Value::from(vec![count(height), count(width)]));
+        }
         let mut table = Table::new();
         if !data.is_empty() {
             table.insert("data".into(), Value::Table(data));
@@ -112,6 +137,25 @@ impl ExperimentArguments {
         }
         if let Some(preset) = &self.preset {
             insert(&mut table, "preset", preset);
+        }
+        if let Some(backbone) = &self.backbone {
+            let mut pretrained = Table::new();
+            insert(&mut pretrained, "backbone", backbone);
+            table.insert("pretrained".into(), Value::Table(pretrained));
+        }
+        let mut schedule = Table::new();
+        if let Some(epochs) = self.epochs {
+            schedule.insert("num_epochs".into(), count(epochs));
+        }
+        if let Some(batch) = self.batch {
+            schedule.insert("batch_size".into(), count(batch));
+        }
+        if !schedule.is_empty() {
+            table.insert("schedule".into(), Value::Table(schedule));
+        }
+        if let Some(rate) = self.lr {
+            let optim = Table::from_iter([("learning_rate".to_owned(), Value::Float(rate))]);
+            table.insert("optim".into(), Value::Table(optim));
         }
         if let Some(seed) = self.seed {
             let seed = i64::try_from(seed)
@@ -130,6 +174,22 @@ impl ExperimentArguments {
         }
         Ok(experiment)
     }
+}
+
+/// Height and width in pixels.
+#[derive(Debug, Clone, Copy)]
+struct Size([usize; 2]);
+
+/// `64` or `48x64`.
+fn size(text: &str) -> Result<Size, String> {
+    let side = |text: &str| text.trim().parse::<usize>().map_err(|error| error.to_string());
+    let (height, width) = text.split_once(['x', '×']).unwrap_or((text, text));
+    Ok(Size([side(height)?, side(width)?]))
+}
+
+/// A number of an experiment; more than TOML can hold is refused as too many.
+fn count(number: usize) -> Value {
+    Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 fn insert(table: &mut Table, key: &str, value: &str) {

@@ -5,6 +5,7 @@ use pemm::explain::{Explanation, explain};
 
 use super::experiment::ExperimentArguments;
 use crate::console::Console;
+use crate::embedding::Features;
 use crate::failure::Failure;
 
 /// Show an experiment with every default filled in, shapes, parameters and steps; trains nothing
@@ -19,7 +20,9 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     if let Some(file) = arguments.experiment.grid()? {
         return super::grid::explain_grid(file, console);
     }
-    let explanation = explain(&arguments.experiment.experiment()?)?;
+    let experiment = arguments.experiment.experiment()?;
+    let features = Features::new(console, None);
+    let explanation = features.with(|embedding| explain(&experiment, &embedding))?;
     explanation.warnings.iter().for_each(|warning| console.warn(warning));
     console.result(&text(&explanation), &explanation.summary)
 }
@@ -35,12 +38,25 @@ fn text(explanation: &Explanation) -> String {
             summary.num_train, summary.num_val, summary.num_test, summary.num_classes
         ),
         format!("# noise     {}", summary.noise),
+    ];
+    if let Some(card) = &summary.pretrained {
+        let [height, width] = card.preprocessing.size;
+        lines.push(format!(
+            "# backbone  {} ({height}×{width}, mean {:?}, deviation {:?}) → {} features of {}",
+            card.file,
+            card.preprocessing.mean,
+            card.preprocessing.deviation,
+            card.num_features,
+            card.output
+        ));
+    }
+    lines.extend([
         format!(
             "# shapes    [N, {channels}, {height}, {width}] → features [N, {}] → scores [N, {}]",
             summary.num_features, summary.num_classes
         ),
         format!("# model     {} parameters", summary.num_parameters),
-    ];
+    ]);
     lines.extend(summary.tensors.iter().map(|(name, shape)| format!("#   {name:<44} {shape:?}")));
     lines.push(format!(
         "# training  {} epochs of {} steps, {} steps in all",

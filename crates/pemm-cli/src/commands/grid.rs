@@ -19,6 +19,7 @@ use pemm_runs::time::duration;
 use serde_json::json;
 
 use crate::console::Console;
+use crate::embedding::Features;
 use crate::failure::Failure;
 use display::Display;
 use runner::{Ending, Job, Settings};
@@ -104,7 +105,9 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     if !cells.is_empty() {
         console.note(&format!("{} runs to do; checking them and their data", cells.len()));
     }
-    for warning in check(&cells, opened.expects.as_ref(), &opened.table)? {
+    let features = Features::new(console, None);
+    let (expects, table) = (opened.expects.as_ref(), &opened.table);
+    for warning in features.with(|embedding| check(&cells, expects, table, &embedding))? {
         console.warn(&warning);
     }
     let _lock = GridLock::take(&out)?;

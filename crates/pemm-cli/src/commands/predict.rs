@@ -1,14 +1,17 @@
 //! `pemm predict`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use pemm::finished::{ModelCard, Trained};
 use pemm_data::source::images_at;
+use pemm_data::{Part, Pixels, Shape};
 use pemm_runs::RunFolder;
 use serde_json::json;
 
 use crate::console::Console;
+use crate::embedding::Features;
 use crate::failure::Failure;
 
 /// Say what is on images: class, probability, distance to each center
@@ -25,6 +28,9 @@ pub(crate) struct Arguments {
     /// Form of the output; --json means jsonl
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     format: Format,
+    /// The ONNX file of the pretrained backbone, if it is no longer where the training found it
+    #[arg(long, value_name = "FILE")]
+    backbone: Option<PathBuf>,
     /// Leave out images that do not decode, and name them on standard error
     #[arg(long)]
     skip_broken: bool,
@@ -50,10 +56,26 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     if let Ok(record) = folder.read_record() {
         super::warn_if_unfinished(&record, console);
     }
-    let (part, broken) = images_at(&arguments.inputs, trained.card.shape, arguments.skip_broken)?;
+    let shape = match &trained.card.pretrained {
+        Some(card) => {
+            let [height, width] = card.preprocessing.size;
+            Shape { channels: 3, height, width }
+        }
+        None => trained.card.shape,
+    };
+    let (part, broken) = images_at(&arguments.inputs, shape, arguments.skip_broken)?;
     for (path, reason) in broken {
         console.warn(&format!("left out {}: {reason}", path.display()));
     }
+    let backbone = trained.backbone(&folder, arguments.backbone.as_deref())?;
+    let part = match &backbone {
+        Some(backbone) => {
+            let files = part.names.iter().map(PathBuf::from).collect();
+            let images = Part { pixels: Arc::new(Pixels::Files(files)), ..part };
+            Features::new(console, None).with(|embedding| embedding.part(backbone, &images))?
+        }
+        None => part,
+    };
     let names: Vec<String> = (0..part.len()).map(|i| part.name(i).to_owned()).collect();
     let bar = console.bar(part.len() as u64, "images");
     let result = trained.predict(part, &mut |count| bar.inc(count as u64));

@@ -11,6 +11,7 @@ use pemm_runs::folder::{EXPERIMENT, OUTPUTS, RECORD, REPORT};
 use pemm_runs::write;
 
 use crate::console::Console;
+use crate::embedding::Features;
 use crate::failure::Failure;
 use crate::overwrite::refuse_existing;
 
@@ -184,7 +185,10 @@ fn is_run(path: &Path) -> bool {
 pub(crate) fn store_outputs(path: &Path, device: &str, console: &Console) -> Result<(), Failure> {
     let device = pemm::device::open(device)?;
     let bar = console.counter("samples");
-    pemm::outputs::write_outputs(path, &device, &mut |samples| bar.inc(samples as u64))?;
+    Features::new(console, None).with(|embedding| {
+        let mut count = |samples| bar.inc(samples as u64);
+        pemm::outputs::write_outputs(path, &device, &embedding, &mut count)
+    })?;
     bar.finish_and_clear();
     Ok(())
 }

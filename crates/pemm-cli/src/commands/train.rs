@@ -14,6 +14,7 @@ use super::report;
 use crate::commit::commit;
 use crate::console::Console;
 use crate::dashboard::{self, Dashboard, Facts, State};
+use crate::embedding::Features;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::overwrite::remove_if_empty;
@@ -83,12 +84,8 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
             RunFolder::fresh_under(Path::new(RUNS), &stem(&experiment.data.path, experiment.arm()))?
         }
     };
-    let options = RunOptions {
-        out: &out,
-        device: &arguments.device,
-        git: commit(),
-        cancel: interrupt::watch()?,
-    };
+    let cancel = interrupt::watch()?;
+    let features = Features::new(console, Some(cancel));
     let wants_dashboard = arguments.tui && !console.is_quiet();
     let mut display = Display {
         console,
@@ -99,13 +96,17 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         num_steps: 0,
     };
     let mut reported = Instant::now();
-    let result = train(&experiment, &options, &mut |event| {
-        let is_epoch = matches!(event, Event::Epoch(_));
-        display.show(event);
-        if is_epoch && !arguments.no_report && reported.elapsed() >= REFRESH {
-            report::refresh(&out, 0, console);
-            reported = Instant::now();
-        }
+    let result = features.with(|embedding| {
+        let (out, device) = (&out, arguments.device.as_str());
+        let options = RunOptions { out, device, git: commit(), cancel, embedding };
+        train(&experiment, &options, &mut |event| {
+            let is_epoch = matches!(event, Event::Epoch(_));
+            display.show(event);
+            if is_epoch && !arguments.no_report && reported.elapsed() >= REFRESH {
+                report::refresh(out, 0, console);
+                reported = Instant::now();
+            }
+        })
     });
     display.end();
     let outcome = result.inspect_err(|_| {

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod audit;
+mod backbone;
 mod commands;
 mod dashboard;
 mod energy;

@@ -32,6 +32,7 @@ impl Place {
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pemm"));
         command.current_dir(self.folder.path()).args(line.split_whitespace());
+        command.env("PEMM_CACHE", self.folder.path().join(".cache"));
         command.env("COLUMNS", "100").env_remove("RUST_BACKTRACE");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

@@ -1,4 +1,5 @@
-//! Two fully connected layers, each followed by BatchNorm and ReLU, for vectors and tiny images.
+//! Fully connected layers, each followed by BatchNorm and ReLU: two for vectors and tiny images, one
+//! for the features of a pretrained network.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -16,9 +17,17 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// `width` units in each layer; images are flattened.
+    /// Two layers of `width` units; images are flattened.
     pub fn new(width: usize, shape: Shape, rng: &mut Rng, device: &Device) -> Self {
-        let sizes = [shape.len(), width, width];
+        Self::of_sizes(&[shape.len(), width, width], rng, device)
+    }
+
+    /// One layer of `width` units.
+    pub fn hidden(width: usize, shape: Shape, rng: &mut Rng, device: &Device) -> Self {
+        Self::of_sizes(&[shape.len(), width], rng, device)
+    }
+
+    fn of_sizes(sizes: &[usize], rng: &mut Rng, device: &Device) -> Self {
         Self {
             layers: sizes.windows(2).map(|s| Linear::new([s[0], s[1]], rng, device)).collect(),
             norms: sizes[1..].iter().map(|&size| BatchNorm::new(size, device)).collect(),

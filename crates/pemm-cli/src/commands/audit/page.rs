@@ -2,7 +2,6 @@
 
 use pemm::folds::SamplePredictions;
 use pemm_audit::Audit;
-use pemm_data::normalize::Normalization;
 use pemm_report::audit::{Doubted, report};
 use pemm_runs::outputs::Gallery;
 
@@ -38,7 +37,7 @@ pub(super) fn page(
         })
         .collect();
     let gallery = match &judged.part {
-        Some(part) => pemm::outputs::thumbnails(part, &Normalization::of(part)?, most)?,
+        Some(part) => pemm::outputs::thumbnails(part, most)?,
         None => Gallery {
             names: most.iter().map(|&sample| judged.names[sample as usize].clone()).collect(),
             samples: most,

@@ -9,6 +9,8 @@ use pemm_runs::Status;
 
 use super::message::{Message, Task};
 use crate::commit::commit;
+use crate::console::Console;
+use crate::embedding::Features;
 use crate::failure::Failure;
 use crate::interrupt;
 
@@ -28,9 +30,14 @@ pub(crate) fn run() -> Result<(), Failure> {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         cancel.store(true, Ordering::SeqCst);
     });
-    let options = RunOptions { out: &task.out, device: &task.device, git: commit(), cancel };
     let mut teller = Teller { num_steps: 1, images: 0, since: Instant::now() };
-    let outcome = train(&task.experiment, &options, &mut |event| teller.tell(event))?;
+    // The grid has put the images through a backbone before, so the features are there.
+    let features = Features::new(&Console::new(true, false), Some(cancel));
+    let outcome = features.with(|embedding| {
+        let (out, device) = (&task.out, &task.device);
+        let options = RunOptions { out, device, git: commit(), cancel, embedding };
+        train(&task.experiment, &options, &mut |event| teller.tell(event))
+    })?;
     match outcome.record.status {
         Status::Interrupted => Err(Failure::interrupted("")),
         Status::Finished | Status::Running | Status::Failed { .. } => Ok(()),

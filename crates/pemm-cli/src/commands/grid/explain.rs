@@ -2,15 +2,22 @@
 
 use std::path::Path;
 
+use pemm::data::RunData;
 use pemm_data::Shape;
-use pemm_experiment::Plan;
-use pemm_experiment::grid::facts;
 use pemm_experiment::identity::{differences, flatten};
+use pemm_experiment::{DataFacts, Experiment, Plan};
 use serde_json::{Value, json};
 
 use super::file::open;
 use crate::console::Console;
+use crate::embedding::Features;
 use crate::failure::Failure;
+
+/// What the data of an experiment are.
+fn facts_of(experiment: &Experiment, console: &Console) -> Result<DataFacts, Failure> {
+    let features = Features::new(console, None);
+    Ok(features.with(|embedding| RunData::open(experiment, &embedding))?.facts())
+}
 
 /// Shows the first run of a grid with every default filled in, and in what the others differ.
 ///
@@ -21,7 +28,7 @@ pub(crate) fn explain_grid(file: &Path, console: &Console) -> Result<(), Failure
     let first = &opened.cells[0];
     let (facts, known) = match &opened.expects {
         Some(expects) => (expects.facts(), "as the grid expects, not looked at"),
-        None => (facts(&first.experiment)?, "those of the first run"),
+        None => (facts_of(&first.experiment, console)?, "those of the first run"),
     };
     let plans = opened.resolve(facts)?;
     let size = pemm::explain::size(&plans[0], facts)?;
