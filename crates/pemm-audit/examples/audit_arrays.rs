@@ -17,8 +17,8 @@ use std::time::Instant;
 use pemm_audit::cleaning::Action;
 use pemm_audit::{Arrays, Samples, audit};
 
-/// Values of a .npy file, four bytes each, and the length of its first axis.
-fn read(path: &Path, kind: &str) -> Result<(Vec<[u8; 4]>, usize), Box<dyn Error>> {
+/// Values of a .npy file, four bytes each.
+fn read(path: &Path, kind: &str) -> Result<Vec<[u8; 4]>, Box<dyn Error>> {
     let bytes = fs::read(path)?;
     let wrong = |what: &str| format!("{}: {what}", path.display());
     let head = bytes.get(..10).filter(|head| head.starts_with(b"\x93NUMPY\x01"));
@@ -29,18 +29,16 @@ fn read(path: &Path, kind: &str) -> Result<(Vec<[u8; 4]>, usize), Box<dyn Error>
     if !header.contains(kind) || !header.contains("'fortran_order': False") {
         return Err(wrong(&format!("needs {kind} in C order, has {header}")).into());
     }
-    let shape = header.split("'shape': (").nth(1).ok_or_else(|| wrong("no shape"))?;
-    let first = shape.split([',', ')']).next().unwrap_or_default().trim().parse()?;
     let (values, _) = bytes[10 + length..].as_chunks::<4>();
-    Ok((values.to_vec(), first))
+    Ok(values.to_vec())
 }
 
 fn floats(path: &Path) -> Result<Vec<f32>, Box<dyn Error>> {
-    Ok(read(path, "'<f4'")?.0.into_iter().map(f32::from_le_bytes).collect())
+    Ok(read(path, "'<f4'")?.into_iter().map(f32::from_le_bytes).collect())
 }
 
 fn integers(path: &Path) -> Result<Vec<u32>, Box<dyn Error>> {
-    Ok(read(path, "'<u4'")?.0.into_iter().map(u32::from_le_bytes).collect())
+    Ok(read(path, "'<u4'")?.into_iter().map(u32::from_le_bytes).collect())
 }
 
 fn judge(folder: &Path) -> Result<(), Box<dyn Error>> {

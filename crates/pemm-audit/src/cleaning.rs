@@ -58,6 +58,10 @@ const DROPPED: f64 = 0.75;
 const MOST: f64 = 0.5;
 /// In a class the expected new errors are at most this share of the mended ones, or nothing changes.
 const HARM: f64 = 0.1;
+/// Labels change only where the low end of the rate is at least this share of the estimate.
+const SURE: f64 = 0.7;
+/// Expected numbers of new errors are thought to be so many times as large, and larger by so many.
+const CAUTION: [f64; 2] = [3.0, 2.0];
 
 /// Plans for `samples` with calibrated probabilities; `model` as it is used for single samples
 /// ([`NoiseModel::spread`]).
@@ -65,7 +69,10 @@ const HARM: f64 = 0.1;
 /// Nothing is touched where the verdict is no, in classes that are not judged (nor is anything changed
 /// *to* such a class), and beyond the share of a class that the noise model thinks wrong, times low end
 /// over estimate of the rate, and never more than half. The most probably wrong come first. Where the
-/// estimate is in doubt, or a class's contradictions are, labels are dropped and none is changed.
+/// estimate is in doubt, a class's contradictions are, or the low end is below 0.7 of the estimate, labels
+/// are dropped and none is changed. Labels change to a class, and from one, only where the wrong labels
+/// that this brings it (three times the expected ones, and two) are fewer than those that it loses: so no
+/// class comes out worse, which dropping alone cannot do.
 ///
 /// # Fails
 /// Posteriors are no better than the noise model: where that takes mistakes of the model for wrong
@@ -107,35 +114,57 @@ pub fn clean(
     }
     let counts = samples.class_counts();
     let sure = if rate.estimate > 0.0 { rate.low / rate.estimate } else { 0.0 };
+    let may_change_any = !rate.is_doubtful && sure >= SURE;
+    // Wrong labels that each class is expected to lose and to get, by given and by true class.
+    let (mut lost, mut got) = (vec![[0.0f64; 2]; k], vec![[0.0f64; 2]; k]);
+    let mut changes = Vec::new();
     for (class, mut members) in members.into_iter().enumerate() {
         let given_share: f64 = model.joint.iter().map(|row| row[class]).sum();
         let wrong = 1.0 - model.joint[class][class] / given_share.max(f64::MIN_POSITIVE);
         let most = (wrong * sure).min(MOST) * counts[class] as f64;
         members.sort_by(|&a, &b| said[a].0.total_cmp(&said[b].0)); // stable
         members.truncate(most as usize);
-        let is_doubtful = rate.is_doubtful || rate.doubtful.contains(&(class as u32));
+        let is_doubtful = rate.doubtful.contains(&(class as u32));
         let may_change = |&sample: &usize| {
             let (own, best, probability) = said[sample];
             judged[best as usize] && f64::from(probability) >= PROBABLE.max(TIMES * f64::from(own))
         };
-        let changed: Vec<usize> =
-            members.iter().copied().filter(|sample| !is_doubtful && may_change(sample)).collect();
-        let sum = |of: &dyn Fn(usize) -> f32| {
-            changed.iter().map(|&sample| f64::from(of(sample))).sum::<f64>()
-        };
-        let (mended, made) = (sum(&|sample| said[sample].2), sum(&|sample| said[sample].0));
-        let is_safe = made <= HARM * mended;
         for &sample in &members {
+            let (own, best, probability) = said[sample];
             cleaning.actions[sample] = Action::Drop;
+            lost[class][0] += 1.0 - f64::from(own);
+            lost[best as usize][1] += f64::from(probability);
         }
-        if is_safe {
-            for &sample in &changed {
-                cleaning.actions[sample] = Action::Change;
-                cleaning.labels[sample] = said[sample].1;
-            }
-            cleaning.expected.mended += mended;
-            cleaning.expected.made += made;
+        if !is_doubtful && may_change_any {
+            changes.extend(members.into_iter().filter(may_change));
         }
+    }
+    for &sample in &changes {
+        let (own, best, probability) = said[sample];
+        got[best as usize][0] += 1.0 - f64::from(probability);
+        got[given[sample] as usize][1] += f64::from(own);
+    }
+    let is_safe: Vec<bool> = lost
+        .iter()
+        .zip(&got)
+        .map(|(lost, got)| (0..2).all(|by| CAUTION[0] * got[by] + CAUTION[1] <= lost[by]))
+        .collect();
+    changes.retain(|&sample| is_safe[said[sample].1 as usize] && is_safe[given[sample] as usize]);
+    let mut balance = vec![[0.0f64; 2]; k]; // mended, made, by given class
+    for &sample in &changes {
+        let [mended, made] = &mut balance[given[sample] as usize];
+        *mended += f64::from(said[sample].2);
+        *made += f64::from(said[sample].0);
+    }
+    changes.retain(|&sample| {
+        let [mended, made] = balance[given[sample] as usize];
+        made <= HARM * mended
+    });
+    for &sample in &changes {
+        cleaning.actions[sample] = Action::Change;
+        cleaning.labels[sample] = said[sample].1;
+        cleaning.expected.mended += f64::from(said[sample].2);
+        cleaning.expected.made += f64::from(said[sample].0);
     }
     for (action, said) in cleaning.actions.iter().zip(&said) {
         match action {

@@ -75,6 +75,8 @@ const MOST_WRONG: f64 = 0.6;
 /// A pair of classes is confused where so much of a class is thought to be given the other label, this
 /// is so much of all its wrong labels, and the model errs at least half as often between the two.
 const CONFUSED: [f64; 3] = [0.15, 0.5, 0.5];
+/// Share of the samples in classes that are not judged, beyond which nothing is.
+const MOST_LEFT_OUT: f64 = 0.5;
 /// Groups of the calibration.
 const GROUPS: usize = 10;
 
@@ -84,8 +86,9 @@ const GROUPS: usize = 10;
 /// - the mean agreement of the classes is not 3 standard errors above chance, or
 /// - more than 60 % of the labels seem wrong, or
 /// - more than a fifth of the predictions seem wrong, and either less than a fifth is certain (5 %) and
-///   the wrong labels look like the model's mistakes rather than even noise, or more than a fifth of all
-///   labels look like that.
+///   the wrong labels look like the model's mistakes rather than chance, or more than a fifth of all
+///   labels look like that, or
+/// - more than half of the samples are in classes that are not judged.
 pub fn judge(samples: &Samples<'_>, model: &NoiseModel, pattern: &Pattern) -> Judgement {
     let (n, k) = (samples.len(), samples.num_classes());
     let counts = samples.class_counts();
@@ -109,8 +112,8 @@ pub fn judge(samples: &Samples<'_>, model: &NoiseModel, pattern: &Pattern) -> Ju
     let error = occurring.iter().map(variance).sum::<f64>().sqrt() / num;
     let chance = 1.0 / num;
     let plateau = model.plateau(CERTAIN);
-    let is_like_mistakes = pattern.like_mistakes >= pattern.like_even;
-    let suspicious = match pattern.like_mistakes > pattern.like_even + 0.1 {
+    let is_like_mistakes = pattern.like_mistakes >= pattern.like_chance;
+    let suspicious = match pattern.like_mistakes > pattern.like_chance + 0.1 {
         true => pattern.suspicious,
         false => 0.0,
     };
@@ -148,6 +151,17 @@ pub fn judge(samples: &Samples<'_>, model: &NoiseModel, pattern: &Pattern) -> Ju
         None
     };
     let unjudged = unjudged(&counts, &agreeing, &predictions, model);
+    let left_out: usize = unjudged.iter().map(|&(class, _)| counts[class as usize]).sum();
+    let reason = reason.or_else(|| {
+        (left_out as f64 > MOST_LEFT_OUT * n as f64).then(|| {
+            format!(
+                "{} of {num} classes, with {} of the samples, cannot be judged: too few samples a \
+                 class, or not recognised",
+                unjudged.len(),
+                percent(left_out as f64 / n as f64)
+            )
+        })
+    });
     let verdict = match (&reason, unjudged.is_empty()) {
         (Some(_), _) => Verdict::No,
         (None, false) => Verdict::NotTheseClasses,
@@ -266,7 +280,7 @@ mod tests {
         let bad = judged(5, &given, &guesses);
         assert_eq!(bad.verdict, Verdict::No);
         assert!(bad.reason.unwrap().contains("guessing reaches 20 %"));
-        assert_eq!(bad.unjudged.iter().filter(|(_, why)| *why == Unjudged::TooFew).count(), 0);
+        assert!(bad.unjudged.iter().all(|(_, why)| *why != Unjudged::TooFew));
     }
 
     #[test]

@@ -59,8 +59,11 @@ pub struct NoiseModel {
 const POWERS: [f64; 8] = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 14.0];
 /// Times that the order is cleared of noise by the last matrix.
 const CLEARINGS: usize = 3;
-/// Values of probabilities that are used at most; of more samples, evenly spaced ones.
-const MAX_VALUES: usize = 2_000_000;
+/// Values of probabilities that are used; of more samples, evenly spaced ones.
+const VALUES: usize = 2_000_000;
+/// With many classes more, so that there are so many samples a class, up to so many values.
+const SAMPLES_OF_CLASS: usize = 20;
+const MAX_VALUES: usize = 20_000_000;
 /// Smallest residual, as a share of the mean probability of the class.
 const LEAST: f64 = 1e-3;
 /// Smallest probability of a true class.
@@ -68,12 +71,15 @@ const SMALLEST: f64 = 1e-7;
 
 impl NoiseModel {
     /// The most likely model for `samples`, whose probabilities are those of
-    /// [`Stacked`](crate::stacked::Stacked). Takes about a hundred passes over two million values at
-    /// most.
+    /// [`Stacked`](crate::stacked::Stacked). Takes some hundred passes over two million values, over up
+    /// to twenty with more than 300 classes.
     pub fn fit(samples: &Samples<'_>) -> Self {
         let k = samples.num_classes();
         let mut transition = start(samples);
-        let places = Places::of(samples, (MAX_VALUES / k).max(1000));
+        let places = Places::of(
+            samples,
+            (VALUES / k).max((SAMPLES_OF_CLASS * k).min(MAX_VALUES / k)).max(1),
+        );
         let least: Vec<f64> = places.means().iter().map(|mean| LEAST * mean).collect();
         let mut tried: Vec<usize> = (0..POWERS.len()).collect();
         let mut best: Option<(usize, Fit)> = None;
@@ -175,20 +181,19 @@ pub(crate) fn predicted(row: &[f32]) -> usize {
     (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best })
 }
 
-/// Where the search for a matrix starts: that of the confident joint, with two samples a class of which
-/// a tenth is wrong, so that nothing is impossible.
+/// Where the search for a matrix starts: that of the confident joint, one in a hundred of it spread
+/// evenly, so that nothing is impossible.
 fn start(samples: &Samples<'_>) -> Vec<Vec<f64>> {
-    const SAMPLES: f64 = 2.0;
-    let (n, k) = (samples.len() as f64, samples.num_classes());
-    let joint = ConfidentJoint::of(samples).calibrated(&samples.class_counts());
-    let row = |class: usize| -> Vec<f64> {
-        let before = |given| 0.9 * f64::from(u8::from(given == class)) + 0.1 / k as f64;
-        let cell = |given: usize| n * joint[given][class] + SAMPLES * before(given);
-        let row: Vec<f64> = (0..k).map(cell).collect();
-        let total: f64 = row.iter().sum();
-        row.iter().map(|value| value / total).collect()
+    const SPREAD: f64 = 0.01;
+    let (n, k) = (samples.len(), samples.num_classes());
+    let class_counts = samples.class_counts();
+    let joint = ConfidentJoint::of(samples).calibrated(&class_counts);
+    let count = |given: usize, class: usize| {
+        let even = class_counts[given] as f64 / k as f64;
+        (1.0 - SPREAD) * n as f64 * joint[given][class] + SPREAD * even
     };
-    (0..k).map(row).collect()
+    let counts: Vec<f64> = (0..k * k).map(|i| count(i / k, i % k)).collect();
+    fit::maximised(&counts, n, k)
 }
 
 #[cfg(test)]

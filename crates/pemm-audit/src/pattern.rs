@@ -18,8 +18,8 @@ pub struct Pattern {
     pub suspicious: f64,
     /// Cosine of N and S.
     pub like_mistakes: f64,
-    /// Cosine of N and U.
-    pub like_even: f64,
+    /// Cosine of N and of what guessing by the classes' sizes would do.
+    pub like_chance: f64,
     /// `Σ max(N - x S - y U, 0) / Σ N`: share of the wrong labels with a direction of their own.
     pub directed: f64,
 }
@@ -34,14 +34,16 @@ impl Pattern {
         let k = model.joint.len();
         let cells = (0..k).flat_map(|i| (0..k).map(move |j| (i, j))).filter(|(i, j)| i != j);
         let shares: Vec<f64> = model.joint.iter().map(|row| row.iter().sum()).collect();
-        let mut values = Vec::with_capacity(k * (k - 1)); // N, S, U
+        let mut values = Vec::with_capacity(k * (k - 1)); // N, S, U, sizes
         for (i, j) in cells {
             let mistakes = model.mistakes[i][j] + model.mistakes[j][i];
-            values.push([model.joint[i][j], mistakes, shares[i] / (k - 1) as f64]);
+            let even = shares[i] / (k - 1) as f64;
+            values.push([model.joint[i][j], mistakes, even, shares[i] * shares[j]]);
         }
         let dot = |a: usize, b: usize| values.iter().map(|v| v[a] * v[b]).sum::<f64>();
         let [ns, nu, ss, su, uu, nn] =
             [dot(0, 1), dot(0, 2), dot(1, 1), dot(1, 2), dot(2, 2), dot(0, 0)];
+        let (nc, cc) = (dot(0, 3), dot(3, 3));
         let ratio = |a: f64, b: f64| if b > 0.0 { a / b } else { 0.0 };
         let determinant = ss * uu - su * su;
         let both = [ratio(ns * uu - nu * su, determinant), ratio(nu * ss - ns * su, determinant)];
@@ -51,13 +53,13 @@ impl Pattern {
             _ if ns * ns * uu > nu * nu * ss => [ratio(ns, ss), 0.0],
             _ => [0.0, ratio(nu, uu)],
         };
-        let left = |&[n, s, u]: &[f64; 3]| (n - x * s - y * u).max(0.0);
+        let left = |&[n, s, u, _]: &[f64; 4]| (n - x * s - y * u).max(0.0);
         let (total, rest): (f64, f64) =
             (values.iter().map(|v| v[0]).sum(), values.iter().map(left).sum());
         Self {
             suspicious: x * values.iter().map(|v| v[1]).sum::<f64>(),
             like_mistakes: ratio(ns, (nn * ss).sqrt()),
-            like_even: ratio(nu, (nn * uu).sqrt()),
+            like_chance: ratio(nc, (nn * cc).sqrt()),
             directed: ratio(rest, total),
         }
     }
@@ -91,12 +93,12 @@ mod tests {
         let (even, directed) = (pattern(&symmetric(6, 0.3)), pattern(&pair(6, 0.3)));
         assert!(even.directed < 0.4 && even.weight() == 0.0, "{even:?}");
         assert!(directed.directed > 0.6 && directed.weight() > 0.5, "{directed:?}");
-        assert!(even.like_even > directed.like_even);
+        assert!(even.like_chance > directed.like_chance);
     }
 
     #[test]
     fn two_classes_say_nothing() {
         let found = pattern(&pair(2, 0.2));
-        assert!(found.directed < 0.5 && found.like_even.is_finite(), "{found:?}");
+        assert!(found.directed < 0.5 && found.like_chance.is_finite(), "{found:?}");
     }
 }

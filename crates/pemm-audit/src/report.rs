@@ -135,7 +135,13 @@ pub fn audit(samples: &Samples<'_>) -> Audit {
 
     // ---- order and cut --------------------------------------------------------------------------
     let log_odds = log_odds(&calibrated, &single, pattern.weight());
-    let combined = combined(samples, &log_odds, pattern.weight());
+    let self_confidence = self_confidence(samples);
+    // Models that cannot judge are not asked for more than their plain word.
+    let doubts = match judgement.verdict {
+        Verdict::Yes | Verdict::NotTheseClasses => &log_odds,
+        Verdict::No => &self_confidence,
+    };
+    let combined = combined(samples, doubts, pattern.weight());
     let mut order: Vec<u32> = (0..n as u32).collect();
     order.sort_unstable_by(|&a, &b| {
         let score = |sample: u32| combined[sample as usize];
@@ -180,7 +186,7 @@ pub fn audit(samples: &Samples<'_>) -> Audit {
     let scores = Scores {
         ensemble: ensemble(&members),
         combined,
-        self_confidence: self_confidence(samples),
+        self_confidence,
         normalized_margin: normalized_margin(samples),
         posterior: by_posterior,
         confident_joint: confident_joint(samples, &joint),

@@ -19,9 +19,12 @@ pub(super) struct Fit {
 const LEAST_MISTAKEN: f64 = 0.03;
 /// The most that a prediction may be thought wrong.
 const MOST_MISTAKEN: f64 = 0.95;
-/// Samples that each true class is thought to have had before, spread as if every wrong label were
-/// equally likely: they keep the matrix steady where classes have few samples.
+/// Samples that each true class is thought to have had before, as often wrong as all: they keep the
+/// matrix steady where classes have few samples.
 const PRIOR_SAMPLES: f64 = 4.0;
+/// Wrong labels of each kind that a class is thought to have had before: with many classes and few samples
+/// of each, every contradiction would else be a kind of its own, explained by itself.
+const PRIOR_KIND: f64 = 0.1;
 /// Rounds at most, and the gain of the log-likelihood of all samples at which they end.
 const ROUNDS: usize = 60;
 const TOLERANCE: f64 = 1e-2;
@@ -78,10 +81,10 @@ fn sums(cleared: &Cleared<'_>, shapes: &[f64], worst: f64, transition: &[Vec<f64
     let block = |&start: &usize| {
         let mut sums = Sums { log_likelihood: 0.0, mistaken: 0.0, counts: vec![0.0; k * k] };
         let mut joint = vec![0.0; k];
-        for sample in start..(start + BLOCK).min(cleared.given.len()) {
-            let (given, predicted) = (cleared.given[sample], cleared.predicted[sample]);
-            let wrong = (worst * shapes[sample]).min(MOST_MISTAKEN);
-            let others = &cleared.others[sample * k..][..k];
+        let labels = cleared.given.iter().zip(cleared.predicted).zip(shapes);
+        let others = cleared.others[start * k..].chunks_exact(k);
+        for (((&given, &predicted), shape), others) in labels.skip(start).zip(others).take(BLOCK) {
+            let wrong = (worst * shape).min(MOST_MISTAKEN);
             let mut sum = 0.0;
             for ((to, &w), &t) in joint.iter_mut().zip(others).zip(&by_given[given * k..]) {
                 *to = wrong * f64::from(w) * t;
@@ -111,18 +114,18 @@ fn sums(cleared: &Cleared<'_>, shapes: &[f64], worst: f64, transition: &[Vec<f64
     all
 }
 
-/// The matrix of `counts`, `[given][true]`, with the samples thought of before.
-fn maximised(counts: &[f64], n: usize, k: usize) -> Vec<Vec<f64>> {
+/// The matrix of `counts`, `[given][true]` of n samples, with the samples thought of before.
+pub(super) fn maximised(counts: &[f64], n: usize, k: usize) -> Vec<Vec<f64>> {
     let kept: f64 = (0..k).map(|class| counts[class * k + class]).sum();
     let wrong = (1.0 - kept / n as f64).clamp(0.0, 1.0);
     let row = |class: usize| -> Vec<f64> {
         let total: f64 = (0..k).map(|given| counts[given * k + class]).sum();
-        let before = |given: usize| match given == class {
-            true => 1.0 - wrong,
-            false => wrong / (k - 1) as f64,
-        };
-        let cell = |given: usize| {
-            (counts[given * k + class] + PRIOR_SAMPLES * before(given)) / (total + PRIOR_SAMPLES)
+        let others = (total - counts[class * k + class]).max(0.0);
+        let share = (others + PRIOR_SAMPLES * wrong) / (total + PRIOR_SAMPLES);
+        let all_kinds = others + PRIOR_KIND * (k - 1) as f64;
+        let cell = |given: usize| match given == class {
+            true => 1.0 - share,
+            false => share * (counts[given * k + class] + PRIOR_KIND) / all_kinds,
         };
         (0..k).map(cell).collect()
     };
