@@ -184,6 +184,15 @@ def summarised(sets):
     }  # fmt: skip
 
 
+def rounded(value):
+    """Numbers to five places, to keep the file small."""
+    if isinstance(value, float):
+        return round(value, 5)
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, list) else value
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=["choosing", "aside"])
@@ -192,6 +201,7 @@ def main():
     parser.add_argument("--commit", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="*", default=[1])
+    parser.add_argument("--note", default="", help="what else the file should say of itself")
     parser.add_argument("--sources", nargs="*", default=list(label_sets.MODELS))
     arguments = parser.parse_args()
     results = {}
@@ -220,8 +230,8 @@ def main():
                       f"drop {c['dropped']}({c['dropped_right']}) worse {c['classes_worse']} {r['secs']:.2f}s", flush=True)  # fmt: skip
     summary = summarised(results)
     print(json.dumps(summary, indent=1))
-    about = {"commit": arguments.commit, "seeds": arguments.seeds, "resamples": RESAMPLES, "part": arguments.part}
-    arguments.out.write_text(json.dumps({"about": about, "summary": summary, "sets": results}) + "\n")
+    about = {"commit": arguments.commit, "seeds": arguments.seeds, "resamples": RESAMPLES, "part": arguments.part, "note": arguments.note}
+    arguments.out.write_text(json.dumps(rounded({"about": about, "summary": summary, "sets": results})) + "\n")
 
 
 if __name__ == "__main__":
