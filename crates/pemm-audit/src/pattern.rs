@@ -2,7 +2,7 @@
 
 use crate::noise_model::NoiseModel;
 
-/// The joint of true and given classes off its diagonal, `N`, against two patterns: `S`, the model's
+/// Where wrong labels go, `N = P(true = i) T[i][j]` for `i ≠ j`, against two patterns: `S`, the model's
 /// own mistakes in both directions, and `U`, even over the other classes. `N ≈ x S + y U` by least
 /// squares with `x, y ≥ 0`.
 ///
@@ -38,7 +38,8 @@ impl Pattern {
         for (i, j) in cells {
             let mistakes = model.mistakes[i][j] + model.mistakes[j][i];
             let even = shares[i] / (k - 1) as f64;
-            values.push([model.joint[i][j], mistakes, even, shares[i] * shares[j]]);
+            let wrong = shares[i] * model.transition[i][j];
+            values.push([wrong, mistakes, even, shares[i] * shares[j]]);
         }
         let dot = |a: usize, b: usize| values.iter().map(|v| v[a] * v[b]).sum::<f64>();
         let [ns, nu, ss, su, uu, nn] =

@@ -22,9 +22,10 @@ const MOST_MISTAKEN: f64 = 0.95;
 /// Samples that each true class is thought to have had before, as often wrong as all: they keep the
 /// matrix steady where classes have few samples.
 const PRIOR_SAMPLES: f64 = 4.0;
-/// Wrong labels of each kind that a class is thought to have had before: with many classes and few samples
-/// of each, every contradiction would else be a kind of its own, explained by itself.
-const PRIOR_KIND: f64 = 0.1;
+/// Wrong labels that each kind is discounted by, to be shared evenly: with many classes and few samples of
+/// each, every contradiction would else be a kind of its own, explained by itself (absolute discounting,
+/// Ney and Essen 1991).
+const DISCOUNT: f64 = 1.0;
 /// Rounds at most, and the gain of the log-likelihood of all samples at which they end.
 const ROUNDS: usize = 60;
 const TOLERANCE: f64 = 1e-2;
@@ -122,10 +123,13 @@ pub(super) fn maximised(counts: &[f64], n: usize, k: usize) -> Vec<Vec<f64>> {
         let total: f64 = (0..k).map(|given| counts[given * k + class]).sum();
         let others = (total - counts[class * k + class]).max(0.0);
         let share = (others + PRIOR_SAMPLES * wrong) / (total + PRIOR_SAMPLES);
-        let all_kinds = others + PRIOR_KIND * (k - 1) as f64;
-        let cell = |given: usize| match given == class {
-            true => 1.0 - share,
-            false => share * (counts[given * k + class] + PRIOR_KIND) / all_kinds,
+        let kept = |given: usize| (counts[given * k + class] - DISCOUNT).max(0.0);
+        let all_kept: f64 = (0..k).filter(|&given| given != class).map(kept).sum();
+        let even = (others - all_kept) / (k - 1) as f64;
+        let cell = |given: usize| match (given == class, others > 0.0) {
+            (true, _) => 1.0 - share,
+            (false, true) => share * (kept(given) + even) / others,
+            (false, false) => share / (k - 1) as f64,
         };
         (0..k).map(cell).collect()
     };
