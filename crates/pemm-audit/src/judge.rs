@@ -65,7 +65,9 @@ const ERRORS: f64 = 3.0;
 const ERRORS_OF_CLASS: f64 = 2.0;
 /// Estimated share of wrong predictions from which on a model is asked further.
 const MISTAKEN: f64 = 0.2;
-/// Least share of certain predictions; and the chance of being wrong of a certain one.
+/// Share of certain predictions below which there is nothing to stand on; below which wrong labels must
+/// not look like the model's mistakes; and the chance of being wrong of a certain one.
+const LEAST_PLATEAU: f64 = 0.1;
 const PLATEAU: f64 = 0.2;
 const CERTAIN: f64 = 0.05;
 /// Share of labels that may be wrong in the way in which the model errs.
@@ -85,7 +87,8 @@ const GROUPS: usize = 10;
 /// No, where
 /// - the mean agreement of the classes is not 3 standard errors above chance, or
 /// - more than 60 % of the labels seem wrong, or
-/// - more than a fifth of the predictions seem wrong, and either less than a fifth is certain (5 %) and
+/// - more than a fifth of the predictions seem wrong, and less than a tenth is certain (5 %), or
+/// - more than a fifth of the predictions seem wrong, and either less than a fifth is certain and
 ///   the wrong labels look like the model's mistakes rather than chance, or more than a fifth of all
 ///   labels look like that, or
 /// - more than half of the samples are in classes that are not judged.
@@ -132,6 +135,12 @@ pub fn judge(samples: &Samples<'_>, model: &NoiseModel, pattern: &Pattern) -> Ju
             "{} of the labels seem wrong; above {} models that know little look the same",
             percent(model.rate),
             percent(MOST_WRONG)
+        ))
+    } else if model.mistaken > MISTAKEN && plateau < LEAST_PLATEAU {
+        Some(format!(
+            "about {} of the predictions are wrong themselves and only {} are certain",
+            percent(model.mistaken),
+            percent(plateau)
         ))
     } else if model.mistaken > MISTAKEN && plateau < PLATEAU && is_like_mistakes {
         Some(format!(

