@@ -293,6 +293,25 @@ mod tests {
     }
 
     #[test]
+    fn models_that_know_little_may_not_judge_right_labels() {
+        // Twenty classes of 25, all labels right, the true class barely ahead.
+        let mut random = Random::new(8);
+        let given: Vec<u32> = (0..500).map(|i| i % 20).collect();
+        let probabilities: Vec<f32> = given
+            .iter()
+            .flat_map(|&class| {
+                let lead = |k: u32| if k == class { 0.8 } else { 0.0 };
+                let odds: Vec<f64> = (0..20).map(|k| (lead(k) + random.normal()).exp()).collect();
+                let sum: f64 = odds.iter().sum();
+                odds.into_iter().map(move |odds| (odds / sum) as f32)
+            })
+            .collect();
+        let found = judged(20, &given, &probabilities);
+        assert!(found.agreement > 0.1 && found.agreement < 0.3, "{found:?}");
+        assert_eq!(found.verdict, Verdict::No, "{found:?}");
+    }
+
+    #[test]
     fn a_model_that_always_says_the_large_class_may_not() {
         let given: Vec<u32> = (0..500).map(|i| u32::from(i % 100 == 0)).collect();
         let found = judged(2, &given, &[0.99, 0.01].repeat(500));

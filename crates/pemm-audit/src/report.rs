@@ -269,3 +269,54 @@ fn confusions(pairs: &[usize], num_classes: usize) -> Vec<Confusion> {
     found.sort_by_key(|confusion| std::cmp::Reverse(confusion.count)); // stable
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::made::{made, made_with_truth, pair, symmetric};
+    use crate::samples::Arrays;
+
+    #[test]
+    fn the_number_of_threads_changes_no_bit() {
+        let (given, probabilities) = made(3000, &pair(4, 0.2));
+        let margins: Vec<f32> = (0..3000).map(|i| (i % 19) as f32 / 19.0).collect();
+        let arrays = Arrays {
+            num_classes: 4,
+            given: &given,
+            probabilities: &probabilities,
+            num_features: 4,
+            features: Some(&probabilities),
+            margins: Some(&margins),
+            events: Some(&margins),
+            ..Arrays::default()
+        };
+        let samples = Samples::new(arrays).unwrap();
+        let by = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| audit(&samples))
+        };
+        assert_eq!(by(1), by(3));
+    }
+
+    #[test]
+    fn issues_are_found_and_ranked_and_models_that_guess_get_no_number() {
+        let (given, probabilities, truth) = made_with_truth(5000, &symmetric(5, 0.2));
+        let arrays = Arrays {
+            num_classes: 5,
+            given: &given,
+            probabilities: &probabilities,
+            ..Arrays::default()
+        };
+        let found = audit(&Samples::new(arrays).unwrap());
+        let rate = found.summary.noise_rate.as_ref().unwrap();
+        assert!(rate.low < 0.2 && rate.high > 0.2 && found.summary.num_issues > 500, "{rate:?}");
+        let right = (0..5000).filter(|&i| found.is_issue[i] && given[i] != truth[i]).count();
+        assert!(2 * right > found.summary.num_issues, "{right} of {}", found.summary.num_issues);
+        assert!((0..5000).all(|i| !found.is_issue[i] || found.suggested[i] != given[i]));
+        let even = vec![0.2; 25_000];
+        let guessed = audit(&Samples::new(Arrays { probabilities: &even, ..arrays }).unwrap());
+        assert_eq!(guessed.summary.noise_rate, None);
+        assert_eq!(guessed.summary.num_issues, 0);
+        assert!(guessed.cleaning.labels == given);
+    }
+}
