@@ -72,7 +72,7 @@ def cleanlab_scores(given, p):
     return scores, issue, rate, time.time() - started
 
 
-def harm(true, given, action, labels):
+def harm(true, given, action, labels, weights):
     """Wrong labels by true class before and after; dropped samples count as gone."""
     left = action != 2
     num = int(true.max()) + 1
@@ -92,6 +92,8 @@ def harm(true, given, action, labels):
         "mended": int((wrong & (action == 1) & (labels == true)).sum()),
         "dropped_right": int((~wrong & (action == 2)).sum()),
         "classes_worse": worse,
+        "wrong_below_half": int((wrong & (weights < 0.5)).sum()),
+        "right_below_half": int((~wrong & (weights < 0.5)).sum()),
     }
 
 
@@ -126,7 +128,7 @@ def compare(folder):
         "rate": summary["noise_rate"],
         "cleanlab_rate": rate,
         "expected": summary["cleaning"],
-        "cleaning": harm(true, given, table[:, 1], table[:, 2].astype(int)),
+        "cleaning": harm(true, given, table[:, 1], table[:, 2].astype(int), table[:, 3]),
         "f1": f1(wrong, table[:, 0] > 0),
         "cleanlab_f1": f1(wrong, issue),
         "secs": found["secs"],
@@ -179,6 +181,7 @@ def summarised(sets):
         "doubted_of_near": share([s["rate"]["is_doubtful"] for s in near]),
         "cleaning_more_wrong": sum(s["cleaning"]["after"] > s["cleaning"]["before"] for s in sets),
         "cleaning_classes_worse": sum(s["cleaning"]["classes_worse"] for s in sets),
+        "wrong_below_half_where_20": [round(s["cleaning"]["wrong_below_half"] / s["cleaning"]["before"], 2) for s in answered if s["truth"] >= 0.2],
         "cleaning_gone_where_20": [round(1 - s["cleaning"]["after"] / s["cleaning"]["before"], 2) for s in answered if s["truth"] >= 0.2],
         "secs": round(sum(s["secs"] for s in sets), 1),
     }  # fmt: skip
