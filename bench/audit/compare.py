@@ -2,7 +2,7 @@
 
     python compare.py PART --arrays ARRAYS --binary audit_arrays --commit HASH --out results/PART.json
 
-`audit_arrays` is the example of `pemm-audit`. PART is choosing or aside (label_sets.py). Differences of
+`audit_arrays` is the example of `pemm-audit`. PART is choosing, aside or fresh (label_sets.py). Differences of
 average precision have paired bootstrap intervals over the samples; how often we are best or not told apart
 counts them. A set is one label set with one model; its verdicts of `no` have no estimate, and are counted
 apart.
@@ -198,7 +198,7 @@ def rounded(value):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=["choosing", "aside"])
+    parser.add_argument("part", choices=["choosing", "aside", "fresh"])
     parser.add_argument("--arrays", type=Path, required=True)
     parser.add_argument("--binary", required=True)
     parser.add_argument("--commit", required=True)

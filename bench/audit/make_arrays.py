@@ -14,7 +14,7 @@ import models
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=["choosing", "aside"])
+    parser.add_argument("part", choices=["choosing", "aside", "fresh"])
     parser.add_argument("--prepared", type=Path, required=True)
     parser.add_argument("--digits", required=True)
     parser.add_argument("--human", required=True)
