@@ -171,9 +171,12 @@ def by_datalab(given, probabilities, features, wrong):
 def by_ours(audit, wrong, truth):
     rate = audit.json["noise_rate"]
     result = scored(wrong, audit.score, audit.issue)
-    result["noise_rate"] = rate["estimate"]
-    result["interval"] = [rate["low"], rate["high"]]
-    result["methods"] = {method["name"]: method["estimate"] for method in rate["methods"]}
+    result["judgement"] = audit.json["judgement"]
+    # No estimate where the models cannot judge.
+    result["noise_rate"] = rate and rate["estimate"]
+    result["interval"] = rate and [rate["low"], rate["high"]]
+    result["is_doubtful"] = rate and rate["is_doubtful"]
+    result["methods"] = rate and {m["name"]: m["estimate"] for m in rate["methods"]}
     result["matrix_error"] = matrix_error(audit.json["transition"], truth)
     result["average_precision_of"] = {
         name: average_precision(wrong, values) for name, values in audit.columns.items()

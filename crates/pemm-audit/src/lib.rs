@@ -1,24 +1,31 @@
 //! Which labels are wrong: from plain arrays, whatever model they come from.
 //!
-//! [`audit`] takes checked [`Samples`] (given labels and class probabilities; features, distances
-//! and margins of training where there are any) and gives a score and a suggestion per sample, the
-//! share of wrong labels with an interval, and the transition matrix. Nothing here trains, reads
-//! files, prints, or knows the other crates.
+//! [`audit`] takes checked [`Samples`] (given labels and class probabilities; features, distances,
+//! margins and events of training, trusted labels where there are any) and says whether the models can
+//! judge at all, gives a score and a suggestion per sample, the share of wrong labels with an interval, and
+//! what may be done to the labels without harm. Nothing here trains, touches the disk, prints, or knows the
+//! other crates.
 //!
 //! | file | idea |
 //! |---|---|
 //! | [`samples`] | the arrays, checked once |
-//! | [`balance`] | probabilities without their model's leaning to some classes |
-//! | [`score`] | every score, a file each; the default is [`score::combined`] |
+//! | [`stacked`] | probabilities on the scale of the given labels |
+//! | [`noise_model`] | wrong labels and the model's mistakes at once, by maximum likelihood |
+//! | [`pattern`] | whether wrong labels go where mistakes go |
 //! | [`joint`] | the confident joint |
-//! | [`noise_model`] | transition matrix by maximum likelihood |
+//! | [`estimate`] | other estimators of the share of wrong labels |
+//! | [`rate`] | how many labels are wrong, weighed; doubt |
+//! | [`judge`](mod@judge) | can the models judge at all |
+//! | [`columns`] | columns in another order than the labels |
+//! | [`cleaning`] | what may be done without harm |
+//! | [`score`] | every score, a file each; the default is [`score::combined`] |
 //! | [`mixture`] | two Gaussians by expectation maximisation |
 //! | [`neighbors`] | exact nearest neighbours by blocked matrix products |
-//! | [`rate`] | how many labels are wrong |
-//! | [`report`] | the audit, and its summary for `audit.json` |
+//! | [`report`] | the audit, and its summary |
+//! | [`files`] | `label_issues.csv`, `audit.json`, and labels for training |
 //!
 //! Memory is linear in the number of samples: beside the arrays themselves one more copy of the
-//! probabilities and about 60 bytes a sample. The bits of every result depend on neither the number
+//! probabilities and about 150 bytes a sample. The bits of every result depend on neither the number
 //! of threads nor their timing.
 //!
 //! ```
@@ -41,18 +48,26 @@
 //! # }
 //! ```
 
-pub mod balance;
+pub mod cleaning;
+pub mod columns;
 pub mod error;
+pub mod estimate;
+pub mod files;
 pub mod joint;
+pub mod judge;
+#[cfg(test)]
+mod made;
 pub mod mixture;
 pub mod neighbors;
 pub mod noise_model;
+pub mod pattern;
 mod random;
 pub mod rate;
 pub mod report;
 pub mod samples;
 pub mod score;
+pub mod stacked;
 
 pub use error::{AuditError, Result};
 pub use report::{Audit, Summary, audit};
-pub use samples::{Arrays, Samples};
+pub use samples::{Arrays, Samples, UNKNOWN};

@@ -5,6 +5,9 @@ use crate::error::{AuditError, Result};
 /// How far from 1 the probabilities of a sample may sum.
 pub const SUM_TOLERANCE: f64 = 1e-3;
 
+/// In [`Arrays::trusted`]: nobody looked at this sample.
+pub const UNKNOWN: u32 = u32::MAX;
+
 /// Arrays as they come, unchecked; [`Samples::new`] checks them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Arrays<'a> {
@@ -24,6 +27,12 @@ pub struct Arrays<'a> {
     /// Mean over the epochs of training of `p[given] - max of the others`, `[N]`, from -1 to 1; or
     /// none.
     pub margins: Option<&'a [f32]>,
+    /// Share of the epochs of training in which the model's prediction was another class than the
+    /// given one, `[N]`, from 0 to 1; or none.
+    pub events: Option<&'a [f32]>,
+    /// True label of each sample where somebody trustworthy looked, `[N]`, below K, and
+    /// [`UNKNOWN`] where nobody did; or none. The samples looked at should be drawn at random.
+    pub trusted: Option<&'a [u32]>,
     /// Number of the model that made each sample's row, `[N]`; or none for one model. Features of
     /// two models do not compare, so neighbours are sought within one.
     pub models: Option<&'a [u32]>,
@@ -85,6 +94,19 @@ impl<'a> Samples<'a> {
             size("margins", margins.len(), 1)?;
             values("margins", margins, 1, "lie in -1 to 1", |m| (-1.0..=1.0).contains(&m))?;
         }
+        if let Some(events) = arrays.events {
+            size("events", events.len(), 1)?;
+            values("events", events, 1, "lie in 0 to 1", |share| (0.0..=1.0).contains(&share))?;
+        }
+        if let Some(trusted) = arrays.trusted {
+            size("trusted labels", trusted.len(), 1)?;
+            let is_bad = |&label: &u32| label != UNKNOWN && label as usize >= k;
+            if let Some(sample) = trusted.iter().position(is_bad) {
+                let label = trusted[sample];
+                let reason = format!("label {label} is not in 0 to {}", k - 1);
+                return Err(AuditError::Value { what: "trusted labels", sample, reason });
+            }
+        }
         if let Some(models) = arrays.models {
             size("models", models.len(), 1)?;
         }
@@ -97,9 +119,12 @@ impl<'a> Samples<'a> {
     }
 
     /// The same samples with other probabilities, `[N, K]`, that were made from checked ones.
-    pub(crate) fn with_probabilities(&self, probabilities: &'a [f32]) -> Self {
+    pub(crate) fn with_probabilities<'b>(&self, probabilities: &'b [f32]) -> Samples<'b>
+    where
+        'a: 'b,
+    {
         assert_eq!(probabilities.len(), self.arrays.probabilities.len(), "as many as before");
-        Self { arrays: Arrays { probabilities, ..self.arrays } }
+        Samples { arrays: Arrays { probabilities, ..self.arrays } }
     }
 
     /// Number of samples N.
@@ -240,6 +265,8 @@ mod tests {
             ),
             (Arrays { margins: Some(&[0.0, 1.5]), ..good }, "must lie in -1 to 1"),
             (Arrays { models: Some(&[1]), ..good }, "models: 1 values"),
+            (Arrays { events: Some(&[0.5, 1.5]), ..good }, "must lie in 0 to 1"),
+            (Arrays { trusted: Some(&[UNKNOWN, 2]), ..good }, "sample 1: label 2 is not in 0 to 1"),
         ];
         for (arrays, expected) in cases {
             let message = error(arrays);

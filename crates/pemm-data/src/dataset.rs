@@ -168,6 +168,19 @@ impl Sealed {
         Some(Part { given: vec![0; test.len()], weights: None, ..test.clone() })
     }
 
+    /// The seal with `part` in the place of [`Self::test_images`]: the same samples in the same order,
+    /// made into something else. Labels stay sealed.
+    ///
+    /// # Panics
+    /// If `part` has another number of samples.
+    pub fn with_test_images(self, part: Part) -> Self {
+        let test = self.test.map(|test| {
+            assert_eq!(part.len(), test.len(), "the same samples");
+            Part { given: test.given, weights: test.weights, ..part }
+        });
+        Self { test, ..self }
+    }
+
     /// Scores predictions for [`Self::test_images`], in order.
     pub fn score_test(&self, predicted: &[u32]) -> Option<Score> {
         let test = self.test.as_ref()?;

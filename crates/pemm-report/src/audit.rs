@@ -54,14 +54,20 @@ fn share(share: f64) -> String {
 }
 
 fn tiles(summary: &Summary) -> Vec<Tile> {
-    let rate = &summary.noise_rate;
+    let (value, note) = match &summary.noise_rate {
+        Some(rate) => {
+            let doubt =
+                if rate.is_doubtful { "; doubtful, the methods contradict each other" } else { "" };
+            let interval = format!("95 % interval {} to {}", share(rate.low), share(rate.high));
+            (share(rate.estimate), format!("{interval}{doubt}"))
+        }
+        None => {
+            let reason = summary.judgement.reason.clone().unwrap_or_default();
+            ("cannot be told".into(), reason)
+        }
+    };
     vec![
-        Tile {
-            label: "labels thought to be wrong".into(),
-            value: share(rate.estimate),
-            note: format!("95 % interval {} to {}", share(rate.low), share(rate.high)),
-            is_oracle: false,
-        },
+        Tile { label: "labels thought to be wrong".into(), value, note, is_oracle: false },
         Tile {
             label: "issues".into(),
             value: summary.num_issues.to_string(),
@@ -98,13 +104,13 @@ fn samples(
             format!("{num_shown} of the {num_issues} issues, the most doubtful first.")
         } else {
             format!(
-                "The issues, of which there are {num_issues}, stand first; those after them are \
-                 shown so that you can judge whether the line was drawn well."
+                "The {num_issues} issues come first. The samples after them are a little less \
+                 doubtful; they show where the issues end."
             )
         });
         section.text.push(
-            "The score ranks, and is no probability: that, as far as it can be told, is the column \
-             posterior of label_issues.csv, where all samples stand."
+            "The score gives the order and is not a probability. The probability that a label is \
+             wrong is in the column posterior of label_issues.csv, which lists all samples."
                 .into(),
         );
     }
@@ -154,14 +160,15 @@ fn confusions(classes: &[String], summary: &Summary) -> Section {
 
 fn rates(summary: &Summary) -> Section {
     let mut section = Section::new("rate", "How many labels are wrong?");
+    let Some(rate) = &summary.noise_rate else { return section };
     section.text.push(
-        "The estimate is the mean of the two noise models; the interval reaches from the one to the \
-         other and takes in the number of samples. The others are for comparison: those that ask all \
-         samples take the mistakes of the model for wrong labels."
+        "The estimate is that of a model of wrong labels and of the classifier's own mistakes, fitted \
+         together. The other methods are for comparison; some of them count the classifier's mistakes \
+         as wrong labels."
             .into(),
     );
     let mut data = Data::new(["method", "wrong labels", "within the interval"]);
-    for method in &summary.noise_rate.methods {
+    for method in &rate.methods {
         let agrees = if method.agrees { "yes" } else { "no" };
         data.row([method.name.clone(), share(method.estimate), agrees.to_owned()]);
     }
@@ -178,8 +185,10 @@ mod tests {
     fn hostile_names_are_text_and_every_part_is_there() {
         let hostile = "<script>alert(1)</script>";
         let classes = [hostile.to_owned(), "dog".into()];
-        let given = [0, 0, 0, 1, 1, 1];
-        let probabilities = [0.9, 0.1, 0.8, 0.2, 0.1, 0.9, 0.2, 0.8, 0.1, 0.9, 0.3, 0.7];
+        // 200 samples of two classes that a good model knows, every tenth label wrong.
+        let given: Vec<u32> = (0..200).map(|i| (i + u32::from(i % 20 == 7)) % 2).collect();
+        let probabilities: Vec<f32> =
+            (0..200).flat_map(|i| if i % 2 == 0 { [0.95, 0.05] } else { [0.04, 0.96] }).collect();
         let arrays = pemm_audit::Arrays {
             num_classes: 2,
             given: &given,

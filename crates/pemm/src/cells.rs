@@ -87,12 +87,12 @@ impl<'a> Seen<'a> {
         let opened = match self.sets.iter().find(|(known, _)| *known == source) {
             Some((_, opened)) => opened.clone(),
             None => {
-                let opened = Opened::open(experiment, embedding)?;
+                let opened = Opened::open(experiment)?;
                 self.sets.push((source, opened.clone()));
                 opened
             }
         };
-        let prepared = opened.prepare(experiment)?;
+        let prepared = opened.prepare(experiment, embedding)?;
         self.drawn.push((source, noise, prepared.clone()));
         Ok(prepared)
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use pemm_data::normalize::Normalization;
 use pemm_data::prepare::{Prepared, prepare_set};
-use pemm_data::{DataSet, Part, labels, source};
+use pemm_data::{DataSet, Part, Pixels, labels, source};
 use pemm_embed::{Backbone, BackboneCard, EmbedOptions, FeatureCache, Progress};
 use pemm_experiment::{DataFacts, Experiment, ExperimentError};
 
@@ -57,52 +57,49 @@ impl std::fmt::Debug for Embedding<'_> {
 #[derive(Debug, Clone)]
 pub struct Opened {
     set: DataSet,
-    /// The images that the training samples were before they became features.
-    images: Option<Part>,
-    backbone: Option<BackboneCard>,
+    backbone: Option<Arc<Backbone>>,
 }
 
 impl Opened {
-    /// Opens the data that `experiment` names, joins their labels, and puts images through the
-    /// pretrained backbone, if it names one.
+    /// Opens the data that `experiment` names and joins their labels; opens the pretrained backbone,
+    /// if it names one, before any image is read.
     ///
     /// # Errors
-    /// Those of [`source::open`], [`labels::join`] and [`Backbone::open`]; data that are vectors
-    /// already.
-    pub fn open(experiment: &Experiment, embedding: &Embedding<'_>) -> Result<Self> {
-        let Some(file) = &experiment.pretrained.backbone else {
-            let mut set = source::open(&experiment.data)?;
-            labels::join(&mut set, &experiment.data)?;
-            return Ok(Self { set, images: None, backbone: None });
-        };
-        // What is wrong with the backbone is said before any image is read.
-        let backbone = Backbone::open(Path::new(file), &experiment.pretrained.keys())?;
+    /// Those of [`Backbone::open`], [`source::open`] and [`labels::join`]; a backbone for data that
+    /// are vectors already.
+    pub fn open(experiment: &Experiment) -> Result<Self> {
         let mut data = experiment.data.clone();
-        // The backbone takes every image at its own size; nothing is to be kept in memory here.
-        data.resize = data.resize.or(Some(backbone.card().preprocessing.size));
-        data.memory_mib = 0;
+        let mut backbone = None;
+        if let Some(file) = &experiment.pretrained.backbone {
+            let opened = Backbone::open(Path::new(file), &experiment.pretrained.keys())?;
+            // It takes every image at its own size; nothing is to be kept in memory here.
+            data.resize = data.resize.or(Some(opened.card().preprocessing.size));
+            data.memory_mib = 0;
+            backbone = Some(Arc::new(opened));
+        }
         let mut set = source::open(&data)?;
         labels::join(&mut set, &experiment.data)?;
-        if matches!(*set.train.pixels, pemm_data::Pixels::Vectors(_)) {
+        if backbone.is_some() && matches!(*set.train.pixels, Pixels::Vectors(_)) {
             let reason = "is for images, and these data are feature vectors; leave it out";
             return Err(ExperimentError::setting("pretrained.backbone", reason).into());
         }
-        let images = set.train.clone();
-        let mut cache = embedding.open_cache(backbone.card())?;
-        let set = backbone.vectors_of_all(set, cache.as_mut(), &embedding.options())?;
-        Ok(Self { set, images: Some(images), backbone: Some(backbone.card().clone()) })
+        Ok(Self { set, backbone })
     }
 
-    /// Draws the noise of `experiment` and splits.
+    /// Draws the noise of `experiment` and splits; then puts what is left through the backbone. So
+    /// noise and split are those of the same experiment without one.
     ///
     /// # Errors
-    /// Those of [`prepare_set`].
-    pub fn prepare(self, experiment: &Experiment) -> Result<RunData> {
-        let Self { set, images, backbone } = self;
-        let mut prepared = prepare_set(set, &experiment.data, &experiment.noise, experiment.seed)?;
-        let guesses = backbone.iter().flat_map(|card| &card.assumptions);
-        prepared.notes.extend(guesses.map(|guess| format!("pretrained backbone: {guess}")));
-        Ok(RunData { prepared, images, backbone, normalization: Arc::default() })
+    /// Those of [`prepare_set`] and [`Embedding::part`].
+    pub fn prepare(self, experiment: &Experiment, embedding: &Embedding<'_>) -> Result<RunData> {
+        let Self { set, backbone } = self;
+        let prepared = prepare_set(set, &experiment.data, &experiment.noise, experiment.seed)?;
+        let data =
+            RunData { prepared, images: None, backbone: None, normalization: Arc::default() };
+        match backbone {
+            Some(backbone) => data.through(&backbone, embedding),
+            None => Ok(data),
+        }
     }
 }
 
@@ -110,8 +107,8 @@ impl Opened {
 #[derive(Debug, Clone)]
 pub struct RunData {
     pub(crate) prepared: Prepared,
-    /// The images that the training samples were before they became features; row r of the training
-    /// part is image r.
+    /// The images that the samples were before they became features: row r of the training part, and
+    /// of a validation part that was held out of it, is image r of this part.
     pub(crate) images: Option<Part>,
     /// The pretrained backbone that made the features.
     pub(crate) backbone: Option<BackboneCard>,
@@ -124,7 +121,49 @@ impl RunData {
     /// # Errors
     /// Those of [`Opened::open`] and [`Opened::prepare`].
     pub fn open(experiment: &Experiment, embedding: &Embedding<'_>) -> Result<Self> {
-        Opened::open(experiment, embedding)?.prepare(experiment)
+        Opened::open(experiment)?.prepare(experiment, embedding)
+    }
+
+    /// The data with the features of `backbone` in the place of its images.
+    fn through(mut self, backbone: &Backbone, embedding: &Embedding<'_>) -> Result<Self> {
+        let Prepared { train, val, sealed, .. } = &mut self.prepared;
+        // What was held out shares the pixels, and goes through together with what is left.
+        let num_train = train.len();
+        let held = val.as_ref().filter(|val| Arc::ptr_eq(&val.pixels, &train.pixels));
+        let mut images = train.clone();
+        images.weights = None;
+        if let Some(held) = held {
+            images.rows.extend(&held.rows);
+            images.given.extend(&held.given);
+        }
+        let features = embedding.part(backbone, &images)?;
+        let of = |part: &Part, from: usize| Part {
+            given: part.given.clone(),
+            weights: part.weights.clone(),
+            ..features.select(&(from..from + part.len()).collect::<Vec<_>>())
+        };
+        *val = match &*val {
+            Some(own) if held.is_none() => Some(embedding.part(backbone, own)?),
+            held => held.as_ref().map(|held| of(held, num_train)),
+        };
+        *train = of(train, 0);
+        if let Some(test) = sealed.test_images() {
+            *sealed = sealed.clone().with_test_images(embedding.part(backbone, &test)?);
+        }
+        self.prepared.shape = features.shape;
+        let guesses = backbone.card().assumptions.iter();
+        self.prepared.notes.extend(guesses.map(|guess| format!("pretrained backbone: {guess}")));
+        self.backbone = Some(backbone.card().clone());
+        self.images = Some(images);
+        Ok(self)
+    }
+
+    /// Row in the source of each sample of `part`, the training part or one that was held out of it.
+    pub(crate) fn source_rows(&self, part: &Part) -> Vec<u32> {
+        match &self.images {
+            Some(images) => part.rows.iter().map(|&row| images.rows[row as usize]).collect(),
+            None => part.rows.clone(),
+        }
     }
 
     /// What the data say that an experiment leaves to them.

@@ -19,7 +19,6 @@ use crate::dynamics::Dynamics;
 use crate::error::{Error, Result};
 use crate::evaluate::Predictions;
 use crate::finished::{Trained, reopen};
-use crate::outputs::of_rows;
 use crate::train::{Event, RunOptions, run};
 
 /// What models say of samples, in the order of the source.
@@ -86,7 +85,7 @@ pub fn out_of_sample(
         gathered.training_secs += record.total_seconds;
         let held = data.prepared.val.clone().expect("a fold is held out");
         gathered.add(&trained, &data, held, index as u32, &mut |_| {})?;
-        gathered.add_margins(&out, &data.prepared.train)?;
+        gathered.add_margins(&out, &data)?;
     }
     Ok(Some(gathered.in_order()))
 }
@@ -105,7 +104,7 @@ pub fn in_sample(
     let (record, trained, data) = reopen(path, false, device, embedding)?;
     let mut gathered = Gathered { training_secs: record.total_seconds, ..Gathered::default() };
     gathered.add(&trained, &data, data.prepared.train.clone(), 1, on_samples)?;
-    gathered.add_margins(path, &data.prepared.train)?;
+    gathered.add_margins(path, &data)?;
     Ok(gathered.in_order())
 }
 
@@ -139,7 +138,8 @@ impl Gathered {
         let prepared = &data.prepared;
         self.part = Some(part.clone());
         self.images.clone_from(&data.images);
-        let sample = |i: usize| (part.rows[i], model, part.name(i).to_owned(), part.given[i]);
+        let rows = data.source_rows(&part);
+        let sample = |i: usize| (rows[i], model, part.name(i).to_owned(), part.given[i]);
         self.samples.extend((0..part.len()).map(sample));
         self.classes.clone_from(&prepared.classes);
         self.data_sha256.clone_from(&prepared.data_sha256);
@@ -155,8 +155,9 @@ impl Gathered {
         Ok(())
     }
 
-    /// Adds the margins that the run in `path` recorded while it trained on `train`.
-    fn add_margins(&mut self, path: &Path, train: &Part) -> Result<()> {
+    /// Adds the margins that the run in `path` recorded while it trained on `data`.
+    fn add_margins(&mut self, path: &Path, data: &RunData) -> Result<()> {
+        let train = &data.prepared.train;
         let folder = RunFolder::open(path)?;
         if !folder.has(STATE) {
             return Ok(()); // a finished run works without it
@@ -167,7 +168,7 @@ impl Gathered {
             return Ok(());
         }
         dynamics.load(state, &folder.file(STATE).display().to_string())?;
-        for (&row, margin) in train.rows.iter().zip(dynamics.means()) {
+        for (row, margin) in data.source_rows(train).into_iter().zip(dynamics.means()) {
             let (sum, count) = self.margins.entry(row).or_default();
             *sum += margin;
             *count += 1.0;
@@ -197,11 +198,9 @@ impl Gathered {
         let given: Vec<u32> = order.iter().map(|&i| samples[i].3).collect();
         let rows_in_order: Vec<u32> = order.iter().map(|&i| samples[i].0).collect();
         let whole = |part: Part| {
-            let part = match &images {
-                Some(images) => of_rows(images, &rows_in_order),
-                None => Part { rows: rows_in_order, ..part },
-            };
-            Part { given: given.clone(), weights: None, ..part }
+            // Of features the images, whose rows are those of the source, too.
+            let part = images.unwrap_or(part);
+            Part { rows: rows_in_order, given: given.clone(), weights: None, ..part }
         };
         SamplePredictions {
             classes,

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use pemm::folds::{SamplePredictions, in_sample, out_of_sample};
 use pemm::train::RunOptions;
-use pemm_audit::{Arrays, Audit, Samples, Summary, audit};
+use pemm_audit::files::{self, About, Origin};
+use pemm_audit::judge::Verdict;
+use pemm_audit::{Arrays, Audit, Samples, audit};
 use pemm_experiment::Experiment;
 use pemm_runs::RunFolder;
 
@@ -21,7 +23,6 @@ use crate::embedding::Features;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::overwrite::{refuse_existing, remove_if_empty};
-use output::{About, Origin};
 use progress::FoldsDisplay;
 
 /// Where audits go that are given no folder.
@@ -58,8 +59,8 @@ pub(crate) struct Arguments {
     /// Write a labels CSV that `pemm train --labels` takes
     #[arg(long, value_name = "CSV")]
     write_labels: Option<PathBuf>,
-    /// What --write-labels does with doubtful labels
-    #[arg(long, value_enum, default_value_t = How::Correct)]
+    /// What --write-labels does with doubtful labels; weights did best and never harm
+    #[arg(long, value_enum, default_value_t = How::Weight)]
     how: How,
     /// Keep the models' probabilities and features in the folder, as .npy
     #[arg(long)]
@@ -75,12 +76,22 @@ pub(crate) struct Arguments {
 /// What becomes of doubtful labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum How {
-    /// Issues get the suggested label
-    Correct,
-    /// Issues are not listed; train with --set data.unlisted=drop
-    Drop,
-    /// Every sample keeps its label, with 1 - score as its weight
+    /// Every sample keeps its label and counts by how probably it is right
     Weight,
+    /// Samples that would be changed or dropped count nothing
+    Drop,
+    /// Labels are changed where that mends far more than it harms; other doubtful ones count nothing
+    Correct,
+}
+
+impl From<How> for files::How {
+    fn from(how: How) -> Self {
+        match how {
+            How::Weight => Self::Weight,
+            How::Drop => Self::Drop,
+            How::Correct => Self::Correct,
+        }
+    }
 }
 
 /// Runs the command.
@@ -92,12 +103,17 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
     let device = pemm::device::open(&arguments.device)?;
     let run =
         arguments.experiment.input().map(Path::new).filter(|path| RunFolder::open(path).is_ok());
-    let (judged, mut about, out) = if let Some(probabilities) = &arguments.probs {
+    let (judged, about, out) = if let Some(probabilities) = &arguments.probs {
         let judged =
             input::from_files(&arguments.experiment, probabilities, arguments.features.as_deref())?;
         (
             judged,
-            About::new(Origin::Probabilities, name(probabilities), None, None),
+            About {
+                origin: Origin::Probabilities,
+                data: name(probabilities),
+                folds: None,
+                experiment: None,
+            },
             folder(&arguments)?,
         )
     } else if let Some(run) = run {
@@ -109,7 +125,11 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
         bar.finish_and_clear();
         console.warn("the model was trained on these labels; `pemm audit` on the data finds more of the wrong ones");
         super::warn_if_unfinished(&RunFolder::open(run)?.read_record()?, console);
-        (judged?, About::new(Origin::InSample, name(run), None, None), folder(&arguments)?)
+        (
+            judged?,
+            About { origin: Origin::InSample, data: name(run), folds: None, experiment: None },
+            folder(&arguments)?,
+        )
     } else {
         let experiment = arguments.experiment.experiment_by(PRESET)?;
         let out = folder(&arguments)?;
@@ -120,20 +140,35 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
                 remove_if_empty(&out);
             }
         })?;
-        (judged, About::new(Origin::OutOfSample, data, Some(arguments.folds), Some(value)), out)
+        (
+            judged,
+            About {
+                origin: Origin::OutOfSample,
+                data: data,
+                folds: Some(arguments.folds),
+                experiment: Some(value),
+            },
+            out,
+        )
     };
     let audit = judge(&judged)?;
-    about.warning = knows_nothing(&audit.summary);
-    if let Some(warning) = &about.warning {
-        console.warn(warning);
+    if let Some(permutation) = &audit.summary.permutation {
+        console.warn(&format!(
+            "with its columns in another order the probabilities agree with {:.1} % of the labels \
+             instead of {:.1} %; name the columns in a header",
+            100.0 * permutation.agreement_permuted,
+            100.0 * permutation.agreement
+        ));
     }
-    let refused = arguments.write_labels.take_if(|_| about.warning.is_some() && !arguments.force);
+    let cannot = audit.summary.judgement.verdict == Verdict::No;
+    let refused = arguments.write_labels.take_if(|_| cannot && !arguments.force);
     let files = output::write(&arguments, &about, &judged, &audit, &out)?;
     let text = output::text(&about, &judged, &audit, &files);
     let Some(refused) = refused else { return console.result(&text, &audit.summary) };
     console.note(&text);
     Err(Failure::new(format!(
-        "--write-labels: {} was not written, for the warning above; --force writes it",
+        "--write-labels: {} was not written, since the models cannot judge these labels; --force \
+         writes it",
         refused.display()
     )))
 }
@@ -218,21 +253,6 @@ fn cross_validated(
     })
 }
 
-/// What to say of probabilities that have nothing to do with the labels.
-fn knows_nothing(summary: &Summary) -> Option<String> {
-    let most = summary.classes.iter().map(|class| class.num_given).max().unwrap_or(0);
-    let chance = most as f64 / summary.num_samples as f64;
-    (summary.classes.len() > 1 && summary.agreement <= chance).then(|| {
-        format!(
-            "the given label is the most probable one for {:.1} % of the samples, no more than \
-             guessing would reach ({:.1} %): scores and estimates mean little; are the rows in the \
-             order of the samples, and was the model trained long enough?",
-            100.0 * summary.agreement,
-            100.0 * chance
-        )
-    })
-}
-
 fn judge(judged: &SamplePredictions) -> Result<Audit, Failure> {
     let predictions = &judged.predictions;
     let arrays = Arrays {
@@ -244,6 +264,7 @@ fn judge(judged: &SamplePredictions) -> Result<Audit, Failure> {
         distances: predictions.distances.as_deref(),
         margins: judged.margins.as_deref(),
         models: Some(&judged.models),
+        ..Arrays::default()
     };
     Ok(audit(&Samples::new(arrays)?))
 }

@@ -1,106 +1,36 @@
-//! What an audit leaves: label_issues.csv, audit.json, a labels CSV on request, and a summary.
+//! What an audit leaves: its files, and a summary for the terminal.
 
 use std::path::{Path, PathBuf};
 
 use pemm::folds::SamplePredictions;
+use pemm_audit::files::{self, About, Labels, Origin};
+use pemm_audit::judge::Verdict;
 use pemm_audit::{Audit, Summary};
 use pemm_data::source::npy_header;
 use pemm_runs::write;
-use serde::Serialize;
 
+use super::Arguments;
 use super::page::page;
-use super::{Arguments, How};
 use crate::failure::Failure;
 
 /// Every sample, most doubtful first.
 const ISSUES: &str = "label_issues.csv";
-/// The same to look at.
+/// The same as a page.
 const PAGE: &str = "audit.html";
 /// The audit without the samples.
 const AUDIT: &str = "audit.json";
-/// Of the shape of `audit.json`.
-const SCHEMA: u32 = 1;
 
-/// Whether the models had seen the labels that they judge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Origin {
-    /// They had not: cross-validation.
-    OutOfSample,
-    /// They had: a finished run and its own training samples.
-    InSample,
-    /// Nobody knows: probabilities from a file.
-    Probabilities,
-}
-
-impl Origin {
-    fn lead(self) -> &'static str {
-        match self {
-            Self::OutOfSample => {
-                "Every sample was judged by a model that was trained without it, in cross-validation."
-            }
-            Self::InSample => {
-                "The samples were judged by the model that was trained on these very labels: it \
-                 does not doubt labels that it has memorised. An audit of the data finds more."
-            }
-            Self::Probabilities => "Judged by probabilities from a file.",
+/// How the samples were judged, in a sentence.
+pub(super) fn lead(origin: Origin) -> &'static str {
+    match origin {
+        Origin::OutOfSample => {
+            "Every sample was judged by a model that was trained without it, in cross-validation."
         }
-    }
-}
-
-/// What was audited, for `audit.json`.
-#[derive(Debug, Serialize)]
-pub(super) struct About {
-    origin: Origin,
-    /// What the user named: data, run, or labels file.
-    data: String,
-    /// Folds of the cross-validation.
-    folds: Option<usize>,
-    /// Arm or preset that was trained.
-    experiment: Option<serde_json::Value>,
-    /// Why the numbers mean little, where they do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) warning: Option<String>,
-}
-
-#[derive(Serialize)]
-struct File<'a> {
-    schema: u32,
-    program: String,
-    #[serde(flatten)]
-    about: &'a About,
-    classes: &'a [String],
-    data_sha256: &'a str,
-    labels_sha256: &'a str,
-    #[serde(with = "pemm_runs::number")]
-    training_secs: f64,
-    #[serde(flatten)]
-    summary: &'a Summary,
-}
-
-impl About {
-    /// What was audited, for people.
-    pub(super) fn data(&self) -> &str {
-        &self.data
-    }
-
-    /// How the samples were judged, in a sentence.
-    pub(super) fn lead(&self) -> &'static str {
-        self.origin.lead()
-    }
-
-    /// Whether the models had seen the labels, so that more are wrong than they doubt.
-    pub(super) fn is_lower_bound(&self) -> bool {
-        self.origin == Origin::InSample
-    }
-
-    pub(super) fn new(
-        origin: Origin,
-        data: String,
-        folds: Option<usize>,
-        experiment: Option<serde_json::Value>,
-    ) -> Self {
-        Self { origin, data, folds, experiment, warning: None }
+        Origin::InSample => {
+            "The samples were judged by the model that was trained on these very labels. It does not \
+             doubt labels that it has memorised; an audit of the data finds more of the wrong ones."
+        }
+        Origin::Probabilities => "Judged by probabilities from a file.",
     }
 }
 
@@ -115,25 +45,19 @@ pub(super) fn write(
     audit: &Audit,
     out: &Path,
 ) -> Result<Files, Failure> {
-    let json = File {
-        schema: SCHEMA,
-        program: format!("pemm {}", env!("CARGO_PKG_VERSION")),
-        about,
-        classes: &judged.classes,
-        data_sha256: &judged.data_sha256,
-        labels_sha256: &judged.labels_sha256,
-        training_secs: judged.training_secs,
-        summary: &audit.summary,
-    };
-    let json = serde_json::to_vec_pretty(&json).map_err(|e| Failure::new(e.to_string()))?;
+    let labels = Labels { classes: &judged.classes, names: &judged.names, given: &judged.given };
+    let program = format!("pemm {}", env!("CARGO_PKG_VERSION"));
+    let hashes = [judged.data_sha256.as_str(), &judged.labels_sha256];
+    let json = files::json(&program, about, labels, hashes, judged.training_secs, &audit.summary)
+        .map_err(|error| Failure::new(error.to_string()))?;
     let page = page(judged, audit, about)?;
     let mut files = vec![
-        (out.join(ISSUES), issues(judged, audit)),
+        (out.join(ISSUES), files::issues(labels, audit)),
         (out.join(AUDIT), json),
         (out.join(PAGE), page.into_bytes()),
     ];
     if let Some(path) = &arguments.write_labels {
-        files.push((path.clone(), labels(judged, audit, arguments.how)));
+        files.push((path.clone(), files::for_training(labels, audit, arguments.how.into())));
     }
     if arguments.keep_outputs {
         let predictions = &judged.predictions;
@@ -165,62 +89,6 @@ pub(super) fn write(
     Ok(Files(files.into_iter().map(|(path, _)| path).collect()))
 }
 
-/// A CSV of all samples, most doubtful first.
-fn issues(judged: &SamplePredictions, audit: &Audit) -> Vec<u8> {
-    let columns = audit.scores.columns();
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let written = "writing to memory does not fail";
-    let header = [sample_column(judged), "given", "suggested", "score", "is_issue", "rank"];
-    writer.write_record(header.into_iter().chain(columns.iter().map(|c| c.0))).expect(written);
-    let mut order: Vec<usize> = (0..judged.given.len()).collect();
-    order.sort_unstable_by_key(|&sample| audit.ranks[sample]);
-    for sample in order {
-        let class = |label: u32| judged.classes[label as usize].clone();
-        let mut record = vec![
-            judged.names[sample].clone(),
-            class(judged.given[sample]),
-            class(audit.suggested[sample]),
-            format!("{:.6}", audit.scores.combined[sample]),
-            audit.is_issue[sample].to_string(),
-            audit.ranks[sample].to_string(),
-        ];
-        record.extend(columns.iter().map(|(_, values)| format!("{:.6}", values[sample])));
-        writer.write_record(&record).expect(written);
-    }
-    writer.into_inner().expect(written)
-}
-
-/// The labels as `how` wants them, in the order of the source.
-fn labels(judged: &SamplePredictions, audit: &Audit, how: How) -> Vec<u8> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let written = "writing to memory does not fail";
-    let mut header = vec![sample_column(judged), "label"];
-    header.extend((how == How::Weight).then_some("weight"));
-    writer.write_record(&header).expect(written);
-    for (sample, name) in judged.names.iter().enumerate() {
-        let is_issue = audit.is_issue[sample];
-        if is_issue && how == How::Drop {
-            continue;
-        }
-        let label = match is_issue && how == How::Correct {
-            true => audit.suggested[sample],
-            false => judged.given[sample],
-        };
-        let mut record = vec![name.clone(), judged.classes[label as usize].clone()];
-        if how == How::Weight {
-            record.push(format!("{:.6}", 1.0 - audit.scores.combined[sample]));
-        }
-        writer.write_record(&record).expect(written);
-    }
-    writer.into_inner().expect(written)
-}
-
-/// `index` where every name is the number of its row, as in a labels file.
-fn sample_column(judged: &SamplePredictions) -> &'static str {
-    let is_number = |name: &String| name.parse::<u64>().is_ok();
-    if judged.names.iter().all(is_number) { "index" } else { "path" }
-}
-
 /// What a person wants to know.
 pub(super) fn text(
     about: &About,
@@ -228,25 +96,46 @@ pub(super) fn text(
     audit: &Audit,
     files: &Files,
 ) -> String {
-    let Summary { noise_rate, num_issues, confusions, .. } = &audit.summary;
+    let Summary { noise_rate, num_issues, confusions, judgement, cleaning, .. } = &audit.summary;
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    let estimate = percent(noise_rate.estimate);
-    let share = match (&about.warning, about.is_lower_bound()) {
-        (Some(_), _) => format!("an estimate of {estimate} wrong labels, see the warning"),
-        (None, true) => format!("at least about {estimate} of the labels are wrong"),
-        (None, false) => {
-            let (low, high) = (percent(noise_rate.low), percent(noise_rate.high));
-            format!("about {estimate} of the labels are wrong ({low} to {high})")
-        }
-    };
     let num_samples = judged.given.len();
-    let mut lines =
-        vec![format!("{share}; {num_issues} of {num_samples} samples are listed as issues")];
-    for method in &noise_rate.methods {
-        lines.push(format!("  {:<22} {:>7}", method.name, percent(method.estimate)));
+    let mut lines = Vec::new();
+    match noise_rate {
+        None => {
+            let reason = judgement.reason.as_deref().unwrap_or("they know too little");
+            lines.push(format!("the models cannot judge these labels: {reason}"));
+            lines.push(
+                "the samples are ranked all the same; what helps: a pretrained backbone (--backbone), \
+                 more images, longer training"
+                    .into(),
+            );
+        }
+        Some(rate) => {
+            let (low, high) = (percent(rate.low), percent(rate.high));
+            let estimate = percent(rate.estimate);
+            let least = if about.origin == Origin::InSample { "at least " } else { "" };
+            lines.push(format!(
+                "{least}about {estimate} of the labels are wrong ({low} to {high}); {num_issues} of \
+                 {num_samples} samples are listed as issues"
+            ));
+            if rate.is_doubtful {
+                lines.push("doubtful: the methods contradict each other".into());
+            }
+            if !rate.doubtful.is_empty() {
+                lines.push(format!("doubtful for {}", names(judged, &rate.doubtful)));
+            }
+            lines.push("other estimates, for comparison:".into());
+            for method in &rate.methods {
+                lines.push(format!("  {:<24} {:>7}", method.name, percent(method.estimate)));
+            }
+        }
+    }
+    if judgement.verdict == Verdict::NotTheseClasses {
+        let classes: Vec<u32> = judgement.unjudged.iter().map(|(class, _)| *class).collect();
+        lines.push(format!("not judged: {}", names(judged, &classes)));
     }
     if !confusions.is_empty() {
-        lines.push("most frequent confusions (given → suggested)".into());
+        lines.push("most frequent confusions (given → suggested):".into());
     }
     for confusion in confusions.iter().take(5) {
         lines.push(format!(
@@ -256,6 +145,28 @@ pub(super) fn text(
             confusion.count
         ));
     }
+    if cleaning.num_halved > 0 && noise_rate.is_some() {
+        lines.push(format!(
+            "--write-labels would count {} samples less than a half, of which about {:.0} have right \
+             labels; with --how correct it would change {} labels (about {:.0} mended, {:.0} made \
+             wrong) and drop {}",
+            cleaning.num_halved,
+            cleaning.halved_right,
+            cleaning.num_changed,
+            cleaning.mended,
+            cleaning.made,
+            cleaning.num_dropped
+        ));
+    }
     lines.extend(files.0.iter().map(|path| format!("wrote {}", path.display())));
     lines.join("\n")
+}
+
+/// Names of classes, the first few.
+fn names(judged: &SamplePredictions, classes: &[u32]) -> String {
+    const SHOWN: usize = 8;
+    let shown: Vec<&str> =
+        classes.iter().take(SHOWN).map(|&class| judged.classes[class as usize].as_str()).collect();
+    let more = if classes.len() > SHOWN { ", …" } else { "" };
+    format!("{}{more}", shown.join(", "))
 }

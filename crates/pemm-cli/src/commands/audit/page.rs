@@ -2,10 +2,11 @@
 
 use pemm::folds::SamplePredictions;
 use pemm_audit::Audit;
+use pemm_audit::files::{About, Origin};
 use pemm_report::audit::{Doubted, report};
 use pemm_runs::outputs::Gallery;
 
-use super::output::About;
+use super::output::lead;
 use crate::failure::Failure;
 
 /// Samples in the gallery.
@@ -44,12 +45,11 @@ pub(super) fn page(
             ..Gallery::default()
         },
     };
-    let title = format!("Labels of {}", about.data());
+    let title = format!("Labels of {}", about.data);
     let mut report =
-        report(title, about.lead(), &judged.classes, &audit.summary, &gallery, &doubted);
-    if about.is_lower_bound() {
+        report(title, lead(about.origin), &judged.classes, &audit.summary, &gallery, &doubted);
+    if about.origin == Origin::InSample {
         report.tiles[0].note = "at least: the model was trained on them".into();
     }
-    report.notices.extend(about.warning.clone());
     Ok(report.html())
 }
