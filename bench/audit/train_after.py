@@ -4,7 +4,8 @@
 
 After `compare.py`, whose `ours.f32` it reads. Logistic regression on four folds, right answers on the fifth
 by true labels (which nothing else sees): given labels; all that the audit would change or drop left out;
-changed and left out as planned; every sample weighted by the probability that its label is right. Reported
+changed and left out as planned; every sample weighted by the probability that its label is right (divided by the mean, or the penalty would
+weigh more). Reported
 is the mean difference to given labels over the folds in points, with its paired 95 % interval (Student's t).
 """
 
@@ -20,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 import label_sets
 import models
 
-PENALTY = {"digits": 1.0, "features": 0.1, "pixels": 0.01, "hundred": 0.1}
+PENALTY = {"digits": 1.0, "features": 0.1, "pixels": 0.01, "hundred": 0.1, "fashion": 0.1}
 
 
 def right(x, labels, true, keep, weights, fold, c):
@@ -48,10 +49,10 @@ def main():
     parser.add_argument("--commit", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--sources", nargs="*", default=["digits", "features"])
+    parser.add_argument("--sources", nargs="*", default=["digits", "features", "fashion"])
     arguments = parser.parse_args()
     results = {}
-    for name in label_sets.names("choosing") + label_sets.names("aside"):
+    for name in [n for part in ("choosing", "aside", "fresh") for n in label_sets.names(part)]:
         source = name.split("/")[0]
         folder = arguments.arrays / name / "logistic" / str(arguments.seed)
         if source not in arguments.sources or not (folder / "ours.f32").exists():
@@ -60,6 +61,7 @@ def main():
         given, true, x = load("given").astype(int), load("true").astype(int), load("features")
         table = np.fromfile(folder / "ours.f32", "<f4").reshape(len(given), -1)
         action, planned, weights = table[:, 1], table[:, 2].astype(int), table[:, 3]
+        weights = np.maximum(weights, 0.01)
         # Other folds than those that the audit's models had.
         fold = models.folds(given, 1000 + arguments.seed)
         every, same = np.ones(len(given), bool), np.ones(len(given))
@@ -71,7 +73,7 @@ def main():
             "given": round(float(before.mean()), 2),
             "dropped": paired(by(given, true, action == 0, same), before),
             "planned": paired(by(planned, true, action != 2, same), before),
-            "weighted": paired(by(given, true, every, np.maximum(weights, 0.01)), before),
+            "weighted": paired(by(given, true, every, weights / weights.mean()), before),
         }
         print(name, results[name], flush=True)
     about = {"commit": arguments.commit, "seed": arguments.seed, "model": "logistic", "folds": models.FOLDS}
