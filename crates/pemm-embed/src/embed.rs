@@ -1,10 +1,9 @@
 //! Images through a backbone, in order, several at a time.
 //!
-//! Images are independent, so threads work on different images and never inside of one: on two
-//! cores that was as fast as threads inside of operators or faster, and the features of an image
-//! have the same bits whatever the number of threads. Work goes in blocks; after each one its new
-//! features are in the cache and its rows are handed on, so memory holds one block whatever the
-//! number of images.
+//! Images are independent, so threads work on different images and never inside of one: the features
+//! of an image have the same bits whatever the number of threads. Work goes in blocks; after each
+//! one its new features are in the cache and its rows are handed on, so memory holds one block
+//! whatever the number of images.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

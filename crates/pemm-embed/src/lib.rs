@@ -4,8 +4,9 @@
 //! [`Backbone::open`] reads a file and checks it before any image is read: what it costs, that its
 //! input is an image, which output is the vector of features ([`output`]), how images are prepared
 //! ([`preprocessing`]). [`Backbone::embed`] puts images through it, [`Backbone::vectors_of_all`]
-//! a whole data set, [`FeatureCache`] keeps the results, [`export`] writes them as NumPy files. What decides the features is the
-//! [`BackboneCard`], which a run records and [`Backbone::reopen`] holds a file to.
+//! a whole data set, [`FeatureCache`] keeps the results, [`export`] writes them as NumPy files. What
+//! decides the features is the [`BackboneCard`], which a run records and [`Backbone::reopen`] holds
+//! a file to.
 //!
 //! A file is a program from somebody else. It is read here with every length checked and run dry
 //! with every shape known; rten, which computes, only gets what was written from that. A file
