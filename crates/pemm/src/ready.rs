@@ -8,7 +8,7 @@ use pemm_data::Streams;
 use pemm_data::normalize::Normalization;
 use pemm_data::prepare::Prepared;
 use pemm_embed::BackboneCard;
-use pemm_experiment::loss::LossContext;
+use pemm_experiment::loss::{ClassWeights, LossContext};
 use pemm_experiment::{Experiment, Plan};
 
 use crate::data::RunData;
@@ -73,6 +73,7 @@ impl Ready {
             }
             warnings.extend(centers::start(&mut network.head, rest));
         }
+        warnings.extend(uneven(&prepared, class_weights));
         warnings.extend(prepared.notes.iter().cloned());
         warnings.dedup();
         Ok(Self {
@@ -124,6 +125,32 @@ impl Ready {
     pub fn batch_size(&self) -> usize {
         self.plan.experiment().schedule.batch_size.min(self.prepared.train.len().max(2))
     }
+}
+
+/// How many times as many samples the largest class may have as the smallest without a word.
+const UNEVEN: usize = 5;
+
+/// Says that classes are uneven, and what to do, where that is not done.
+fn uneven(prepared: &Prepared, weights: ClassWeights) -> Option<String> {
+    let mut counts = vec![0usize; prepared.classes.len()];
+    prepared.train.given.iter().for_each(|&label| counts[label as usize] += 1);
+    let largest = (0..counts.len()).max_by_key(|&class| counts[class])?;
+    let smallest =
+        (0..counts.len()).filter(|&class| counts[class] > 0).min_by_key(|&class| counts[class])?;
+    let is_uneven = counts[largest] >= UNEVEN * counts[smallest];
+    (is_uneven && weights == ClassWeights::None).then(|| {
+        format!(
+            "the classes are uneven: {} training samples of {:?}, {} of {:?}; always saying {:?} would \
+             be right in {:.1} %. A model may ignore small classes: --set loss.class_weights=balanced \
+             counts all classes alike",
+            counts[largest],
+            prepared.classes[largest],
+            counts[smallest],
+            prepared.classes[smallest],
+            prepared.classes[largest],
+            100.0 * counts[largest] as f64 / prepared.train.len() as f64
+        )
+    })
 }
 
 impl std::fmt::Debug for Ready {

@@ -13,6 +13,9 @@ use crate::failure::Failure;
 pub(crate) struct Arguments {
     #[command(flatten)]
     experiment: ExperimentArguments,
+    /// List every tensor of the model
+    #[arg(long)]
+    tensors: bool,
 }
 
 /// Runs the command.
@@ -24,10 +27,10 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     let features = Features::new(console, None);
     let explanation = features.with(|embedding| explain(&experiment, &embedding))?;
     explanation.warnings.iter().for_each(|warning| console.warn(warning));
-    console.result(&text(&explanation), &explanation.summary)
+    console.result(&text(&explanation, arguments.tensors), &explanation.summary)
 }
 
-fn text(explanation: &Explanation) -> String {
+fn text(explanation: &Explanation, tensors: bool) -> String {
     let Explanation { text, summary, .. } = explanation;
     let [channels, height, width] = summary.shape;
     let mut lines = vec![
@@ -57,7 +60,10 @@ fn text(explanation: &Explanation) -> String {
         ),
         format!("# model     {} parameters", summary.num_parameters),
     ]);
-    lines.extend(summary.tensors.iter().map(|(name, shape)| format!("#   {name:<44} {shape:?}")));
+    if tensors {
+        let tensor = |(name, shape): &(String, _)| format!("#   {name:<44} {shape:?}");
+        lines.extend(summary.tensors.iter().map(tensor));
+    }
     lines.push(format!(
         "# training  {} epochs of {} steps, {} steps in all",
         summary.num_epochs,

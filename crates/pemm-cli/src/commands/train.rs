@@ -23,6 +23,8 @@ use crate::overwrite::remove_if_empty;
 const RUNS: &str = "runs";
 /// While a run goes on, its report is not written more often than this.
 const REFRESH: Duration = Duration::from_secs(30);
+/// Without --verbose every so many epochs have a line.
+const MILESTONE: usize = 10;
 /// Samples in the report's map of the features; `pemm report` draws more.
 const POINTS: usize = 2_000;
 
@@ -50,6 +52,9 @@ pub(crate) struct Arguments {
     /// Show curves, progress and time left in the terminal while training; q stops
     #[arg(long)]
     tui: bool,
+    /// A line for every epoch, not for the first, the last and every tenth
+    #[arg(long, short)]
+    verbose: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -90,6 +95,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     let mut display = Display {
         console,
         wants_dashboard,
+        verbose: arguments.verbose,
         dashboard: None,
         bar: None,
         num_epochs: 0,
@@ -152,6 +158,7 @@ fn stem(data: &str, arm: &str) -> String {
 struct Display<'a> {
     console: &'a Console,
     wants_dashboard: bool,
+    verbose: bool,
     dashboard: Option<Dashboard>,
     bar: Option<ProgressBar>,
     num_epochs: usize,
@@ -196,6 +203,12 @@ impl Display<'_> {
                 }
             }
             Event::Epoch(epoch) => {
+                let is_milestone = epoch.epoch == 1
+                    || epoch.epoch == self.num_epochs
+                    || epoch.epoch.is_multiple_of(MILESTONE);
+                if !self.verbose && !is_milestone {
+                    return;
+                }
                 let line = epoch_line(epoch, self.num_epochs);
                 match &self.bar {
                     Some(bar) if self.console.draws() => bar.println(line),
@@ -257,13 +270,19 @@ fn epoch_line(epoch: &EpochRecord, num_epochs: usize) -> String {
     let known = |name: &str, value: Option<f64>| {
         value.map_or(String::new(), |value| format!("{name} {}", percent(value)))
     };
+    let of_centers = |name: &str| {
+        let term = epoch.terms.get(name);
+        term.map_or(String::new(), |term| format!("  {name} {term:.4}"))
+    };
     format!(
-        "epoch {:>3}/{num_epochs}  loss {:>9.4}  on given labels: train {}{}{}  {:.0} images/s",
+        "epoch {:>3}/{num_epochs}  loss {:>7.4}{}  agrees with given labels: training {}{}{}  {:.0} \
+         images/s",
         epoch.epoch,
-        epoch.loss,
+        epoch.terms.get("loss").copied().unwrap_or(epoch.loss),
+        of_centers("energy"),
         percent(epoch.train_accuracy_given),
-        known(" val", epoch.val_accuracy_given),
-        known("  test", epoch.test_accuracy()),
+        known(", validation", epoch.val_accuracy_given),
+        known("  test accuracy", epoch.test_accuracy()),
         epoch.images_per_sec
     )
 }
