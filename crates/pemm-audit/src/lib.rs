@@ -47,6 +47,10 @@
 //! # Ok(())
 //! # }
 //! ```
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "kinds of files and errors of other libraries, of which only some are read here"
+)]
 
 pub mod cleaning;
 pub mod columns;

@@ -96,6 +96,9 @@ impl From<pemm_data::DataError> for Failure {
         let message = chain(&error);
         match error {
             pemm_data::DataError::Setting { .. } => Self::usage(message),
+            pemm_data::DataError::Stopped => {
+                Self::interrupted("while the data were read; nothing was written")
+            }
             _ => Self::new(message),
         }
     }

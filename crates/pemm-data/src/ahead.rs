@@ -1,12 +1,21 @@
 //! Runs an iterator on a thread of its own, a few items ahead of its reader.
 
 use std::panic::resume_unwind;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 /// Finished items that may wait for the reader. One more is being made and one is in the reader's
 /// hand, so memory holds at most four.
 const LOOK_AHEAD: usize = 2;
+
+/// How long the reader waits before it looks whether it shall stop.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// The reader was told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stopped;
 
 /// The items of an iterator, in its order. When this is dropped early, the thread ends after the
 /// item that it is making; nobody waits for it.
@@ -32,6 +41,22 @@ impl<T: Send + 'static> Ahead<T> {
     }
 }
 
+impl<T> Ahead<T> {
+    /// The next item, or `Err` once `stop` is set while it is not ready.
+    pub(crate) fn next_until(&mut self, stop: &AtomicBool) -> Result<Option<T>, Stopped> {
+        loop {
+            match self.receiver.recv_timeout(PATIENCE) {
+                Ok(item) => return Ok(Some(item)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(self.next()),
+                Err(RecvTimeoutError::Timeout) if stop.load(Ordering::Relaxed) => {
+                    return Err(Stopped);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+}
+
 impl<T> Iterator for Ahead<T> {
     type Item = T;
 
@@ -50,8 +75,8 @@ impl<T> Iterator for Ahead<T> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::{Duration, Instant};
+    use std::sync::atomic::AtomicUsize;
+    use std::time::Instant;
 
     use super::*;
 
@@ -86,5 +111,24 @@ mod tests {
     fn a_panic_reaches_the_reader() {
         let items = (0..5).inspect(|&item| assert!(item < 2, "item {item}"));
         assert_eq!(Ahead::of(items).unwrap().count(), 5);
+    }
+
+    #[test]
+    fn a_reader_that_waits_can_be_stopped() {
+        let slow = (0..3).inspect(|&item| {
+            std::thread::sleep(Duration::from_secs(if item == 1 { 60 } else { 0 }));
+        });
+        let mut items = Ahead::of(slow).unwrap();
+        let stop = AtomicBool::new(false);
+        assert_eq!(items.next_until(&stop), Ok(Some(0)));
+        stop.store(true, Ordering::Relaxed);
+        let start = Instant::now();
+        assert_eq!(items.next_until(&stop), Err(Stopped));
+        assert!(start.elapsed() < Duration::from_secs(10));
+        let mut few = Ahead::of(0..2).unwrap();
+        let never = AtomicBool::new(false);
+        assert_eq!(few.next_until(&never), Ok(Some(0)));
+        assert_eq!(few.next_until(&never), Ok(Some(1)));
+        assert_eq!(few.next_until(&never), Ok(None));
     }
 }

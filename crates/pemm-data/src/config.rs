@@ -26,6 +26,25 @@ pub enum BrokenImages {
     Skip,
 }
 
+/// What the folders of an image folder are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// Folders named like parts are parts, else all are classes; what could be both stops.
+    #[default]
+    Auto,
+    /// Folders named like parts are parts, and what is beside them is left out.
+    Parts,
+    /// Every folder is a class, whatever its name.
+    Classes,
+}
+
+impl Layout {
+    fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
+}
+
 /// Where the samples come from and which of them are used. The order of the steps is fixed: join
 /// labels, limit, noise, split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,7 +52,10 @@ pub enum BrokenImages {
 pub struct DataConfig {
     /// `digits`, or a folder or file that one of the sources reads.
     pub path: String,
-    /// CSV that replaces the training labels.
+    /// Whether the folders of an image folder are parts or classes, where that is not plain.
+    #[serde(skip_serializing_if = "Layout::is_auto")]
+    pub layout: Layout,
+    /// CSV that replaces the training labels, or gives them where images lie in no class folders.
     pub labels: Option<PathBuf>,
     /// Column of `labels` that holds the given label.
     pub label_column: String,
@@ -63,6 +85,7 @@ impl Default for DataConfig {
     fn default() -> Self {
         Self {
             path: "digits".into(),
+            layout: Layout::Auto,
             labels: None,
             label_column: "label".into(),
             unlisted: Unlisted::Error,

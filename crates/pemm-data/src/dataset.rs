@@ -9,6 +9,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::labels::JoinReport;
+use crate::source::Account;
+
 /// Size of one sample. A vector of D features is `[D, 1, 1]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
@@ -105,13 +108,27 @@ pub struct DataSet {
     pub skipped: Vec<String>,
     /// What was done to the data that a reader of the results should know.
     pub notes: Vec<String>,
+    /// What the folder held and what was left out, for image folders.
+    pub account: Account,
+    /// What joining a labels file did, if one was joined.
+    pub joined: Option<JoinReport>,
 }
 
 impl DataSet {
     /// A data set without validation part, clean labels and anything to tell.
     pub fn of(name: String, classes: Vec<String>, train: Part, test: Option<Part>) -> Self {
-        let (skipped, notes) = (Vec::new(), Vec::new());
-        Self { name, classes, train, clean: None, val: None, test, skipped, notes }
+        Self {
+            name,
+            classes,
+            train,
+            clean: None,
+            val: None,
+            test,
+            skipped: Vec::new(),
+            notes: Vec::new(),
+            account: Account::default(),
+            joined: None,
+        }
     }
 }
 

@@ -1,15 +1,21 @@
 //! The one error type of this crate. A message gives where, the rule, and the value.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::shown::{shown, shown_lines};
 
 /// Shorthand for this crate's results.
 pub type Result<T, E = DataError> = std::result::Result<T, E>;
 
 /// Everything that can be wrong with data that somebody hands us.
+///
+/// Names of files and what stands in them may hold characters that steer a terminal; messages spell
+/// these out.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DataError {
     /// A file or folder could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", place(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -17,7 +23,7 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// A file is not what its format promises.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {}", place(path), shown_lines(reason))]
     Format {
         /// The file.
         path: PathBuf,
@@ -25,7 +31,7 @@ pub enum DataError {
         reason: String,
     },
     /// A setting is outside its range, or does not fit the data.
-    #[error("{key}: {reason}")]
+    #[error("{key}: {}", shown_lines(reason))]
     Setting {
         /// The key as written in an experiment file, for example `data.limit`.
         key: String,
@@ -38,6 +44,9 @@ pub enum DataError {
         /// Path and reason of each broken image.
         broken: Vec<(PathBuf, String)>,
     },
+    /// The work was stopped from outside before it ended.
+    #[error("stopped while the data were read")]
+    Stopped,
 }
 
 impl DataError {
@@ -55,12 +64,16 @@ impl DataError {
     }
 }
 
+fn place(path: &Path) -> String {
+    shown(&path.display().to_string()).into_owned()
+}
+
 fn first_lines(broken: &[(PathBuf, String)]) -> String {
     const SHOWN: usize = 20;
     let mut lines: Vec<String> = broken
         .iter()
         .take(SHOWN)
-        .map(|(path, reason)| format!("  {}: {reason}", path.display()))
+        .map(|(path, reason)| format!("  {}: {}", place(path), shown(reason)))
         .collect();
     if broken.len() > SHOWN {
         lines.push(format!("  … and {} more", broken.len() - SHOWN));
@@ -69,4 +82,25 @@ fn first_lines(broken: &[(PathBuf, String)]) -> String {
                   --skip-broken in predicting)";
     lines.push(advice.into());
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_do_not_steer_the_terminal() {
+        let path = PathBuf::from("a\u{1b}[2J/\u{202e}gpj.png");
+        let errors = [
+            DataError::format(&path, "a \u{1b}[31mred\nreason"),
+            DataError::io(&path, std::io::Error::other("no")),
+            DataError::setting("data.path", "b\u{7}ell"),
+            DataError::Broken { broken: vec![(path, "bad\r".into())] },
+        ];
+        for error in errors {
+            let message = error.to_string();
+            let is_plain = |c: char| c == '\n' || !(c.is_control() || c == '\u{202e}');
+            assert!(message.chars().all(is_plain), "{message:?}");
+        }
+    }
 }

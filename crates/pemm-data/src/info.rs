@@ -5,14 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::config::DataConfig;
-use crate::source::folder::{self, ImageFile};
-use crate::source::{self, Kind, read};
-use crate::{Part, Result, Shape, decode};
+use crate::source::folder::ImageFile;
+use crate::source::{self, Account, Kind, read};
+use crate::{Part, Result, Shape, decode, stop};
 
 /// What a data set consists of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Info {
     /// What else keeps samples out, or a training from starting.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// What an image folder held and what was left out; broken images are counted as read.
+    #[serde(default)]
+    pub account: Account,
 }
 
 /// A class and its samples in each part, broken images included.
@@ -65,20 +69,31 @@ pub struct BrokenFile {
     pub reason: String,
 }
 
-/// Looks at the data set at `path`, which is what `data.path` may be.
+/// [`inspect_until`] of a path, without a way to stop it.
 ///
 /// # Errors
-/// If there is no source, or one other than an image folder breaks its format. Broken images,
-/// different sizes and empty classes are part of the answer.
+/// Those of [`inspect_until`].
 pub fn inspect(path: &str) -> Result<Info> {
-    match source::detect(path)? {
-        Kind::ImageFolder => image_folder(Path::new(path)),
-        kind => other(path, kind),
+    inspect_until(&DataConfig { path: path.into(), ..DataConfig::default() }, &stop::NEVER)
+}
+
+/// Looks at the data set at `config.path`; of the other keys `layout`, and where images lie flat
+/// `labels` and `label_column`, apply.
+///
+/// # Errors
+/// If there is no source, or one other than an image folder breaks its format, or it is not plain
+/// which folders are parts and which are classes; [`DataError::Stopped`](crate::DataError::Stopped)
+/// once `stop` is set. Broken images, different sizes and empty classes are part of the answer.
+pub fn inspect_until(config: &DataConfig, stop: &AtomicBool) -> Result<Info> {
+    match source::detect(&config.path)? {
+        Kind::ImageFolder => image_folder(config, stop),
+        kind => other(&config.path, kind, stop),
     }
 }
 
-fn other(path: &str, kind: Kind) -> Result<Info> {
-    let set = source::open(&DataConfig { path: path.into(), ..DataConfig::default() })?;
+fn other(path: &str, kind: Kind, stop: &AtomicBool) -> Result<Info> {
+    let config = DataConfig { path: path.into(), ..DataConfig::default() };
+    let set = source::open_until(&config, stop)?;
     let labels = |part: &Part| part.given.clone();
     let parts = [Some(&set.train), set.val.as_ref(), set.test.as_ref()];
     let count = parts.iter().flatten().map(|part| part.len()).sum();
@@ -90,37 +105,44 @@ fn other(path: &str, kind: Kind) -> Result<Info> {
         num_bytes: source::num_bytes(path, kind)?,
         broken: Vec::new(),
         notes: Vec::new(),
+        account: Account::default(),
     })
 }
 
-fn image_folder(path: &Path) -> Result<Info> {
-    let listing = folder::list(path)?;
+fn image_folder(config: &DataConfig, stop: &AtomicBool) -> Result<Info> {
+    let listing = source::listing(config)?;
     let parts = [Some(&listing.train), listing.val.as_ref(), listing.test.as_ref()];
     let files: Vec<&ImageFile> = parts.iter().flatten().flat_map(|files| files.iter()).collect();
     // Only the shape of each image is kept, so memory does not grow with the folder.
-    let looked_at: Vec<(u64, Result<Shape, String>)> = files
-        .par_iter()
-        .map(|file| {
-            let num_bytes = file.path.metadata().map_or(0, |metadata| metadata.len());
-            (num_bytes, decode::image_file(&file.path, None, None).map(|image| image.shape))
-        })
-        .collect();
+    let look = |file: &&ImageFile| {
+        stop::check(stop).ok()?;
+        let num_bytes = file.path.metadata().map_or(0, |metadata| metadata.len());
+        let image = decode::image_file(&file.path, None, None);
+        Some((num_bytes, image.map(|image| (image.shape, image.is_transparent))))
+    };
+    let looked_at: Vec<Option<(u64, Result<_, String>)>> = files.par_iter().map(look).collect();
+    stop::check(stop)?;
+    let mut account = listing.account.clone();
     let mut sizes: BTreeMap<(usize, usize, usize), SizeInfo> = BTreeMap::new();
     let mut broken = Vec::new();
     let mut num_bytes = 0u64;
-    for (file, (bytes, shape)) in files.iter().zip(looked_at) {
+    for (file, (bytes, image)) in files.iter().zip(looked_at.into_iter().flatten()) {
         num_bytes = num_bytes.saturating_add(bytes);
-        match shape {
-            Ok(shape) => {
+        match image {
+            Ok((shape, is_transparent)) => {
+                account.transparent += usize::from(is_transparent);
                 let key = (shape.channels, shape.height, shape.width);
                 sizes.entry(key).or_insert(SizeInfo { shape, count: 0 }).count += 1;
             }
             Err(reason) => broken.push(BrokenFile { name: file.name.clone(), reason }),
         }
     }
-    let labels = |files: &Vec<ImageFile>| files.iter().map(|file| file.class).collect();
-    let classes = class_counts(listing.classes.clone(), parts.map(|part| part.map(labels)));
-    let mut notes: Vec<String> = listing.note().into_iter().collect();
+    let labels = |files: &Vec<ImageFile>| files.iter().map(|file| file.class).collect::<Vec<_>>();
+    let labels = parts.map(|part| part.map(labels));
+    account.read = listing.read_parts(std::array::from_fn(|part| labels[part].as_deref()));
+    let classes = class_counts(listing.classes.clone(), labels);
+    let mut notes = account.warnings();
+    notes.extend(listing.notes.iter().cloned());
     if classes.len() < 2 {
         notes.push("there is one class; a training needs two".into());
     }
@@ -129,12 +151,13 @@ fn image_folder(path: &Path) -> Result<Info> {
     }
     Ok(Info {
         kind: Kind::ImageFolder,
-        name: read::display_name(path),
+        name: read::display_name(Path::new(&config.path)),
         classes,
         sizes: sizes.into_values().collect(),
         num_bytes,
         broken,
         notes,
+        account,
     })
 }
 

@@ -6,19 +6,28 @@
 //! (the true label). Other columns are ignored.
 //!
 //! A label is a class name. If it is none, and no class name is itself an integer, an integer from
-//! 0 to K-1 is the id of a class; where class names are integers, a label can only be a name.
+//! 0 to K-1 is the id of a class; where class names are integers, a label can only be a name. `3.0`
+//! is read as `3`. Where counting and the order of the classes differ (`c2`, `c10`) an id could mean
+//! either and is refused. Blanks at the ends, and the two ways in which Unicode writes an accent,
+//! are passed over only where the name as it is written is not there.
 //!
 //! New labels make clean labels that were known before worthless for scoring, so these are dropped
 //! unless the file brings its own. Only training samples can be listed.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod agreement;
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::{DataConfig, Unlisted};
 use crate::nearest;
+use crate::source::classes::{counting_order, first, plain_integer};
+use crate::source::names::Finder;
 use crate::source::read;
+use crate::source::table::Table;
 use crate::{DataError, DataSet, Part, Result};
 
 /// What joining did.
@@ -28,23 +37,24 @@ pub struct JoinReport {
     pub listed: usize,
     /// Training samples left out because the file does not list them.
     pub dropped: usize,
-    /// Listed samples whose given label is not the one of the source.
+    /// Listed samples whose given label is not the one of the source: "`changed` of `listed` labels
+    /// differ from the folders'". Images that lie flat have no label of their own, so 0 there.
     pub changed: usize,
 }
 
-/// Replaces the training labels of `set` by those of `config.labels`; without such a file nothing
-/// changes and the report is all zero.
+/// Replaces the training labels of `set` by those of `config.labels`, and notes the report in
+/// [`DataSet::joined`]; without such a file nothing changes and the report is all zero.
+///
+/// Classes that the file leaves without a sample, and labels that look renumbered, are noted.
 ///
 /// # Errors
 /// With file and line: a sample that is not in the training part, or listed twice; a label that is
 /// no class; a weight that is negative or not finite. Missing columns, with those that are there.
 /// Samples that are not listed, unless `data.unlisted` is `"drop"`; dropping all of a class is
-/// allowed, dropping all samples is not.
+/// allowed, dropping all samples is not. Ids that count from 1; labels that leave one class.
 pub fn join(set: &mut DataSet, config: &DataConfig) -> Result<JoinReport> {
     let Some(path) = &config.labels else { return Ok(JoinReport::default()) };
-    if !path.exists() {
-        return Err(DataError::setting("data.labels", missing(path)));
-    }
+    check_exists(path)?;
     let mut rows = rows(path, set, &config.label_column)?;
     let keep: Vec<usize> = (0..set.train.len()).filter(|&i| rows.found[i].is_some()).collect();
     let report = JoinReport {
@@ -62,7 +72,16 @@ pub fn join(set: &mut DataSet, config: &DataConfig) -> Result<JoinReport> {
     if report.dropped > 0 {
         set.train = set.train.select(&keep);
     }
-    set.train.given = found.iter().map(|row| row.given).collect();
+    let given: Vec<u32> = found.iter().map(|row| row.given).collect();
+    let agreement = agreement::Agreement::of(&set.classes, &set.train.given, &given);
+    if rows.by_id {
+        agreement.check_ids().map_err(|reason| DataError::format(path, reason))?;
+    }
+    if report.dropped == 0 {
+        agreement.check_classes().map_err(|reason| DataError::format(path, reason))?;
+    }
+    set.notes.extend(agreement.notes().map(|note| format!("data.labels: {note}")));
+    set.train.given = given;
     if rows.has_weight {
         set.train.weights = Some(found.iter().map(|row| row.weight).collect());
     }
@@ -75,6 +94,7 @@ pub fn join(set: &mut DataSet, config: &DataConfig) -> Result<JoinReport> {
         ));
     }
     set_own_validation_aside(set);
+    set.joined = Some(report);
     Ok(report)
 }
 
@@ -109,63 +129,98 @@ struct Rows {
     found: Vec<Option<Row>>,
     has_weight: bool,
     has_clean: bool,
+    /// Whether a label was given by the id of its class.
+    by_id: bool,
+}
+
+/// The columns of a labels file, by their positions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LabelColumns {
+    /// The name of the sample.
+    pub(crate) sample: usize,
+    /// Its given label.
+    pub(crate) given: usize,
+    weight: Option<usize>,
+    clean: Option<usize>,
+}
+
+impl LabelColumns {
+    /// Finds them by their names; an error names those that are there.
+    pub(crate) fn find(path: &Path, columns: &[String], label_column: &str) -> Result<Self> {
+        let column = |name: &str| columns.iter().position(|column| column == name);
+        let missing = |name: &str| {
+            let found = columns.join(", ");
+            let hint = match columns {
+                [only] if only.contains([';', '\t', '|']) => "; columns are separated by commas",
+                _ => "",
+            };
+            DataError::format(
+                path,
+                format!("line 1: there is no column {name}; found: {found}{hint}"),
+            )
+        };
+        let given = column(label_column)
+            .ok_or_else(|| missing(&format!("{label_column:?}, which data.label_column names")));
+        Ok(Self {
+            sample: column("path")
+                .or_else(|| column("index"))
+                .ok_or_else(|| missing("path or index"))?,
+            given: given?,
+            weight: column("weight"),
+            clean: column("clean"),
+        })
+    }
 }
 
 fn rows(path: &Path, set: &DataSet, label_column: &str) -> Result<Rows> {
-    let mut reader = read::csv(path)?;
-    let bad_row = |error| read::csv_error(path, error);
-    let columns: Vec<String> = reader.headers().map_err(bad_row)?.iter().map(Into::into).collect();
-    let column = |name: &str| columns.iter().position(|column| column == name);
-    let missing = |name: &str| {
-        let found = columns.join(", ");
-        let hint = match columns.as_slice() {
-            [only] if only.contains([';', '\t']) => "; columns are separated by commas",
-            _ => "",
-        };
-        DataError::format(path, format!("line 1: there is no column {name}; found: {found}{hint}"))
-    };
-    let sample_column =
-        column("path").or_else(|| column("index")).ok_or_else(|| missing("path or index"))?;
-    let given_column = column(label_column)
-        .ok_or_else(|| missing(&format!("{label_column:?}, which data.label_column names")))?;
-    let (weight_column, clean_column) = (column("weight"), column("clean"));
-
+    let mut table = Table::open(path, csv::Trim::Headers)?;
+    let names = table.columns()?;
+    let columns = LabelColumns::find(path, &names, label_column)?;
     let classes = ClassNames::new(&set.classes);
-    let samples: BTreeMap<&str, usize> =
-        (0..set.train.len()).map(|i| (set.train.name(i), i)).collect();
+    let samples = Finder::new((0..set.train.len()).map(|i| set.train.name(i)));
     let skipped: BTreeSet<&str> = set.skipped.iter().map(String::as_str).collect();
     let mut found: Vec<Option<Row>> = vec![None; set.train.len()];
-    let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record).map_err(bad_row)? {
-        let line = record.position().map_or(0, csv::Position::line);
+    while let Some((line, row)) = table.next_row()? {
         let wrong = |reason: String| DataError::format(path, format!("line {line}: {reason}"));
         let label = |column: usize| {
-            let id = classes.id(&record[column]);
-            id.map_err(|reason| wrong(format!("column {:?}: {reason}", columns[column])))
+            let id = classes.id(&row[column]);
+            id.map_err(|reason| wrong(format!("column {:?}: {reason}", names[column])))
         };
-        let name = &record[sample_column];
-        let Some(&sample) = samples.get(name) else {
+        let name = &row[columns.sample];
+        let Some(sample) = samples.find(name) else {
+            let name = name.trim();
             if skipped.contains(name) {
                 continue;
             }
             match label_elsewhere(name, set) {
                 // Noisy Imagenette's file lists the validation images too, with their own labels.
-                Some(own) if own == label(given_column)? => continue,
+                Some(own) if own == label(columns.given)? => continue,
                 _ => return Err(wrong(unknown_sample(name, set))),
             }
         };
         let row = Row {
             line,
-            given: label(given_column)?,
-            clean: clean_column.map_or(Ok(0), label)?,
-            weight: weight_column.map_or(Ok(1.0), |c| weight(&record[c]).map_err(wrong))?,
+            given: label(columns.given)?,
+            clean: columns.clean.map_or(Ok(0), label)?,
+            weight: columns.weight.map_or(Ok(1.0), |c| weight(row[c].trim()).map_err(wrong))?,
         };
-        if let Some(first) = found[sample].replace(row) {
+        if let Some(first) = found[sample as usize].replace(row) {
+            let name = set.train.name(sample as usize);
             let reason = format!("{name:?} is listed a second time, first in line {}", first.line);
             return Err(wrong(reason));
         }
     }
-    Ok(Rows { found, has_weight: weight_column.is_some(), has_clean: clean_column.is_some() })
+    Ok(Rows {
+        found,
+        has_weight: columns.weight.is_some(),
+        has_clean: columns.clean.is_some(),
+        by_id: classes.by_id.get(),
+    })
+}
+
+/// Refuses a labels file that is not there, with the nearest name that is.
+pub(crate) fn check_exists(path: &Path) -> Result<()> {
+    if path.exists() { Ok(()) } else { Err(DataError::setting("data.labels", missing(path))) }
 }
 
 fn missing(path: &Path) -> String {
@@ -178,38 +233,62 @@ fn missing(path: &Path) -> String {
 /// How a label of the file becomes a class id.
 struct ClassNames<'a> {
     names: &'a [String],
-    ids: BTreeMap<&'a str, u32>,
+    finder: Finder<'a>,
     ids_allowed: bool,
+    /// Whether a label was an id.
+    by_id: Cell<bool>,
 }
 
 impl<'a> ClassNames<'a> {
     fn new(names: &'a [String]) -> Self {
         Self {
             names,
-            ids: names.iter().map(String::as_str).zip(0..).collect(),
+            finder: Finder::new(names.iter().map(String::as_str)),
             ids_allowed: names.iter().all(|name| name.parse::<i64>().is_err()),
+            by_id: Cell::new(false),
         }
     }
 
-    fn id(&self, label: &str) -> Result<u32, String> {
-        let count = self.ids.len();
-        if let Some(&id) = self.ids.get(label) {
+    fn id(&self, written: &str) -> Result<u32, String> {
+        let label = written.trim();
+        let number = plain_integer(label);
+        let by_number = || number.as_ref().and_then(|number| self.finder.find(number));
+        if let Some(id) = self.finder.find(written).or_else(by_number) {
             return Ok(id);
         }
-        if self.ids_allowed
-            && let Ok(id) = label.parse::<i64>()
-        {
-            return match u32::try_from(id) {
-                Ok(id) if (id as usize) < count => Ok(id),
-                _ => Err(format!("class id {id} is not in 0 to {}", count - 1)),
-            };
+        if let Some(number) = number.filter(|_| self.ids_allowed) {
+            return self.by_number(&number);
         }
-        let hint = nearest(label, self.ids.keys().copied());
+        let hint = nearest(label, self.finder.names());
         let hint = hint.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
-        let first: Vec<&str> = self.names.iter().take(12).map(String::as_str).collect();
-        let more = if count > first.len() { ", …" } else { "" };
-        let shown = first.join(", ");
-        Err(format!("{label:?} is none of the {count} classes ({shown}{more}){hint}"))
+        let (count, first) = (self.names.len(), first(self.names));
+        Err(format!("{label:?} is none of the {count} classes ({first}){hint}"))
+    }
+
+    /// The class whose id is `number`.
+    fn by_number(&self, number: &str) -> Result<u32, String> {
+        let count = self.names.len();
+        let known = number.parse().ok().filter(|&id: &u32| (id as usize) < count);
+        let Some(id) = known else {
+            let from_one = number == count.to_string();
+            let hint = if from_one {
+                "; ids count from 0: do those of this file count from 1?"
+            } else {
+                ""
+            };
+            return Err(format!("class id {number} is not in 0 to {}{hint}", count - 1));
+        };
+        if !self.by_id.replace(true)
+            && let Some(counting) = counting_order(self.names)
+        {
+            let at = (0..count).find(|&at| counting[at] != at).expect("the orders differ");
+            return Err(format!(
+                "a label is the class id {number}, but ids are not plain here: id {at} is {:?} in \
+                 the order of the names and {:?} if one counts; write the names of the classes",
+                self.names[at], self.names[counting[at]]
+            ));
+        }
+        Ok(id)
     }
 }
 
@@ -262,150 +341,4 @@ fn unlisted(path: &Path, train: &Part, rows: &Rows, report: JoinReport) -> DataE
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::{Pixels, Shape};
-
-    fn part(names: &[&str], given: &[u32]) -> Part {
-        Part {
-            pixels: Arc::new(Pixels::Vectors(vec![0.0; names.len()])),
-            shape: Shape { channels: 1, height: 1, width: 1 },
-            rows: (0..names.len() as u32).collect(),
-            names: Arc::new(names.iter().map(|&name| name.into()).collect()),
-            given: given.to_vec(),
-            weights: None,
-        }
-    }
-
-    fn set(classes: &[&str]) -> DataSet {
-        DataSet {
-            name: "pets".into(),
-            classes: classes.iter().map(|&name| name.into()).collect(),
-            train: part(&["train/cat/1.jpg", "train/cat/2.jpg", "train/dog/1.jpg"], &[0, 0, 1]),
-            clean: Some(vec![0, 0, 1]),
-            val: None,
-            test: Some(part(&["test/dog/9.jpg"], &[1])),
-            skipped: Vec::new(),
-            notes: Vec::new(),
-        }
-    }
-
-    fn join_text(set: &mut DataSet, text: &str, unlisted: Unlisted) -> Result<JoinReport> {
-        let folder = tempfile::tempdir().unwrap();
-        let labels = folder.path().join("labels.csv");
-        fs::write(&labels, text).unwrap();
-        join(set, &DataConfig { labels: Some(labels), unlisted, ..DataConfig::default() })
-    }
-
-    #[test]
-    fn labels_weights_and_clean_are_taken_in_any_order() {
-        let mut set = set(&["cat", "dog"]);
-        let text = "label,path,weight,clean,note\n\
-                    dog,train/dog/1.jpg,0.5,dog,x\n\
-                    1,train/cat/1.jpg,2,cat,y\n\
-                    cat,train/cat/2.jpg,0,0,z\n";
-        let report = join_text(&mut set, text, Unlisted::Error).unwrap();
-        assert_eq!(report, JoinReport { listed: 3, dropped: 0, changed: 1 });
-        assert_eq!(set.train.given, [1, 0, 1]);
-        assert_eq!(set.train.weights, Some(vec![2.0, 0.0, 0.5]));
-        assert_eq!(set.clean, Some(vec![0, 0, 1]));
-    }
-
-    #[test]
-    fn unlisted_samples_stop_or_drop_and_old_clean_labels_go() {
-        let text = "path,label\ntrain/dog/1.jpg,cat\n";
-        let error = join_text(&mut set(&["cat", "dog"]), text, Unlisted::Error).unwrap_err();
-        let error = error.to_string();
-        assert!(error.contains("2 of 3 training samples are not listed (train/cat/1.jpg"));
-        assert!(error.contains("data.unlisted = \"drop\""));
-        let mut set = set(&["cat", "dog"]);
-        let report = join_text(&mut set, text, Unlisted::Drop).unwrap();
-        assert_eq!(report, JoinReport { listed: 1, dropped: 2, changed: 1 });
-        assert_eq!((set.train.name(0), &set.train.given[..]), ("train/dog/1.jpg", &[0][..]));
-        assert_eq!(set.clean, None);
-        let error = join_text(&mut set, "path,label\n", Unlisted::Drop).unwrap_err();
-        assert!(error.to_string().contains("no sample is listed at all"));
-    }
-
-    #[test]
-    fn class_names_that_are_integers_are_never_ids() {
-        let mut set = set(&["7", "9"]);
-        let line = |label: &str| format!("path,label\ntrain/cat/1.jpg,{label}\n");
-        join_text(&mut set, &line("9"), Unlisted::Drop).unwrap();
-        assert_eq!(set.train.given, [1]);
-        let error = join_text(&mut set, &line("1"), Unlisted::Drop).unwrap_err().to_string();
-        assert!(error.contains("\"1\" is none of the 2 classes"), "{error}");
-    }
-
-    #[test]
-    fn rows_of_skipped_images_and_unchanged_ones_of_other_parts_are_passed_over() {
-        let mut set = set(&["cat", "dog"]);
-        set.skipped.push("train/cat/broken.jpg".into());
-        set.val = Some(part(&["val/cat/7.jpg"], &[0]));
-        let text = "path,label\ntest/dog/9.jpg,dog\nval/cat/7.jpg,cat\ntrain/cat/broken.jpg,dog\n\
-                    train/cat/1.jpg,dog\ntrain/cat/2.jpg,cat\ntrain/dog/1.jpg,dog\n";
-        let report = join_text(&mut set, text, Unlisted::Error).unwrap();
-        assert_eq!((report.listed, report.changed), (3, 1));
-        assert_eq!(set.train.given, [1, 0, 1]);
-        // The labels of val/ are its own: no model is chosen by them.
-        assert!(set.val.is_none());
-        assert!(set.notes[0].contains("is not used"), "{:?}", set.notes);
-        let mut alone = DataSet { test: None, val: Some(part(&["val/cat/7.jpg"], &[0])), ..set };
-        let text = text.replace("test/dog/9.jpg,dog\n", "");
-        join_text(&mut alone, &text, Unlisted::Error).unwrap();
-        assert_eq!(alone.test.unwrap().name(0), "val/cat/7.jpg");
-    }
-
-    #[test]
-    fn mistakes_are_named_by_line() {
-        let cases = [
-            ("file,label\n", "no column path or index; found: file, label"),
-            ("path,worse\n", "no column \"label\", which data.label_column names; found: path"),
-            ("path,label\ntrain/cat/3.jpg,cat\n", "line 2: \"train/cat/3.jpg\" is no training"),
-            ("path,label\ntrain/cat/1.jpge,cat\n", "did you mean \"train/cat/1.jpg\"?"),
-            ("path,label\ntest/dog/9.jpg,cat\n", "is in the test part"),
-            (
-                "path,label\ntrain/cat/1.jpg,cat\ntrain/cat/1.jpg,dog\n",
-                "line 3: \"train/cat/1.jpg\" is listed a second time, first in line 2",
-            ),
-            ("path,label\ntrain/cat/1.jpg,catt\n", "line 2: column \"label\": \"catt\" is none"),
-            ("path,label\ntrain/cat/1.jpg,-1\n", "class id -1 is not in 0 to 1"),
-            ("path,label\ntrain/cat/1.jpg,2\n", "class id 2 is not in 0 to 1"),
-            ("path,label\ntrain/cat/1.jpg,\n", "\"\" is none of the 2 classes"),
-            ("path,label,weight\ntrain/cat/1.jpg,cat,-1\n", "weight \"-1\" is no finite"),
-            ("path,label,weight\ntrain/cat/1.jpg,cat,NaN\n", "weight \"NaN\" is no finite"),
-            ("path,label\ntrain/cat/1.jpg\n", "line: 2"),
-        ];
-        for (text, expected) in cases {
-            let result = join_text(&mut set(&["cat", "dog"]), text, Unlisted::Drop);
-            let error = result.unwrap_err().to_string();
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-
-    /// Real data: PEMM_TEST_CIFAR10 is CIFAR-10 as an image folder, PEMM_TEST_CIFAR10N the labels
-    /// `path,clean,worse,random1` of CIFAR-10N, of which 40.2 % in `worse` are wrong.
-    #[test]
-    fn human_labels_of_cifar10_join() {
-        let variables = ["PEMM_TEST_CIFAR10", "PEMM_TEST_CIFAR10N"].map(std::env::var);
-        let [Ok(path), Ok(labels)] = variables else {
-            eprintln!("skipped: PEMM_TEST_CIFAR10 or PEMM_TEST_CIFAR10N is not set");
-            return;
-        };
-        let config = DataConfig {
-            path,
-            labels: Some(labels.into()),
-            label_column: "worse".into(),
-            ..DataConfig::default()
-        };
-        let mut set = crate::source::open(&config).unwrap();
-        let given = set.train.given.clone();
-        let report = join(&mut set, &config).unwrap();
-        assert_eq!((report.listed, report.dropped), (50_000, 0));
-        assert!((report.changed as f64 / 50_000.0 - 0.402).abs() < 0.001, "{report:?}");
-        assert_eq!(set.clean, Some(given));
-    }
-}
+mod tests;

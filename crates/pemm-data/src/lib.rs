@@ -3,6 +3,10 @@
 //!
 //! The way of the data: [`source`] → [`labels`] (join) → [`split::limit`] → [`noise`] →
 //! [`split`] → [`loader`] (with [`augment`]) → [`Batch`](loader::Batch).
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "kinds of files and errors of other libraries, of which only some are read here"
+)]
 
 mod ahead;
 pub mod augment;
@@ -14,15 +18,19 @@ pub mod fetch;
 pub mod info;
 pub mod labels;
 pub mod loader;
+mod memory;
 mod nearest;
 pub mod noise;
 pub mod normalize;
 pub mod prepare;
 pub mod seed;
+mod shown;
 pub mod source;
 pub mod split;
+mod stop;
 
 pub use dataset::{DataSet, Part, Pixels, Sealed, Shape};
 pub use error::{DataError, Result};
 pub use nearest::nearest;
 pub use seed::{Rng, Stream, Streams};
+pub use shown::shown;

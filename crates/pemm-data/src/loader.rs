@@ -6,15 +6,17 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
-use crate::ahead::Ahead;
+use crate::ahead::{Ahead, Stopped};
 use crate::augment::{Augment, Change};
 use crate::dataset::{Part, Pixels, Shape};
 use crate::error::{DataError, Result};
 use crate::normalize::{Normalization, image};
 use crate::seed::{Stream, Streams};
+use crate::stop;
 
 /// Values that one thread writes in about 0.1 ms. A batch in memory that is not larger is made where
 /// it is asked for: threads make an epoch of 8×8 digits three times slower.
@@ -166,6 +168,25 @@ pub struct Batches(Source);
 enum Source {
     Here(Pass),
     Ahead(Ahead<Result<Batch>>),
+}
+
+impl Batches {
+    /// The next batch, or [`DataError::Stopped`] if `stop` is set before it is ready. A batch that is
+    /// being made goes on in the background and is thrown away.
+    ///
+    /// Where batches are made when they are asked for, the one under way ends first.
+    pub fn next_until(&mut self, stop: &AtomicBool) -> Option<Result<Batch>> {
+        match &mut self.0 {
+            Source::Here(pass) => match stop::check(stop) {
+                Ok(()) => pass.next(),
+                Err(stopped) => Some(Err(stopped)),
+            },
+            Source::Ahead(batches) => match batches.next_until(stop) {
+                Ok(batch) => batch,
+                Err(Stopped) => Some(Err(DataError::Stopped)),
+            },
+        }
+    }
 }
 
 impl Iterator for Batches {

@@ -5,13 +5,14 @@
 
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Part, Pixels, Shape};
-use crate::decode;
 use crate::error::{DataError, Result};
+use crate::{decode, stop};
 
 /// Images that are measured at most when they have to be decoded from files.
 const MAX_FILES: usize = 10_000;
@@ -31,6 +32,14 @@ pub struct Normalization {
 }
 
 impl Normalization {
+    /// [`Self::of_until`] without a way to stop it.
+    ///
+    /// # Errors
+    /// Those of [`Self::of_until`].
+    pub fn of(part: &Part) -> Result<Self> {
+        Self::of_until(part, &stop::NEVER)
+    }
+
     /// Measures `part`, which must be the training part after limit and split.
     ///
     /// Pixels are summed as integers and features in `f64` in the order of the part, so the result
@@ -39,19 +48,20 @@ impl Normalization {
     ///
     /// # Errors
     /// [`DataError::Setting`] if there is no sample or a feature is not finite;
-    /// [`DataError::Broken`] with every measured file that does not decode.
-    pub fn of(part: &Part) -> Result<Self> {
+    /// [`DataError::Broken`] with every measured file that does not decode;
+    /// [`DataError::Stopped`] once `stop` is set.
+    pub fn of_until(part: &Part, stop: &AtomicBool) -> Result<Self> {
         if part.is_empty() || part.shape.is_empty() {
             let reason = "no training sample is left, but at least one is needed to measure mean \
                           and deviation; check data.limit, data.val_rate and data.labels";
             return Err(DataError::setting("data.path", reason));
         }
         match &*part.pixels {
-            Pixels::Decoded(_) => of_images(part, &part.rows),
+            Pixels::Decoded(_) => of_images(part, &part.rows, stop),
             Pixels::Files(_) => {
                 let num_measured = part.len().min(MAX_FILES);
                 let spaced = |i| part.rows[i * part.len() / num_measured];
-                of_images(part, &(0..num_measured).map(spaced).collect::<Vec<_>>())
+                of_images(part, &(0..num_measured).map(spaced).collect::<Vec<_>>(), stop)
             }
             Pixels::Vectors(features) => of_vectors(part, features),
         }
@@ -152,9 +162,13 @@ impl Tally {
     }
 }
 
-fn of_images(part: &Part, rows: &[u32]) -> Result<Normalization> {
+fn of_images(part: &Part, rows: &[u32], stop: &AtomicBool) -> Result<Normalization> {
     let empty = || Tally::new(part.shape);
     let add = |mut tally: Tally, &row: &u32| {
+        // The tally of a stopped pass is not used.
+        if stop::check(stop).is_err() {
+            return tally;
+        }
         match image(part, row) {
             Ok(pixels) => tally.add(&pixels),
             Err(broken) => tally.broken.push(broken),
@@ -162,6 +176,7 @@ fn of_images(part: &Part, rows: &[u32]) -> Result<Normalization> {
         tally
     };
     let tally = rows.par_iter().fold(empty, add).reduce(empty, Tally::merge);
+    stop::check(stop)?;
     if !tally.broken.is_empty() {
         return Err(DataError::Broken { broken: tally.broken });
     }

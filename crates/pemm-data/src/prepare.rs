@@ -5,14 +5,18 @@
 //! drawn on exactly the samples that training or model choice may see, the validation part is as
 //! noisy as the training part, and the test part is never touched.
 
+use std::sync::atomic::AtomicBool;
+
 use sha2::{Digest, Sha256};
 
 use crate::config::{DataConfig, NoiseConfig, NoiseKind};
 use crate::dataset::{DataSet, Part, Pixels, Sealed, Shape};
 use crate::error::{DataError, Result};
+use crate::labels::JoinReport;
 use crate::noise::{self, NoiseManifest, hex};
 use crate::seed::{Stream, Streams};
-use crate::{labels, source, split};
+use crate::source::Account;
+use crate::{labels, source, split, stop};
 
 /// Substreams of [`Stream::Limit`].
 const LIMIT: u64 = 0;
@@ -48,15 +52,33 @@ pub struct Prepared {
     /// What a reader of the results should know: samples left out, doubtful test labels, noise
     /// that leaves a class in the minority.
     pub notes: Vec<String>,
+    /// What the folder held and what was left out, for image folders.
+    pub account: Account,
+    /// What joining a labels file did, if one was joined.
+    pub joined: Option<JoinReport>,
+}
+
+/// [`prepare_until`] without a way to stop it.
+///
+/// # Errors
+/// Those of [`prepare_until`].
+pub fn prepare(data: &DataConfig, noise: &NoiseConfig, seed: u64) -> Result<Prepared> {
+    prepare_until(data, noise, seed, &stop::NEVER)
 }
 
 /// Opens the source, joins the labels file, and then does what [`prepare_set`] does.
 ///
 /// # Errors
-/// Those of [`source::open`], [`labels::join`] and [`prepare_set`].
-pub fn prepare(data: &DataConfig, noise: &NoiseConfig, seed: u64) -> Result<Prepared> {
-    let mut set = source::open(data)?;
+/// Those of [`source::open_until`], [`labels::join`] and [`prepare_set`].
+pub fn prepare_until(
+    data: &DataConfig,
+    noise: &NoiseConfig,
+    seed: u64,
+    stop: &AtomicBool,
+) -> Result<Prepared> {
+    let mut set = source::open_until(data, stop)?;
     labels::join(&mut set, data)?;
+    stop::check(stop)?;
     prepare_set(set, data, noise, seed)
 }
 
@@ -80,7 +102,7 @@ pub fn prepare_set(
 ) -> Result<Prepared> {
     let data_sha256 = data_sha256(&set);
     let Noisy { set, manifest, val_manifest } = draw_set(set, data, noise, seed)?;
-    let DataSet { name, classes, train, clean, val, test, mut notes, .. } = set;
+    let DataSet { name, classes, train, clean, val, test, mut notes, account, joined, .. } = set;
     notes.extend(manifest.warnings.iter().map(|warning| format!("noise: {warning}")));
     let mut training = Training { part: train, clean };
     let split = if let Some(fold) = data.fold {
@@ -114,6 +136,8 @@ pub fn prepare_set(
         val_manifest,
         data_sha256,
         notes,
+        account,
+        joined,
     })
 }
 
@@ -210,13 +234,14 @@ struct Noisy {
     val_manifest: Option<NoiseManifest>,
 }
 
-fn draw_set(set: DataSet, data: &DataConfig, noise: &NoiseConfig, seed: u64) -> Result<Noisy> {
+fn draw_set(mut set: DataSet, data: &DataConfig, noise: &NoiseConfig, seed: u64) -> Result<Noisy> {
     noise.check()?;
     split::check_rate("data.test_rate", data.test_rate)?;
     split::check_rate("data.val_rate", data.val_rate)?;
-    let DataSet { name, classes, train, clean, mut val, mut test, skipped, mut notes } = set;
+    let (classes, train, clean) = (set.classes.clone(), set.train, set.clean);
     let num_classes = classes.len();
     if num_classes < 2 || train.is_empty() {
+        let name = set.name;
         return Err(DataError::setting(
             "data.path",
             format!(
@@ -229,24 +254,24 @@ fn draw_set(set: DataSet, data: &DataConfig, noise: &NoiseConfig, seed: u64) -> 
     let streams = Streams::new(seed);
     let mut training = Training { part: train, clean };
 
-    if test.is_some() && data.test_rate > 0.0 {
-        notes.push("data.test_rate: not used, since the data have a test part".into());
+    if set.test.is_some() && data.test_rate > 0.0 {
+        set.notes.push("data.test_rate: not used, since the data have a test part".into());
     }
-    if test.is_none() && data.test_rate > 0.0 {
+    if set.test.is_none() && data.test_rate > 0.0 {
         let mut rng = streams.open_at(Stream::Limit, TEST_HOLD_OUT);
         let given = &training.part.given;
         let (kept, held) =
             split::hold_out(given, num_classes, data.test_rate, "data.test_rate", &mut rng)?;
         let Training { mut part, clean } = training.select(&held);
         if clean.is_none() && data.labels.is_some() {
-            notes.push(
+            set.notes.push(
                 "data.test_rate: the labels file has no `clean` column, so the held-out test part is \
                  scored against labels that may be wrong"
                     .into(),
             );
         }
         part.given = clean.unwrap_or(part.given);
-        test = Some(part);
+        set.test = Some(part);
         training = training.select(&kept);
     }
 
@@ -266,13 +291,13 @@ fn draw_set(set: DataSet, data: &DataConfig, noise: &NoiseConfig, seed: u64) -> 
             None => training.clean = Some(before),
             Some(clean) => manifest.warnings.extend(earlier_mistakes(clean, &before)),
         }
-        if let Some(val) = &mut val {
+        if let Some(val) = &mut set.val {
             val_manifest = Some(make_noisy(val, noise, &classes, seed, VAL_NOISE)?.1);
         }
         manifest
     };
     let Training { part: train, clean } = training;
-    let set = DataSet { name, classes, train, clean, val, test, skipped, notes };
+    let set = DataSet { train, clean, ..set };
     Ok(Noisy { set, manifest, val_manifest })
 }
 

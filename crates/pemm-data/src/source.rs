@@ -6,37 +6,48 @@
 //! | folder with `data_batch_1.bin` or `train.bin`, or a `.tar.gz` of it | CIFAR |
 //! | folder with `train-images-idx3-ubyte[.gz]` | IDX |
 //! | folder with `features.npy` | NumPy features |
-//! | folder with `train/<class>/` or `<class>/` | image folder |
+//! | folder with `train/<class>/` or `<class>/`, or images and `data.labels` | image folder |
 //! | `.csv` file | CSV features |
 
+mod account;
 mod cifar;
 mod cifar_names;
-mod classes;
+pub(crate) mod classes;
 mod digits;
 mod features;
+mod flat;
 pub(crate) mod folder;
 mod idx;
 mod images;
 mod loose;
 mod matrix;
+pub(crate) mod names;
 mod npy;
+mod parts;
 pub(crate) mod read;
+pub(crate) mod table;
+pub(crate) mod walk;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+pub use account::{Account, LeftOut, ReadPart, Rule};
 pub use cifar_names::{CIFAR10, CIFAR100};
-pub use loose::{BrokenFiles, images_at};
+pub use classes::{class_order, counting_order};
+pub use loose::{BrokenFiles, LooseImages, images_at, loose_images};
 pub use matrix::{Matrix, matrix, npy_header};
 pub use read::nearest_sibling;
 
 use crate::config::DataConfig;
-use crate::{DataError, DataSet, Part, Pixels, Result, Shape, decode, nearest};
+use crate::{DataError, DataSet, Part, Pixels, Result, Shape, decode, nearest, stop};
 
 const DIGITS: &str = "digits";
+/// Most classes; confusions of all with all are counted.
+const MAX_CLASSES: usize = 1 << 15;
 
 /// What kind of source a path is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +67,21 @@ pub enum Kind {
     FeaturesCsv,
     /// Feature vectors in NumPy files.
     FeaturesNpy,
+}
+
+impl Kind {
+    /// What it is, in a few words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Digits => "compiled in",
+            Self::CifarFolder => "CIFAR, binary version",
+            Self::CifarArchive => "CIFAR, binary version, archive",
+            Self::Idx => "IDX files",
+            Self::ImageFolder => "image folder",
+            Self::FeaturesCsv => "features, CSV",
+            Self::FeaturesNpy => "features, NumPy",
+        }
+    }
 }
 
 /// Finds out what kind of source `path` is, by what is there and without reading much of it.
@@ -94,15 +120,24 @@ pub fn detect(path: &str) -> Result<Kind> {
     }
 }
 
-/// Opens the source at `config.path`; `resize`, `broken` and `memory_mib` apply, the other keys
-/// belong to later steps.
+/// [`open_until`] without a way to stop it.
+///
+/// # Errors
+/// Those of [`open_until`].
+pub fn open(config: &DataConfig) -> Result<DataSet> {
+    open_until(config, &stop::NEVER)
+}
+
+/// Opens the source at `config.path`; `layout`, `resize`, `broken` and `memory_mib` apply, the other
+/// keys belong to later steps. Only where images lie flat, the labels file is read for its classes.
 ///
 /// Every class has at least one training sample, there are at least two classes, and all parts
 /// have the same shape.
 ///
 /// # Errors
-/// See [`detect`]; then whatever breaks the format of the source, with file and place.
-pub fn open(config: &DataConfig) -> Result<DataSet> {
+/// See [`detect`]; then whatever breaks the format of the source, with file and place;
+/// [`DataError::Stopped`] once `stop` is set.
+pub fn open_until(config: &DataConfig, stop: &AtomicBool) -> Result<DataSet> {
     if let Some([height, width]) = config.resize {
         let sides = 1..=decode::MAX_SIDE;
         if !sides.contains(&height) || !sides.contains(&width) {
@@ -117,15 +152,26 @@ pub fn open(config: &DataConfig) -> Result<DataSet> {
         Kind::CifarFolder => cifar::open_folder(path)?,
         Kind::CifarArchive => cifar::open_archive(path)?,
         Kind::Idx => idx::open(path)?,
-        Kind::FeaturesCsv => features::open(path)?,
+        Kind::FeaturesCsv => features::open(path, stop)?,
         Kind::FeaturesNpy => npy::open(path)?,
-        Kind::ImageFolder => images::load(folder::list(path)?, read::display_name(path), config)?,
+        Kind::ImageFolder => {
+            images::load(listing(config)?, read::display_name(path), config, stop)?
+        }
     };
     check(&set, &config.path)?;
     if let Some(size) = config.resize {
-        resize(&mut set, size, config.memory_mib)?;
+        resize(&mut set, size, config.memory_mib, stop)?;
     }
     Ok(set)
+}
+
+/// The files and classes of an image folder, by the labels file where they lie flat.
+pub(crate) fn listing(config: &DataConfig) -> Result<folder::Listing> {
+    let mut listing = folder::list(config)?;
+    if listing.classes.is_empty() {
+        flat::label(&mut listing, config)?;
+    }
+    Ok(listing)
 }
 
 /// Bytes of everything that a source which is no image folder consists of.
@@ -156,7 +202,8 @@ fn unknown_folder(path: &str) -> String {
     format!(
         "no source is found in the folder {path:?}; looked for data_batch_1.bin (CIFAR-10), \
          train.bin (CIFAR-100), train-images-idx3-ubyte[.gz] (IDX), features.npy (features), \
-         train/<class>/ or <class>/ with jpg, jpeg, png, webp or bmp files (images)"
+         train/<class>/ or <class>/ with {} files (images)",
+        walk::ENDINGS.join(", ")
     )
 }
 
@@ -179,8 +226,17 @@ fn check(set: &DataSet, path: &str) -> Result<()> {
     Ok(())
 }
 
-/// At least two classes, each with at least one training sample.
+/// At least two classes, each with at least one training sample, and not so many that they are no
+/// classes.
 fn check_classes(classes: &[String], given: impl Iterator<Item = u32>, path: &str) -> Result<()> {
+    if classes.len() > MAX_CLASSES {
+        let reason = format!(
+            "{} classes are more than the limit of {MAX_CLASSES}; is the label column one of names \
+             or measurements?",
+            classes.len()
+        );
+        return Err(DataError::format(path, reason));
+    }
     if classes.len() < 2 {
         let reason = format!("{} class is too few, at least 2 are needed", classes.len());
         return Err(DataError::format(path, reason));
@@ -208,7 +264,12 @@ fn check_classes(classes: &[String], given: impl Iterator<Item = u32>, path: &st
 }
 
 /// Resizes what is decoded but not yet of this size; parts that share pixels stay so.
-fn resize(set: &mut DataSet, [height, width]: [usize; 2], memory_mib: usize) -> Result<()> {
+fn resize(
+    set: &mut DataSet,
+    [height, width]: [usize; 2],
+    memory_mib: usize,
+    stop: &AtomicBool,
+) -> Result<()> {
     let mut done: Vec<(Arc<Pixels>, Arc<Pixels>)> = Vec::new();
     let parts = [Some(&mut set.train), set.val.as_mut(), set.test.as_mut()];
     for part in parts.into_iter().flatten() {
@@ -233,10 +294,14 @@ fn resize(set: &mut DataSet, [height, width]: [usize; 2], memory_mib: usize) -> 
         let known = done.iter().find(|(old, _)| Arc::ptr_eq(old, &part.pixels));
         let resized = known.map(|(_, new)| new.clone()).unwrap_or_else(|| {
             let images = pixels.par_chunks_exact(from.len());
-            let resized: Vec<Vec<u8>> =
-                images.map(|image| decode::resize(image, from, [height, width])).collect();
+            let resize = |image| match stop::check(stop) {
+                Ok(()) => decode::resize(image, from, [height, width]),
+                Err(_) => Vec::new(),
+            };
+            let resized: Vec<Vec<u8>> = images.map(resize).collect();
             Arc::new(Pixels::Decoded(resized.concat()))
         });
+        stop::check(stop)?;
         done.push((part.pixels.clone(), resized.clone()));
         part.pixels = resized;
         part.shape = Shape { height, width, ..from };

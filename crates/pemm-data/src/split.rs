@@ -64,23 +64,37 @@ pub fn hold_out(
 /// one, in all and within each class.
 ///
 /// # Errors
-/// `count` below 2, or a class with some samples but fewer than `count`: of these some fold would
-/// have none.
+/// `count` below 2, or classes with some samples but fewer than `count`, which are all named: of
+/// these some fold would have none.
 pub fn folds(given: &[u32], classes: &[String], count: usize, rng: &mut Rng) -> Result<Vec<u32>> {
     if count < 2 {
         return Err(DataError::setting("data.fold", format!("needs 2 folds or more, is {count}")));
     }
     let members = members(given, classes.len());
-    let few = members.iter().zip(classes).find(|(m, _)| !m.is_empty() && m.len() < count);
-    if let Some((members, class)) = few {
-        return Err(DataError::setting(
-            "data.fold",
-            format!(
-                "class {class:?} has {0} samples, fewer than the {count} folds; use at most {0} \
-                 folds, or leave the class out",
-                members.len()
-            ),
-        ));
+    let few: Vec<String> = members
+        .iter()
+        .zip(classes)
+        .filter(|(members, _)| (1..count).contains(&members.len()))
+        .map(|(members, class)| format!("{class:?} ({})", members.len()))
+        .collect();
+    if !few.is_empty() {
+        let fewest = members.iter().map(Vec::len).filter(|&len| len > 0).min().unwrap_or(0);
+        let advice = if fewest >= 2 {
+            format!("use {fewest} folds or fewer, or leave these classes out")
+        } else {
+            "no number of folds fits a class of one sample: leave these classes out, or bring more \
+             samples of them"
+                .into()
+        };
+        const SHOWN: usize = 20;
+        let more = if few.len() > SHOWN { ", …" } else { "" };
+        let reason = format!(
+            "{} of {} classes have fewer samples than the {count} folds: {}{more}; {advice}",
+            few.len(),
+            members.iter().filter(|members| !members.is_empty()).count(),
+            few[..few.len().min(SHOWN)].join(", ")
+        );
+        return Err(DataError::setting("data.fold", reason));
     }
     let mut folds = vec![0; given.len()];
     let mut dealt = 0;
@@ -200,9 +214,24 @@ mod tests {
         }
         assert_eq!(folds, super::folds(&given, &classes, 4, &mut rng()).unwrap());
         let error = super::folds(&given, &classes, 6, &mut rng()).unwrap_err().to_string();
-        assert!(error.contains("\"c\" has 5 samples, fewer than the 6 folds"), "{error}");
+        let expected = "1 of 3 classes have fewer samples than the 6 folds: \"c\" (5); use 5 folds";
+        assert!(error.contains(expected), "{error}");
         let error = super::folds(&given, &classes, 1, &mut rng()).unwrap_err().to_string();
         assert!(error.starts_with("data.fold: needs 2 folds"), "{error}");
+    }
+
+    #[test]
+    fn all_small_classes_are_named_at_once_and_no_impossible_number_is_advised() {
+        let classes = ["a", "b", "c", "d", "e"].map(String::from);
+        let given: Vec<u32> =
+            [60, 30, 4, 2, 1].iter().zip(0..).flat_map(|(&n, class)| vec![class; n]).collect();
+        let error = folds(&given, &classes, 5, &mut rng()).unwrap_err().to_string();
+        let expected = "3 of 5 classes have fewer samples than the 5 folds: \"c\" (4), \"d\" (2), \
+                        \"e\" (1); no number of folds fits a class of one sample";
+        assert!(error.contains(expected), "{error}");
+        let error = folds(&given[..96], &classes, 5, &mut rng()).unwrap_err().to_string();
+        assert!(error.contains("use 2 folds or fewer"), "{error}");
+        assert!(folds(&given[..96], &classes, 2, &mut rng()).is_ok());
     }
 
     #[test]

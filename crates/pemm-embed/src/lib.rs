@@ -12,6 +12,10 @@
 //! with every shape known; rten, which computes, only gets what was written from that. A file
 //! without an end of its work (control flow), or that needs more memory or steps than the caps
 //! in `dry_run`, is refused.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "kinds of files and errors of other libraries, of which only some are read here"
+)]
 
 mod backbone;
 mod cache;

@@ -87,7 +87,7 @@ impl<'a> Seen<'a> {
         let opened = match self.sets.iter().find(|(known, _)| *known == source) {
             Some((_, opened)) => opened.clone(),
             None => {
-                let opened = Opened::open(experiment)?;
+                let opened = Opened::open(experiment, embedding)?;
                 self.sets.push((source, opened.clone()));
                 opened
             }

@@ -20,11 +20,16 @@ pub struct Embedding<'a> {
     pub cache: Option<&'a Path>,
     /// Hears of each image, from any thread.
     pub on_image: Option<&'a (dyn Fn(Progress) + Sync)>,
-    /// Ends the work soon after it becomes true.
+    /// Ends the work, reading the images included, soon after it becomes true.
     pub cancel: Option<&'a AtomicBool>,
 }
 
 impl Embedding<'_> {
+    fn stop(&self) -> &AtomicBool {
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        self.cancel.unwrap_or(&NEVER)
+    }
+
     fn options(&self) -> EmbedOptions<'_> {
         EmbedOptions {
             threads: rayon::current_num_threads(),
@@ -65,9 +70,9 @@ impl Opened {
     /// if it names one, before any image is read.
     ///
     /// # Errors
-    /// Those of [`Backbone::open`], [`source::open`] and [`labels::join`]; a backbone for data that
+    /// Those of [`Backbone::open`], [`source::open_until`] and [`labels::join`]; a backbone for data that
     /// are vectors already.
-    pub fn open(experiment: &Experiment) -> Result<Self> {
+    pub fn open(experiment: &Experiment, embedding: &Embedding<'_>) -> Result<Self> {
         let mut data = experiment.data.clone();
         let mut backbone = None;
         if let Some(file) = &experiment.pretrained.backbone {
@@ -77,7 +82,7 @@ impl Opened {
             data.memory_mib = 0;
             backbone = Some(Arc::new(opened));
         }
-        let mut set = source::open(&data)?;
+        let mut set = source::open_until(&data, embedding.stop())?;
         labels::join(&mut set, &experiment.data)?;
         if backbone.is_some() && matches!(*set.train.pixels, Pixels::Vectors(_)) {
             let reason = "is for images, and these data are feature vectors; leave it out";
@@ -121,7 +126,7 @@ impl RunData {
     /// # Errors
     /// Those of [`Opened::open`] and [`Opened::prepare`].
     pub fn open(experiment: &Experiment, embedding: &Embedding<'_>) -> Result<Self> {
-        Opened::open(experiment)?.prepare(experiment, embedding)
+        Opened::open(experiment, embedding)?.prepare(experiment, embedding)
     }
 
     /// The data with the features of `backbone` in the place of its images.

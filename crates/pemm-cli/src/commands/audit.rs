@@ -144,7 +144,7 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
             judged,
             About {
                 origin: Origin::OutOfSample,
-                data: data,
+                data,
                 folds: Some(arguments.folds),
                 experiment: Some(value),
             },

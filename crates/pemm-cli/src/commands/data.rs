@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use pemm_data::fetch::{self, Stage};
 use pemm_data::info::{ClassInfo, Info, inspect};
-use pemm_data::source::Kind;
 use serde_json::json;
 
 use crate::console::Console;
@@ -112,18 +111,6 @@ fn fetch_named(name: &str, folder: &std::path::Path, console: &Console) -> Resul
     console.result(&text, &value)
 }
 
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Digits => "compiled in",
-        Kind::CifarFolder => "CIFAR, binary version",
-        Kind::CifarArchive => "CIFAR, binary version, archive",
-        Kind::Idx => "IDX files",
-        Kind::ImageFolder => "image folder",
-        Kind::FeaturesCsv => "features, CSV",
-        Kind::FeaturesNpy => "features, NumPy",
-    }
-}
-
 fn describe(info: &Info) -> String {
     let count = |value: Option<usize>| value.map_or("–".into(), |value| value.to_string());
     // A part that a source does not have is missing in every class.
@@ -132,7 +119,7 @@ fn describe(info: &Info) -> String {
         format!(
             "{} ({}), {} classes, {:.1} MB",
             info.name,
-            kind_name(info.kind),
+            info.kind.title(),
             info.classes.len(),
             info.num_bytes as f64 / 1e6
         ),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use pemm::finished::{ModelCard, Trained};
-use pemm_data::source::images_at;
+use pemm_data::source::loose_images;
 use pemm_data::{Part, Pixels, Shape};
 use pemm_runs::RunFolder;
 use serde_json::json;
@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::console::Console;
 use crate::embedding::Features;
 use crate::failure::Failure;
+use crate::interrupt;
 
 /// Say what is on images: class, probability, distance to each center
 #[derive(Debug, Args)]
@@ -31,7 +32,7 @@ pub(crate) struct Arguments {
     /// The ONNX file of the pretrained backbone, if it is no longer where the training found it
     #[arg(long, value_name = "FILE")]
     backbone: Option<PathBuf>,
-    /// Leave out images that do not decode, and name them on standard error
+    /// Succeed even if images had to be left out; they are named on standard error
     #[arg(long)]
     skip_broken: bool,
     /// cpu, cuda, cuda:N or wgpu
@@ -63,16 +64,23 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         }
         None => trained.card.shape,
     };
-    let (part, broken) = images_at(&arguments.inputs, shape, arguments.skip_broken)?;
-    for (path, reason) in broken {
+    let cancel = interrupt::watch()?;
+    let loose = loose_images(&arguments.inputs, shape, arguments.skip_broken, cancel)?;
+    for (path, reason) in &loose.broken {
         console.warn(&format!("left out {}: {reason}", path.display()));
     }
+    for line in loose.account.warnings() {
+        console.warn(&line);
+    }
+    let num_left_out = loose.account.num_images_left_out();
+    let part = loose.part;
     let backbone = trained.backbone(&folder, arguments.backbone.as_deref())?;
     let part = match &backbone {
         Some(backbone) => {
             let files = part.names.iter().map(PathBuf::from).collect();
             let images = Part { pixels: Arc::new(Pixels::Files(files)), ..part };
-            Features::new(console, None).with(|embedding| embedding.part(backbone, &images))?
+            Features::new(console, Some(cancel))
+                .with(|embedding| embedding.part(backbone, &images))?
         }
         None => part,
     };
@@ -90,7 +98,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         distances: predictions.distances.as_ref().map(|d| &d[i * k..(i + 1) * k]),
     });
     if console.json() || arguments.format == Format::Jsonl {
-        rows.into_iter().try_for_each(|row| console.line(&row.json(&trained.card)))
+        rows.into_iter().try_for_each(|row| console.line(&row.json(&trained.card)))?;
     } else {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut header = vec!["path".to_owned(), "class".into(), "probability".into()];
@@ -103,8 +111,15 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
             writer.write_record(row.cells(&trained.card)).map_err(fail)?;
         }
         let bytes = writer.into_inner().map_err(|error| Failure::new(error.to_string()))?;
-        console.line(String::from_utf8_lossy(&bytes).trim_end())
+        console.line(String::from_utf8_lossy(&bytes).trim_end())?;
     }
+    if num_left_out > 0 && !arguments.skip_broken {
+        return Err(Failure::new(format!(
+            "{num_left_out} images have no prediction, see the warnings; with --skip-broken that \
+             is no error"
+        )));
+    }
+    Ok(())
 }
 
 struct Row<'a> {

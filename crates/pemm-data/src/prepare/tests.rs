@@ -16,16 +16,8 @@ fn part(num_samples: usize, prefix: &str) -> Part {
 }
 
 fn set() -> DataSet {
-    DataSet {
-        name: "made".into(),
-        classes: ["a", "b", "c", "d,e"].map(String::from).to_vec(),
-        train: part(400, "train/"),
-        clean: None,
-        val: None,
-        test: Some(part(40, "test/")),
-        skipped: Vec::new(),
-        notes: Vec::new(),
-    }
+    let classes = ["a", "b", "c", "d,e"].map(String::from).to_vec();
+    DataSet::of("made".into(), classes, part(400, "train/"), Some(part(40, "test/")))
 }
 
 fn data(test_rate: f64, val_rate: f64) -> DataConfig {

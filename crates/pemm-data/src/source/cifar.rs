@@ -10,7 +10,6 @@
 //! Source: A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -96,7 +95,7 @@ pub(super) fn open_folder(folder: &Path) -> Result<DataSet> {
     let mut files = BTreeMap::new();
     for name in variant.files() {
         let path = folder.join(name);
-        let file = fs::File::open(&path).map_err(|error| DataError::io(&path, error))?;
+        let file = read::regular_file(&path).map_err(|error| DataError::io(&path, error))?;
         files.insert(name, read::at_most(file, variant.max_file_bytes(), &path)?);
     }
     assemble(variant, &files, folder)
@@ -202,6 +201,7 @@ fn part(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     /// One record per file; the label of file i is i, its pixels are all i.
     fn cifar10_files() -> Vec<(&'static str, Vec<u8>)> {

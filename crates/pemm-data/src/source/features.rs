@@ -8,13 +8,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::classes::Classes;
-use super::read;
+use super::table::Table;
+use crate::stop::check;
 use crate::{DataError, DataSet, Part, Pixels, Result, Shape};
 
 /// One file as read.
-struct Table {
+struct Columns {
     columns: Vec<String>,
     values: Vec<f32>,
     labels: Vec<String>,
@@ -23,12 +25,12 @@ struct Table {
 }
 
 /// Reads the file and its test file.
-pub(super) fn open(path: &Path) -> Result<DataSet> {
-    let train = table(path)?;
+pub(super) fn open(path: &Path, stop: &AtomicBool) -> Result<DataSet> {
+    let train = table(path, stop)?;
     let classes = Classes::of(train.labels.iter().map(String::as_str));
     let test_path = path.with_extension("test.csv");
     let test = if test_path.is_file() {
-        let test = table(&test_path)?;
+        let test = table(&test_path, stop)?;
         if test.columns != train.columns {
             let reason = format!(
                 "the columns are {} but those of the training file are {}",
@@ -46,7 +48,7 @@ pub(super) fn open(path: &Path) -> Result<DataSet> {
     Ok(DataSet::of(name, classes.names, train, test))
 }
 
-fn part(table: Table, classes: &Classes, path: &Path) -> Result<Part> {
+fn part(table: Columns, classes: &Classes, path: &Path) -> Result<Part> {
     let numbered = table.labels.iter().zip(&table.lines).map(|(label, line)| {
         let place = |reason| DataError::format(path, format!("line {line}: {reason}"));
         classes.id(label).map_err(place)
@@ -67,10 +69,9 @@ pub(super) fn vectors(values: Vec<f32>, given: Vec<u32>) -> Part {
     }
 }
 
-fn table(path: &Path) -> Result<Table> {
-    let mut reader = read::csv(path)?;
-    let bad_row = |error| read::csv_error(path, error);
-    let columns: Vec<String> = reader.headers().map_err(bad_row)?.iter().map(Into::into).collect();
+fn table(path: &Path, stop: &AtomicBool) -> Result<Columns> {
+    let mut table = Table::open(path, csv::Trim::All)?;
+    let columns = table.columns()?;
     if columns.len() < 2 {
         let reason = "line 1: a header with at least one feature and a label column is needed";
         return Err(DataError::format(path, reason));
@@ -78,9 +79,8 @@ fn table(path: &Path) -> Result<Table> {
     let last = columns.len() - 1;
     let label_column = columns.iter().position(|name| name == "label").unwrap_or(last);
     let (mut values, mut labels, mut lines) = (Vec::new(), Vec::new(), Vec::new());
-    let mut row = csv::StringRecord::new();
-    while reader.read_record(&mut row).map_err(bad_row)? {
-        let line = row.position().map_or(0, csv::Position::line);
+    while let Some((line, row)) = table.next_row()? {
+        check(stop)?;
         let wrong = |column: usize, reason: String| {
             let name = &columns[column];
             DataError::format(path, format!("line {line}, column {name:?}: {reason}"))
@@ -103,7 +103,7 @@ fn table(path: &Path) -> Result<Table> {
     if labels.is_empty() {
         return Err(DataError::format(path, "there is no row below the header"));
     }
-    Ok(Table { columns, values, labels, lines })
+    Ok(Columns { columns, values, labels, lines })
 }
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
         if let Some(test) = test {
             fs::write(folder.path().join("iris.test.csv"), test).unwrap();
         }
-        open(&folder.path().join("iris.csv"))
+        open(&folder.path().join("iris.csv"), &crate::stop::NEVER)
     }
 
     #[test]

@@ -1,29 +1,30 @@
 //! Image folders: which files there are, and of which class and part.
 //!
-//! `train/<class>/…` with optional `val/<class>/…` and `test/<class>/…`; or, without any of these
-//! three, `<class>/…` directly, and everything is the training part. Images are files ending in
-//! `.jpg`, `.jpeg`, `.png`, `.webp` or `.bmp` in either case, at any depth (up to [`MAX_DEPTH`])
-//! below their class folder; other files and hidden ones are skipped. Links to files, part folders
-//! and class folders are followed, links to folders below a class are not, so nothing can loop.
+//! `train/<class>/…` with optional `val/<class>/…` and `test/<class>/…`, by any of the names that
+//! `parts.rs` knows; or, without parts, `<class>/…` directly, and everything is the training part.
+//! Images are files with an ending that `walk.rs` knows, in either case, at any depth below their
+//! class folder. Every other entry is left out by a [`Rule`] and counted. Links to files, part
+//! folders and class folders are followed, links to folders below a class are not, so nothing can
+//! loop.
 //!
-//! Classes are the folders of the training part, sorted by the bytes of their names; the other
-//! parts may lack some of them but not have more. Samples are sorted by class, then by path. Their
-//! names are paths relative to the data folder, with `/`: `train/cat/0001.jpg`.
+//! Classes are the folders of the training part, in the one order of `classes.rs`; the other parts
+//! may lack some of them but not have more. Samples are sorted by class, then by path. Their names
+//! are paths relative to the data folder, with `/`: `train/cat/0001.jpg`.
+//!
+//! Images that lie flat in the training part have no class; with a labels file they are a data set,
+//! see `flat.rs`.
 
-use std::collections::BTreeMap;
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
-use super::read::{entries, file_name};
+use super::account::{Account, ReadPart, Rule};
+use super::classes::{class_order, order_note, twin_notes};
+use super::names::{Finder, same_to_the_eye};
+use super::parts;
+use super::read::file_name;
+use super::walk::{Met, Walk, holds_image, relative};
+use crate::config::DataConfig;
 use crate::nearest;
 use crate::{DataError, Result};
-
-/// Deepest level of folders below a class folder.
-const MAX_DEPTH: usize = 8;
-const ENDINGS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
-/// Endings of images that are not read, and are named so that nobody misses them.
-const OTHER_IMAGES: [&str; 12] =
-    ["gif", "tif", "tiff", "heic", "heif", "avif", "jp2", "jfif", "jxl", "ppm", "svg", "tga"];
 
 /// One image file.
 #[derive(Debug, Clone)]
@@ -36,145 +37,196 @@ pub(crate) struct ImageFile {
 /// All image files of a folder; a class may still be empty.
 #[derive(Debug)]
 pub(crate) struct Listing {
+    /// Class names; none while the images lie flat and no labels file has been asked.
     pub(crate) classes: Vec<String>,
     pub(crate) train: Vec<ImageFile>,
     pub(crate) val: Option<Vec<ImageFile>>,
     pub(crate) test: Option<Vec<ImageFile>>,
-    /// Number of images in formats that are not read, by ending.
-    pub(crate) unread: BTreeMap<String, usize>,
+    /// What was left out. What was read is entered once it is known which images decode.
+    pub(crate) account: Account,
+    /// What a reader of the results should know, beside the account.
+    pub(crate) notes: Vec<String>,
+    /// Folders of the parts train, val and test, relative to the data folder.
+    folders: [String; 3],
 }
 
 impl Listing {
-    /// What to say of images that are not read.
-    pub(crate) fn note(&self) -> Option<String> {
-        let parts: Vec<String> =
-            self.unread.iter().map(|(ending, num)| format!("{num} .{ending}")).collect();
-        (!parts.is_empty()).then(|| {
-            format!(
-                "data.path: images in formats that are not read were left out: {}; convert them to \
-                 {}",
-                parts.join(", "),
-                ENDINGS.join(", ")
-            )
-        })
+    /// What was read as the parts train, val and test, by the class of each sample.
+    pub(crate) fn read_parts(&self, given: [Option<&[u32]>; 3]) -> Vec<ReadPart> {
+        let names = ["train", "val", "test"].into_iter().zip(&self.folders);
+        let counted = names.zip(given).filter_map(|((part, folder), given)| {
+            let mut images = vec![0; self.classes.len()];
+            given?.iter().for_each(|&class| images[class as usize] += 1);
+            Some(ReadPart { part: part.into(), folder: folder.clone(), images })
+        });
+        counted.collect()
     }
 }
 
-/// Whether `folder` has a `train` folder, or a folder with an image somewhere below it.
+/// Whether an image lies somewhere below `folder`, or a folder of a training part.
 pub(super) fn is_here(folder: &Path) -> Result<bool> {
-    if folder.join("train").is_dir() {
-        return Ok(true);
-    }
-    for class in class_folders(folder)? {
-        let mut files = Vec::new();
-        images_below(&class, &mut files)?;
-        if !files.is_empty() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(folder.join("train").is_dir() || holds_image(folder)?)
 }
 
-/// Lists the image files of `folder`.
-pub(crate) fn list(folder: &Path) -> Result<Listing> {
-    let part = |name: &str| Some(folder.join(name)).filter(|path| path.is_dir());
-    let (train_folder, val, test) = match (part("train"), part("val"), part("test")) {
-        (Some(train), val, test) => (train, val, test),
-        (None, None, None) => (folder.to_path_buf(), None, None),
-        (None, ..) => {
-            let reason = "there is val/ or test/ but no train/ beside it";
-            return Err(DataError::format(folder, reason));
-        }
+/// Lists the image files of the folder `config.path`; `layout` matters, and whether there is a
+/// labels file.
+pub(crate) fn list(config: &DataConfig) -> Result<Listing> {
+    let root = Path::new(&config.path);
+    let mut walk = Walk::new(root);
+    let parts = parts::find(&mut walk, root, config.layout)?;
+    let part = PartFolder::list(&mut walk, &parts.train)?;
+    let folder = |path: &Option<PathBuf>| {
+        path.as_ref().map_or_else(String::new, |path| relative(root, path))
     };
-    let class_paths = class_folders(&train_folder)?;
-    if class_paths.is_empty() {
-        let reason = "there is no class folder in it: images belong into train/<class>/";
-        return Err(DataError::format(train_folder, reason));
-    }
-    let classes: Vec<String> =
-        class_paths.iter().map(|path| file_name(path).map(String::from)).collect::<Result<_>>()?;
-    let ids: BTreeMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
-    let mut unread = BTreeMap::new();
-    let train = files(folder, &train_folder, &ids, &mut unread)?;
-    let mut other = |path: Option<PathBuf>| {
-        path.map(|path| files(folder, &path, &ids, &mut unread)).transpose()
+    let mut listing = Listing {
+        classes: Vec::new(),
+        train: Vec::new(),
+        val: None,
+        test: None,
+        account: Account::default(),
+        notes: Vec::new(),
+        folders: [relative(root, &parts.train), folder(&parts.val), folder(&parts.test)],
     };
-    let (val, test) = (other(val)?, other(test)?);
-    Ok(Listing { train, val, test, classes, unread })
-}
-
-/// The image files below the class folders of `part`.
-fn files(
-    root: &Path,
-    part: &Path,
-    ids: &BTreeMap<&str, u32>,
-    unread: &mut BTreeMap<String, usize>,
-) -> Result<Vec<ImageFile>> {
-    let mut files = Vec::new();
-    for class_path in class_folders(part)? {
-        let class_name = file_name(&class_path)?;
-        let class = *ids.get(class_name).ok_or_else(|| {
-            let hint = nearest(class_name, ids.keys().copied())
-                .map(|name| format!("; did you mean {name:?}?"))
-                .unwrap_or_default();
-            let reason = format!("class {class_name:?} is not in the training part{hint}");
-            DataError::format(&class_path, reason)
-        })?;
-        let mut paths = Vec::new();
-        collect(&class_path, 0, &mut paths, unread)?;
-        for path in paths {
-            files.push(ImageFile { name: relative_name(root, &path)?, path, class });
+    if part.is_flat(config.labels.is_some()) {
+        if config.labels.is_none() {
+            return Err(no_class_folder(&parts.train));
         }
+        listing.train = part.all(root)?;
+        for path in [parts.val, parts.test].into_iter().flatten() {
+            walk.leave_out(Rule::UnlabelledPart, &path);
+        }
+        listing.account = walk.account;
+        return Ok(listing);
     }
-    Ok(files)
+    if part.classes.is_empty() {
+        return Err(no_class_folder(&parts.train));
+    }
+    let classes = class_order(part.classes.iter().map(|class| class.name.as_str()));
+    if let Some([one, other]) = same_to_the_eye(&classes) {
+        let reason = format!(
+            "two class folders are both called {one:?}, once in Unicode's composed and once in its \
+             decomposed form ({} and {}); move their images into one",
+            one.escape_unicode(),
+            other.escape_unicode()
+        );
+        return Err(DataError::format(parts.train, reason));
+    }
+    listing.notes.extend(twin_notes(&classes));
+    listing.notes.extend(order_note(&classes));
+    let finder = Finder::new(classes.iter().map(String::as_str));
+    listing.train = part.by_class(root, &finder, &mut walk)?;
+    let mut other = |path: Option<PathBuf>| -> Result<Option<Vec<ImageFile>>> {
+        let Some(path) = path else { return Ok(None) };
+        let part = PartFolder::list(&mut walk, &path)?;
+        if part.is_flat(false) {
+            walk.leave_out(Rule::UnlabelledPart, &path);
+            return Ok(None);
+        }
+        part.by_class(root, &finder, &mut walk).map(Some)
+    };
+    (listing.val, listing.test) = (other(parts.val)?, other(parts.test)?);
+    listing.account = walk.account;
+    listing.classes = classes;
+    Ok(listing)
 }
 
-/// Folders directly in `folder`, links to folders included.
-fn class_folders(folder: &Path) -> Result<Vec<PathBuf>> {
-    Ok(entries(folder)?.into_iter().filter(|path| path.is_dir()).collect())
+/// What is in the folder of a part.
+struct PartFolder {
+    classes: Vec<ClassFolder>,
+    /// Images beside the class folders.
+    loose: Vec<PathBuf>,
 }
 
-/// Adds the image files at any depth below `folder`, sorted by path.
-pub(super) fn images_below(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    collect(folder, 0, files, &mut BTreeMap::new())
+struct ClassFolder {
+    path: PathBuf,
+    name: String,
+    images: Vec<PathBuf>,
 }
 
-fn collect(
-    folder: &Path,
-    depth: usize,
-    files: &mut Vec<PathBuf>,
-    unread: &mut BTreeMap<String, usize>,
-) -> Result<()> {
-    for path in entries(folder)? {
-        // A link that leads nowhere has no metadata; it stays, to be named as broken.
-        let metadata = path.metadata().ok();
-        if metadata.as_ref().is_some_and(Metadata::is_dir) {
-            if path.is_symlink() {
+impl PartFolder {
+    fn list(walk: &mut Walk<'_>, folder: &Path) -> Result<Self> {
+        let (mut classes, mut loose) = (Vec::new(), Vec::new());
+        for met in walk.entries(folder)? {
+            let path = match met {
+                Met::Folder(path) => path,
+                Met::Image(path) => {
+                    loose.push(path);
+                    continue;
+                }
+            };
+            let before = walk.account.clone();
+            let mut images = Vec::new();
+            walk.images_below(&path, &mut images)?;
+            // A folder of scripts or notes is no class; one that is empty, or whose images are not
+            // read, is one that lacks its images.
+            let found = |rule| walk.account.num_left_out(rule) > before.num_left_out(rule);
+            let is_other = found(Rule::OtherFile)
+                && walk.account.num_images_left_out() == before.num_images_left_out();
+            if images.is_empty() && is_other {
+                walk.account = before;
+                walk.leave_out(Rule::NoImages, &path);
                 continue;
             }
-            if depth == MAX_DEPTH {
-                let reason = format!("more than {MAX_DEPTH} folders below a class folder");
-                return Err(DataError::format(path, reason));
-            }
-            collect(&path, depth + 1, files, unread)?;
-        } else if metadata.is_none_or(|metadata| metadata.is_file()) {
-            let ending = ending(&path);
-            if ENDINGS.contains(&ending.as_str()) {
-                files.push(path);
-            } else if OTHER_IMAGES.contains(&ending.as_str()) {
-                *unread.entry(ending).or_default() += 1;
-            }
+            let name = file_name(&path)?.to_string();
+            classes.push(ClassFolder { path, name, images });
+        }
+        Ok(Self { classes, loose })
+    }
+
+    /// Whether the images lie beside each other and not in class folders. With a labels file one
+    /// folder around them does not count.
+    fn is_flat(&self, has_labels: bool) -> bool {
+        match self.classes.iter().filter(|class| !class.images.is_empty()).count() {
+            0 => !self.loose.is_empty(),
+            1 => has_labels,
+            _ => false,
         }
     }
-    Ok(())
+
+    /// All images, sorted by path, as of one class.
+    fn all(self, root: &Path) -> Result<Vec<ImageFile>> {
+        let mut paths = self.loose;
+        paths.extend(self.classes.into_iter().flat_map(|class| class.images));
+        paths.sort();
+        let file =
+            |path: PathBuf| Ok(ImageFile { name: sample_name(root, &path)?, path, class: 0 });
+        paths.into_iter().map(file).collect()
+    }
+
+    /// The images of the class folders, sorted by class, then by path; what is loose is left out.
+    fn by_class(
+        self,
+        root: &Path,
+        ids: &Finder<'_>,
+        walk: &mut Walk<'_>,
+    ) -> Result<Vec<ImageFile>> {
+        self.loose.iter().for_each(|path| walk.leave_out(Rule::BesideClasses, path));
+        let mut files = Vec::new();
+        for ClassFolder { path, name, images } in self.classes {
+            let class = ids.find(&name).ok_or_else(|| {
+                let hint = nearest(&name, ids.names())
+                    .map(|name| format!("; did you mean {name:?}?"))
+                    .unwrap_or_default();
+                let reason = format!("class {name:?} is not in the training part{hint}");
+                DataError::format(path, reason)
+            })?;
+            for path in images {
+                files.push(ImageFile { name: sample_name(root, &path)?, path, class });
+            }
+        }
+        files.sort_by_key(|file| file.class);
+        Ok(files)
+    }
 }
 
-/// What follows the last point of the name, in small letters.
-fn ending(path: &Path) -> String {
-    path.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase()
+fn no_class_folder(part: &Path) -> DataError {
+    let reason = "there is no class folder in it: put the images into a folder for each class, or \
+                  give their classes by a labels file (data.labels) with the columns path and \
+                  label; if this folder is a class itself, set data.layout = \"classes\"";
+    DataError::format(part, reason)
 }
 
-fn relative_name(root: &Path, path: &Path) -> Result<String> {
+fn sample_name(root: &Path, path: &Path) -> Result<String> {
     let relative = path.strip_prefix(root).expect("the walk started at the root");
     let parts: Option<Vec<&str>> = relative.iter().map(|part| part.to_str()).collect();
     parts
@@ -183,79 +235,4 @@ fn relative_name(root: &Path, path: &Path) -> Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    fn tree(paths: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for path in paths {
-            let path = folder.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, b"x").unwrap();
-        }
-        folder
-    }
-
-    fn names(files: &[ImageFile]) -> Vec<&str> {
-        files.iter().map(|file| file.name.as_str()).collect()
-    }
-
-    #[test]
-    fn parts_classes_and_order() {
-        let folder = tree(&[
-            "train/dog/b.JPG",
-            "train/dog/a.png",
-            "train/cat/deep/c.webp",
-            "train/cat/notes.txt",
-            "train/cat/.hidden.jpg",
-            "test/dog/d.bmp",
-            "README.md",
-        ]);
-        let listing = list(folder.path()).unwrap();
-        assert_eq!(listing.classes, ["cat", "dog"]);
-        let expected = ["train/cat/deep/c.webp", "train/dog/a.png", "train/dog/b.JPG"];
-        assert_eq!(names(&listing.train), expected);
-        assert_eq!(listing.train[1].class, 1);
-        assert_eq!(names(listing.test.as_ref().unwrap()), ["test/dog/d.bmp"]);
-        assert!(listing.val.is_none());
-        assert_eq!(listing.note(), None);
-    }
-
-    #[test]
-    fn images_that_are_not_read_are_counted() {
-        let folder = tree(&["cat/1.jpg", "cat/2.GIF", "cat/3.gif", "dog/4.heic", "dog/notes.txt"]);
-        let note = list(folder.path()).unwrap().note().unwrap();
-        assert!(note.contains("left out: 2 .gif, 1 .heic; convert them to jpg"), "{note}");
-    }
-
-    #[test]
-    fn without_train_the_children_are_the_classes() {
-        let folder = tree(&["cat/1.jpg", "dog/2.jpg"]);
-        assert!(is_here(folder.path()).unwrap());
-        assert_eq!(names(&list(folder.path()).unwrap().train), ["cat/1.jpg", "dog/2.jpg"]);
-        assert!(!is_here(tree(&["docs/readme.txt"]).path()).unwrap());
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        let error = |paths: &[&str]| list(tree(paths).path()).unwrap_err().to_string();
-        assert!(error(&["train/1.jpg"]).contains("no class folder"));
-        assert!(error(&["test/cat/1.jpg", "cat/1.jpg"]).contains("no train/"));
-        let extra = error(&["train/cat/1.jpg", "test/catt/1.jpg"]);
-        assert!(extra.contains("\"catt\" is not in the training part; did you mean \"cat\"?"));
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn links_to_files_count_and_loops_do_not_hang() {
-        let folder = tree(&["train/cat/1.jpg", "train/dog/2.jpg"]);
-        let cat = folder.path().join("train/cat");
-        std::os::unix::fs::symlink(cat.join("1.jpg"), cat.join("link.jpg")).unwrap();
-        std::os::unix::fs::symlink(&cat, cat.join("loop")).unwrap();
-        let listing = list(folder.path()).unwrap();
-        let expected = ["train/cat/1.jpg", "train/cat/link.jpg", "train/dog/2.jpg"];
-        assert_eq!(names(&listing.train), expected);
-    }
-}
+mod tests;

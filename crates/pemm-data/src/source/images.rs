@@ -10,77 +10,146 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
+use super::account::Rule;
 use super::folder::{ImageFile, Listing};
+use super::walk::{ending, relative};
 use crate::config::{BrokenImages, DataConfig};
+use crate::stop;
 use crate::{DataError, DataSet, Part, Pixels, Result, Shape, decode};
 
 type Broken = Vec<(PathBuf, String)>;
 
 /// Loads the images of a listing.
-pub(super) fn load(listing: Listing, name: String, config: &DataConfig) -> Result<DataSet> {
-    let note = listing.note();
-    let Listing { classes, train, val, test, .. } = listing;
-    super::check_classes(&classes, train.iter().map(|file| file.class), &config.path)?;
-    let mut broken = Broken::new();
-    let train = measure(train, &mut broken);
-    let val = val.map(|files| measure(files, &mut broken));
-    let test = test.map(|files| measure(files, &mut broken));
+pub(super) fn load(
+    mut listing: Listing,
+    name: String,
+    config: &DataConfig,
+    stop: &AtomicBool,
+) -> Result<DataSet> {
+    let (classes, given) = (&listing.classes, listing.train.iter().map(|file| file.class));
+    super::check_classes(classes, given, &config.path)?;
+    let mut reader = Reader { resize: config.resize, stop, broken: Vec::new(), transparent: 0 };
+    let train = reader.measure(std::mem::take(&mut listing.train))?;
+    let val = listing.val.take().map(|files| reader.measure(files)).transpose()?;
+    let test = listing.test.take().map(|files| reader.measure(files)).transpose()?;
     let all = || train.iter().chain(val.iter().flatten()).chain(test.iter().flatten());
     let Some(shape) = common_shape(all(), config.resize)? else {
-        return Err(DataError::Broken { broken });
+        return Err(DataError::Broken { broken: reader.broken });
     };
     let total = all().count().checked_mul(shape.len());
     let fits = total.is_some_and(|total| total.div_ceil(1 << 20) <= config.memory_mib);
     let skips = config.broken == BrokenImages::Skip;
     let mut part = |files| match (fits, skips) {
-        (true, _) => decoded(files, shape, config.resize, &mut broken),
-        (false, true) => kept(sound(files, shape, &mut broken), shape),
-        (false, false) => kept(files, shape),
+        (true, _) => reader.decoded(files, shape),
+        (false, true) => reader.sound(files, shape).map(|files| kept(files, shape)),
+        (false, false) => Ok(kept(files, shape)),
     };
-    let (train, val, test) = (part(train), val.map(&mut part), test.map(&mut part));
-    if !broken.is_empty() && config.broken == BrokenImages::Error {
+    let train = part(train)?;
+    let (val, test) = (val.map(&mut part).transpose()?, test.map(&mut part).transpose()?);
+    let Reader { broken, transparent, .. } = reader;
+    if !broken.is_empty() && !skips {
         return Err(DataError::Broken { broken });
     }
+    let given = [Some(&train), val.as_ref(), test.as_ref()];
+    let read = listing.read_parts(given.map(|part| part.map(|part| &part.given[..])));
+    let Listing { classes, mut account, notes, .. } = listing;
     let mut set = DataSet { val, ..DataSet::of(name, classes, train, test) };
-    set.notes.extend(note);
+    (account.read, account.transparent) = (read, transparent);
+    set.notes.extend(account.warnings().into_iter().map(|line| format!("data.path: {line}")));
+    set.notes.extend(notes.into_iter().map(|note| format!("data.path: {note}")));
     if !broken.is_empty() {
         let num = broken.len();
         set.notes.push(format!("data.broken: {num} images do not decode and were left out"));
         let root = Path::new(&config.path);
-        set.skipped = broken
-            .iter()
-            .map(|(path, _)| path.strip_prefix(root).unwrap_or(path))
-            .map(|path| {
-                path.components()
-                    .map(|c| c.as_os_str().to_string_lossy())
-                    .collect::<Vec<_>>()
-                    .join("/")
-            })
-            .collect();
+        set.skipped = broken.iter().map(|(path, _)| relative(root, path)).collect();
+        for ((path, _), name) in broken.iter().zip(&set.skipped) {
+            account.leave_out(Rule::Broken, name, &ending(path));
+        }
     }
+    set.account = account;
     Ok(set)
 }
 
-/// Reads the headers; files whose header is broken go to `broken`.
-fn measure(files: Vec<ImageFile>, broken: &mut Broken) -> Vec<(ImageFile, Shape)> {
-    let measured: Vec<_> = files
-        .into_par_iter()
-        .map(|file| {
-            decode::dimensions(&file.path)
-                .map_err(|reason| (file.path.clone(), reason))
-                .map(|shape| (file, shape))
-        })
-        .collect();
-    sift(measured, broken)
+/// Reads files and notes what is wrong with them.
+struct Reader<'a> {
+    resize: Option<[usize; 2]>,
+    stop: &'a AtomicBool,
+    broken: Broken,
+    /// Images that were decoded and are partly transparent.
+    transparent: usize,
 }
 
-/// The good ones in order; the others go to `broken`.
-fn sift<T>(results: Vec<Result<T, (PathBuf, String)>>, broken: &mut Broken) -> Vec<T> {
-    let keep = |result: Result<T, _>| result.map_err(|bad| broken.push(bad)).ok();
-    results.into_iter().filter_map(keep).collect()
+impl Reader<'_> {
+    /// `read` of each item in order; items whose file is broken are left out and noted.
+    ///
+    /// # Errors
+    /// If the work was stopped.
+    fn each<I: Send, T: Send>(
+        &mut self,
+        items: impl IndexedParallelIterator<Item = I>,
+        read: impl Fn(I) -> Result<T, (PathBuf, String)> + Sync,
+    ) -> Result<Vec<T>> {
+        let stop = self.stop;
+        let read = |item| if stop::check(stop).is_ok() { Some(read(item)) } else { None };
+        let results: Vec<_> = items.map(read).collect();
+        stop::check(stop)?;
+        let keep = |result: Result<T, _>| result.map_err(|bad| self.broken.push(bad)).ok();
+        Ok(results.into_iter().flatten().filter_map(keep).collect())
+    }
+
+    /// Reads the headers.
+    fn measure(&mut self, files: Vec<ImageFile>) -> Result<Vec<(ImageFile, Shape)>> {
+        self.each(files.into_par_iter(), |file| match decode::dimensions(&file.path) {
+            Ok(shape) => Ok((file, shape)),
+            Err(reason) => Err((file.path, reason)),
+        })
+    }
+
+    /// Decodes every file. Files that do not decode keep their row in the pixels (as zeros) but are
+    /// no samples of the part.
+    fn decoded(&mut self, files: Vec<(ImageFile, Shape)>, shape: Shape) -> Result<Part> {
+        let mut pixels = vec![0; files.len() * shape.len()];
+        let resize = self.resize;
+        let items = pixels.par_chunks_mut(shape.len()).zip(&files).enumerate();
+        let samples = self.each(items, |(row, (slot, (file, _)))| {
+            let image = decode::image_file(&file.path, Some(shape.channels), resize);
+            let image = image.map_err(|reason| (file.path.clone(), reason))?;
+            if image.shape != shape {
+                return Err((file.path.clone(), "the file changed while it was read".into()));
+            }
+            slot.copy_from_slice(&image.pixels);
+            Ok((row as u32, file.class, image.is_transparent))
+        })?;
+        self.transparent += samples.iter().filter(|sample| sample.2).count();
+        let rows = samples.iter().map(|sample| sample.0).collect();
+        let given = samples.iter().map(|sample| sample.1).collect();
+        let names = Arc::new(files.into_iter().map(|(file, _)| file.name).collect());
+        let pixels = Arc::new(Pixels::Decoded(pixels));
+        Ok(Part { pixels, shape, rows, names, given, weights: None })
+    }
+
+    /// The files that decode. Left out later they would be missing from batches, so where broken
+    /// files are skipped each one is decoded once before training.
+    fn sound(
+        &mut self,
+        files: Vec<(ImageFile, Shape)>,
+        shape: Shape,
+    ) -> Result<Vec<(ImageFile, Shape)>> {
+        let size = Some([shape.height, shape.width]);
+        let tried = self.each(files.into_par_iter(), |entry| {
+            let path = &entry.0.path;
+            match decode::image_file(path, Some(shape.channels), size) {
+                Ok(image) => Ok((entry, image.is_transparent)),
+                Err(reason) => Err((path.clone(), reason)),
+            }
+        })?;
+        self.transparent += tried.iter().filter(|(_, is_transparent)| *is_transparent).count();
+        Ok(tried.into_iter().map(|(entry, _)| entry).collect())
+    }
 }
 
 /// The shape that all images get, or `None` if there is no image.
@@ -113,55 +182,6 @@ fn common_shape<'a>(
         return Err(DataError::setting("data.resize", reason));
     }
     Ok(Some(Shape { channels, height: common[0], width: common[1] }))
-}
-
-/// Decodes every file. Files that do not decode keep their row in the pixels (as zeros) but are no
-/// samples of the part.
-fn decoded(
-    files: Vec<(ImageFile, Shape)>,
-    shape: Shape,
-    resize: Option<[usize; 2]>,
-    broken: &mut Broken,
-) -> Part {
-    let mut pixels = vec![0; files.len() * shape.len()];
-    let results: Vec<_> = pixels
-        .par_chunks_mut(shape.len())
-        .zip(&files)
-        .enumerate()
-        .map(|(row, (slot, (file, _)))| {
-            let image = decode::image_file(&file.path, Some(shape.channels), resize);
-            let image = image.map_err(|reason| (file.path.clone(), reason))?;
-            if image.shape != shape {
-                return Err((file.path.clone(), "the file changed while it was read".into()));
-            }
-            slot.copy_from_slice(&image.pixels);
-            Ok((row as u32, file.class))
-        })
-        .collect();
-    let (rows, given) = sift(results, broken).into_iter().unzip();
-    let names = Arc::new(files.into_iter().map(|(file, _)| file.name).collect());
-    Part { pixels: Arc::new(Pixels::Decoded(pixels)), shape, rows, names, given, weights: None }
-}
-
-/// The files that decode. Left out later they would be missing from batches, so where broken files
-/// are skipped each one is decoded once before training.
-fn sound(
-    files: Vec<(ImageFile, Shape)>,
-    shape: Shape,
-    broken: &mut Broken,
-) -> Vec<(ImageFile, Shape)> {
-    let size = Some([shape.height, shape.width]);
-    let tried: Vec<_> = files
-        .into_par_iter()
-        .map(|entry| {
-            let path = &entry.0.path;
-            match decode::image_file(path, Some(shape.channels), size) {
-                Ok(_) => Ok(entry),
-                Err(reason) => Err((path.clone(), reason)),
-            }
-        })
-        .collect();
-    sift(tried, broken)
 }
 
 /// Keeps the paths.

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
-use super::{folder, read};
+use super::account::{Account, ReadPart, Rule};
+use super::read;
+use super::walk::{ENDINGS, Walk, ending};
 use crate::dataset::{Part, Pixels, Shape};
-use crate::{DataError, Result, decode};
+use crate::{DataError, Result, decode, stop};
 
 /// More bytes of pixels than this are not kept but decoded again as they are needed.
 const KEPT_BYTES: usize = 1 << 30;
@@ -15,30 +18,58 @@ const KEPT_BYTES: usize = 1 << 30;
 /// Images that do not decode: path and reason.
 pub type BrokenFiles = Vec<(PathBuf, String)>;
 
-/// Decodes image files, and those at any depth below folders (sorted by path), resized to `shape`
-/// where they differ, and the images left out because they do not decode. Labels of the part are 0
-/// and mean nothing; names are the paths as given.
+/// Images without labels, and what else was met.
+#[derive(Debug, Clone)]
+pub struct LooseImages {
+    /// The images, in the order of the inputs. Labels are 0 and mean nothing; names are the paths.
+    pub part: Part,
+    /// Images that were left out because they do not decode; these are in `account` too.
+    pub broken: BrokenFiles,
+    /// What was read and what was left out of the folders.
+    pub account: Account,
+}
+
+/// [`loose_images`] without a way to stop it and without its account.
 ///
 /// # Errors
-/// A path that is not there, a folder without images, no image left; [`DataError::Broken`] unless
-/// `skip_broken`.
+/// Those of [`loose_images`].
 pub fn images_at(
     inputs: &[PathBuf],
     shape: Shape,
     skip_broken: bool,
 ) -> Result<(Part, BrokenFiles)> {
+    let LooseImages { part, broken, .. } = loose_images(inputs, shape, skip_broken, &stop::NEVER)?;
+    Ok((part, broken))
+}
+
+/// Decodes image files, whatever their ending, and those at any depth below folders (sorted by
+/// path) that have the ending of one; resized to `shape` where they differ.
+///
+/// # Errors
+/// A path that is not there or no file, a folder without images, no image left;
+/// [`DataError::Broken`] unless `skip_broken`; [`DataError::Stopped`] once `stop` is set.
+pub fn loose_images(
+    inputs: &[PathBuf],
+    shape: Shape,
+    skip_broken: bool,
+    stop: &AtomicBool,
+) -> Result<LooseImages> {
     let is_image = shape.height > 1 && matches!(shape.channels, 1 | 3);
     if !is_image {
         let reason = "this model was trained on feature vectors, not on images";
         return Err(DataError::format(&inputs[0], reason));
     }
     let mut files = Vec::new();
+    let mut walk = Walk::new(Path::new(""));
     for input in inputs {
         if input.is_dir() {
             let before = files.len();
-            folder::images_below(input, &mut files)?;
+            walk.images_below(input, &mut files)?;
             if files.len() == before {
-                let reason = "no jpg, jpeg, png, webp or bmp file is in this folder";
+                let mut reason = format!("no {} file is in this folder", ENDINGS.join(", "));
+                for line in walk.account.warnings() {
+                    reason.push_str(&format!("; {line}"));
+                }
                 return Err(DataError::format(input, reason));
             }
         } else if !input.exists() {
@@ -49,17 +80,23 @@ pub fn images_at(
     }
     // Each file is decoded once to see whether it can be; few enough are kept as they are.
     let keep = files.len().saturating_mul(shape.len()) <= KEPT_BYTES;
-    let decoded: Vec<Result<Vec<u8>, String>> = files
-        .par_iter()
-        .map(|file| pixels_of(file, shape).map(|pixels| if keep { pixels } else { Vec::new() }))
-        .collect();
-    let mut pixels = Vec::new();
-    let mut good = Vec::new();
-    let mut broken = Vec::new();
-    for (file, decoded) in files.into_iter().zip(decoded) {
+    let size = [shape.height, shape.width];
+    let decode = |file: &PathBuf| {
+        stop::check(stop).ok()?;
+        let image = decode::image_file(file, Some(shape.channels), Some(size));
+        Some(
+            image.map(|image| (if keep { image.pixels } else { Vec::new() }, image.is_transparent)),
+        )
+    };
+    let decoded: Vec<_> = files.par_iter().map(decode).collect();
+    stop::check(stop)?;
+    let mut account = walk.account;
+    let (mut pixels, mut good, mut broken) = (Vec::new(), Vec::new(), Vec::new());
+    for (file, decoded) in files.into_iter().zip(decoded.into_iter().flatten()) {
         match decoded {
-            Ok(image) => {
+            Ok((image, is_transparent)) => {
                 pixels.extend(image);
+                account.transparent += usize::from(is_transparent);
                 good.push(file);
             }
             Err(reason) => broken.push((file, reason)),
@@ -69,6 +106,11 @@ pub fn images_at(
     if names.is_empty() || !(skip_broken || broken.is_empty()) {
         return Err(DataError::Broken { broken });
     }
+    for (path, _) in &broken {
+        account.leave_out(Rule::Broken, &path.display().to_string(), &ending(path));
+    }
+    let (part, folder) = ("images".into(), String::new());
+    account.read = vec![ReadPart { part, folder, images: vec![names.len()] }];
     let part = Part {
         pixels: Arc::new(if keep { Pixels::Decoded(pixels) } else { Pixels::Files(good) }),
         shape,
@@ -77,7 +119,7 @@ pub fn images_at(
         names: Arc::new(names),
         weights: None,
     };
-    Ok((part, broken))
+    Ok(LooseImages { part, broken, account })
 }
 
 fn missing(input: &Path) -> String {
@@ -85,11 +127,6 @@ fn missing(input: &Path) -> String {
         Some(near) => format!("there is no such file or folder; did you mean {near:?}?"),
         None => "there is no such file or folder".into(),
     }
-}
-
-fn pixels_of(file: &Path, shape: Shape) -> Result<Vec<u8>, String> {
-    let size = [shape.height, shape.width];
-    Ok(decode::image_file(file, Some(shape.channels), Some(size))?.pixels)
 }
 
 #[cfg(test)]

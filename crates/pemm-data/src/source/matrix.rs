@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{npy, read};
+use super::npy;
+use super::table::Table;
 use crate::{DataError, Result};
 
 /// Numbers in rows.
@@ -29,19 +30,16 @@ pub fn matrix(path: &Path) -> Result<Matrix> {
 }
 
 fn from_csv(path: &Path) -> Result<Matrix> {
-    let bad_row = |error| read::csv_error(path, error);
-    let mut reader = read::csv(path)?;
-    let first: Vec<String> = reader.headers().map_err(bad_row)?.iter().map(Into::into).collect();
+    let mut table = Table::open(path, csv::Trim::All)?;
+    let first = table.columns()?;
     let number = |field: &str| field.parse::<f32>().ok();
     let mut values: Vec<f32> = first.iter().map_while(|field| number(field)).collect();
     let has_header = values.len() < first.len();
     if has_header {
         values.clear();
     }
-    let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record).map_err(bad_row)? {
-        let line = record.position().map_or(0, csv::Position::line);
-        for (column, field) in record.iter().enumerate() {
+    while let Some((line, row)) = table.next_row()? {
+        for (column, field) in row.iter().enumerate() {
             values.push(number(field).ok_or_else(|| {
                 let reason = format!("line {line}, column {}: {field:?} is no number", column + 1);
                 DataError::format(path, reason)

@@ -8,18 +8,25 @@
 //! name is its index.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek};
+use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
 use npyz::{DType, NpyFile, Order, TypeChar};
 
 use super::classes::Classes;
 use super::matrix::Matrix;
+use super::table::Table;
 use super::{features, read};
 use crate::{DataError, DataSet, Part, Result};
 
 type Array = NpyFile<BufReader<File>>;
 
+/// Longest header; NumPy itself reads no longer one from a file that it does not trust.
+const MAX_HEADER_BYTES: u64 = 10_000;
+/// Most numbers in an array; as 32-bit floats they take 8 GiB.
+const MAX_VALUES: u64 = 2 << 30;
+/// Most labels of a part.
+const MAX_LABELS: u64 = 1 << 26;
 /// How every array begins.
 const MAGIC: &[u8] = b"\x93NUMPY";
 
@@ -51,7 +58,7 @@ pub(super) fn open(folder: &Path) -> Result<DataSet> {
 /// Whether the file at `path` begins like a NumPy array.
 pub(super) fn begins_like_one(path: &Path) -> Result<bool> {
     let mut start = Vec::new();
-    let file = File::open(path).map_err(|error| DataError::io(path, error))?;
+    let file = read::regular_file(path).map_err(|error| DataError::io(path, error))?;
     file.take(MAGIC.len() as u64)
         .read_to_end(&mut start)
         .map_err(|error| DataError::io(path, error))?;
@@ -109,6 +116,11 @@ fn labels(folder: &Path, prefix: &str) -> Result<Vec<String>> {
             let reason = format!("the shape is {:?}, but [samples] is needed", array.shape());
             return Err(DataError::format(npy, reason));
         }
+        // Each label becomes a text, which takes more than the file.
+        if array.shape()[0] > MAX_LABELS {
+            let reason = format!("more than the limit of {MAX_LABELS} labels");
+            return Err(DataError::format(npy, reason));
+        }
         return integers(array, &npy);
     }
     let csv = folder.join(format!("{prefix}labels.csv"));
@@ -116,37 +128,27 @@ fn labels(folder: &Path, prefix: &str) -> Result<Vec<String>> {
         let reason = format!("neither {prefix}labels.npy nor {prefix}labels.csv is there");
         return Err(DataError::format(folder, reason));
     }
-    let mut reader = read::csv(&csv)?;
-    let bad_row = |error| read::csv_error(&csv, error);
-    let columns = reader.headers().map_err(bad_row)?;
+    let mut table = Table::open(&csv, csv::Trim::All)?;
+    let columns = table.columns()?;
     let named = columns.iter().position(|name| name == "label");
     let column = named.or(columns.len().checked_sub(1)).unwrap_or(0);
-    let label = |row: csv::Result<csv::StringRecord>| {
-        let row = row.map_err(bad_row)?;
-        let line = row.position().map_or(0, csv::Position::line);
+    let mut labels = Vec::new();
+    while let Some((line, row)) = table.next_row()? {
         let label = row.get(column).filter(|label| !label.is_empty()).map(String::from);
-        label.ok_or_else(|| DataError::format(&csv, format!("line {line}: the label is missing")))
-    };
-    reader.records().map(label).collect()
+        let missing = || DataError::format(&csv, format!("line {line}: the label is missing"));
+        labels.push(label.ok_or_else(missing)?);
+    }
+    Ok(labels)
 }
 
 /// Opens an array and checks its header against the size of the file, before any value is read.
 fn array(path: &Path) -> Result<Array> {
     let io = |error| DataError::io(path, error);
-    let file = File::open(path).map_err(io)?;
+    let file = read::regular_file(path).map_err(io)?;
     let file_bytes = file.metadata().map_err(io)?.len();
     let mut reader = BufReader::new(file);
-    // The reader takes the header's length from the file and allocates it at once.
-    let start = reader.fill_buf().map_err(io)?;
-    let header_bytes = match *start {
-        [_, _, _, _, _, _, 1, _, a, b, ..] => u32::from_le_bytes([a, b, 0, 0]),
-        [_, _, _, _, _, _, _, _, a, b, c, d, ..] => u32::from_le_bytes([a, b, c, d]),
-        _ => 0,
-    };
-    if u64::from(header_bytes) > file_bytes.min(1 << 20) {
-        let reason = format!("not a NumPy array: a header of {header_bytes} bytes");
-        return Err(DataError::format(path, reason));
-    }
+    check_header(&mut reader, path)?;
+    reader.rewind().map_err(io)?;
     let header = npyz::NpyHeader::from_reader(&mut reader)
         .map_err(|error| DataError::format(path, format!("not a NumPy array: {error}")))?;
     let data_bytes = file_bytes - reader.stream_position().map_err(io)?.min(file_bytes);
@@ -155,8 +157,8 @@ fn array(path: &Path) -> Result<Array> {
         return Err(DataError::format(path, reason));
     }
     let value_bytes = header.dtype().num_bytes().unwrap_or(0) as u64;
-    let promised =
-        header.shape().iter().try_fold(value_bytes, |total, &size| total.checked_mul(size));
+    let count = header.shape().iter().try_fold(1u64, |total, &size| total.checked_mul(size));
+    let promised = count.and_then(|count| count.checked_mul(value_bytes));
     if value_bytes == 0 || promised != Some(data_bytes) {
         let (shape, dtype) = (header.shape(), header.dtype().descr());
         let reason = format!(
@@ -164,7 +166,41 @@ fn array(path: &Path) -> Result<Array> {
         );
         return Err(DataError::format(path, reason));
     }
+    if count.is_none_or(|count| count > MAX_VALUES) {
+        let shape = header.shape();
+        let reason = format!("shape {shape:?} has more than the limit of {MAX_VALUES} values");
+        return Err(DataError::format(path, reason));
+    }
     Ok(NpyFile::with_header(header, reader))
+}
+
+/// Refuses a header that is no plain one, before it is parsed.
+///
+/// The parser allocates what the header's length promises, and needs time that doubles with every
+/// bracket in a bracket. A plain header is one pair of braces around a text, a word and the sizes.
+fn check_header(reader: &mut impl Read, path: &Path) -> Result<()> {
+    let wrong = |reason: &str| Err(DataError::format(path, format!("not a NumPy array: {reason}")));
+    let mut start = Vec::new();
+    let most = 12 + MAX_HEADER_BYTES;
+    reader.take(most).read_to_end(&mut start).map_err(|error| DataError::io(path, error))?;
+    let (length, text) = match *start {
+        [_, _, _, _, _, _, 1, _, a, b, ref text @ ..] => (u32::from_le_bytes([a, b, 0, 0]), text),
+        [_, _, _, _, _, _, _, _, a, b, c, d, ref text @ ..] => {
+            (u32::from_le_bytes([a, b, c, d]), text)
+        }
+        _ => return wrong("the file ends inside its header"),
+    };
+    if u64::from(length) > MAX_HEADER_BYTES || length as usize > text.len() {
+        return wrong(&format!("a header of {length} bytes"));
+    }
+    let text = &text[..length as usize];
+    let count = |bracket: u8| text.iter().filter(|&&byte| byte == bracket).count();
+    if count(b'{') > 1 || count(b'(') > 1 || count(b'[') > 0 {
+        let reason = "its values are records or its header is malformed; save an array of plain \
+                      numbers";
+        return wrong(reason);
+    }
+    Ok(())
 }
 
 /// Kind and bytes of a number, for example `(Float, 4)`.
@@ -286,6 +322,47 @@ mod tests {
         for (features, labels, expected) in cases {
             let error = open(folder(&features, &labels).path()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    /// The parser of the library takes time that doubles with each bracket.
+    #[test]
+    fn headers_of_nested_brackets_are_refused_at_once() {
+        let start = std::time::Instant::now();
+        let good = npy("|u1", "(2,)", false, &[0, 1]);
+        for (open, close) in [("{", "}"), ("[", "]"), ("(", ")"), ("[{(", ")}]"), ("{'a':", "}")] {
+            for depth in [2, 15, 60, 3000] {
+                let shape = open.repeat(depth) + &close.repeat(depth);
+                let nested = npy("<f4", &shape, false, &[0; 8]);
+                let error = open_with(&nested, &good);
+                assert!(error.contains("not a NumPy array"), "{error}");
+                let bare = [b"\x93NUMPY\x01\x00\xff\x00", open.repeat(255).as_bytes()].concat();
+                let error = open_with(&good, &bare[..10 + 255]);
+                assert!(error.contains("not a NumPy array"), "{error}");
+            }
+        }
+        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    }
+
+    fn open_with(features: &[u8], labels: &[u8]) -> String {
+        open(folder(features, labels).path()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_sparse_file_does_not_fill_the_memory() {
+        let huge = npy("|u1", "(8589934592, 1)", false, &[]);
+        let labels = npy("|u1", "(8589934592,)", false, &[]);
+        let good = npy("|u1", "(2,)", false, &[0, 1]);
+        for (features, labels) in [(&good, &labels), (&huge, &good)] {
+            let folder = folder(features, labels);
+            for (name, start) in [("features.npy", features), ("labels.npy", labels)] {
+                if start != &good {
+                    let file = File::options().append(true).open(folder.path().join(name)).unwrap();
+                    file.set_len(start.len() as u64 + (8 << 30)).unwrap();
+                }
+            }
+            let error = open(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("the limit of"), "{error}");
         }
     }
 }

@@ -9,12 +9,23 @@ use flate2::bufread::MultiGzDecoder;
 use crate::nearest;
 use crate::{DataError, Result};
 
-/// Largest CSV file, in bytes.
-pub(crate) const MAX_CSV_BYTES: u64 = 8 << 30;
+/// Opens a file. Anything else is refused: to open a pipe waits for whoever writes into it, maybe
+/// for ever, and a device has no end.
+pub(crate) fn regular_file(path: &Path) -> std::io::Result<File> {
+    let metadata = fs::metadata(path)?;
+    if metadata.is_file() {
+        return File::open(path);
+    }
+    Err(std::io::Error::other(if metadata.is_dir() {
+        "this is a folder where a file is needed"
+    } else {
+        "this is a pipe, socket or device where a file is needed; write what it gives into a file"
+    }))
+}
 
 /// Opens a file for reading; gzip is recognised by its first two bytes and unpacked on the way.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn Read>> {
-    let mut file = BufReader::new(File::open(path).map_err(|error| DataError::io(path, error))?);
+    let mut file = BufReader::new(regular_file(path).map_err(|error| DataError::io(path, error))?);
     let head = file.fill_buf().map_err(|error| DataError::io(path, error))?;
     Ok(if head.starts_with(&[0x1f, 0x8b]) {
         Box::new(MultiGzDecoder::new(file))
@@ -47,22 +58,6 @@ pub(crate) fn at_most(reader: impl Read, limit: u64, path: &Path) -> Result<Vec<
         return Err(DataError::format(path, reason));
     }
     Ok(bytes)
-}
-
-/// A CSV file with a header whose rows all have as many fields as the header.
-pub(crate) fn csv(path: &Path) -> Result<csv::Reader<File>> {
-    let file = File::open(path).map_err(|error| DataError::io(path, error))?;
-    let size = file.metadata().map_err(|error| DataError::io(path, error))?.len();
-    if size > MAX_CSV_BYTES {
-        let reason = format!("{size} bytes are more than the {MAX_CSV_BYTES} of a CSV file");
-        return Err(DataError::format(path, reason));
-    }
-    Ok(csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file))
-}
-
-/// The error of a row that the CSV reader refuses; the line stands in its message.
-pub(crate) fn csv_error(path: &Path, error: csv::Error) -> DataError {
-    DataError::format(path, error.to_string())
 }
 
 /// Folders and files directly in `folder`, sorted by name, without hidden ones.

@@ -87,7 +87,9 @@ fn two_networks_are_stored_and_their_mean_is_evaluated() {
     assert_ne!(first, peer);
     let num_parameters: usize = trained.networks.iter().map(pemm::model::num_parameters).sum();
     assert_eq!(record.model.num_parameters, num_parameters);
-    let (_, evaluation) = evaluate_run(&out, false, &Device::flex(), &mut |_| {}).unwrap();
+    let (_, evaluation) =
+        evaluate_run(&out, false, &Device::flex(), &pemm::data::Embedding::default(), &mut |_| {})
+            .unwrap();
     assert_eq!(Some(evaluation.test.unwrap().accuracy), record.choice.last.unwrap().test_accuracy);
 }
 

@@ -22,7 +22,13 @@ pub(crate) fn run(
     stop_at: Option<(usize, usize)>,
 ) -> pemm::Result<Outcome> {
     let cancel = AtomicBool::new(false);
-    let options = RunOptions { out, device: "cpu", git: None, cancel: &cancel };
+    let options = RunOptions {
+        out,
+        device: "cpu",
+        git: None,
+        cancel: &cancel,
+        embedding: Default::default(),
+    };
     pemm::train::run(&experiment, &options, &mut |event| {
         if let Event::Step(epoch, step, _) = event
             && Some((epoch, step)) == stop_at
@@ -222,7 +228,8 @@ fn centers_start_where_the_experiment_says() {
         ["model.head=cosface", "loss.energy.start=rest"],
         ["loss.energy.beta=0.75", "loss.energy.start=rest"],
     ] {
-        let warnings = pemm::explain::explain(&experiment(&keys)).unwrap().warnings;
+        let warnings =
+            pemm::explain::explain(&experiment(&keys), &Default::default()).unwrap().warnings;
         assert!(warnings.iter().any(|text| text.contains("start as drawn")), "{warnings:?}");
     }
 }
