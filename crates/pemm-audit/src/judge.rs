@@ -32,6 +32,18 @@ pub enum Unjudged {
     Confused,
 }
 
+impl Unjudged {
+    /// The reason in a few words.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::TooFew => "too few samples",
+            Self::NotRecognised => "the models do not recognise it",
+            Self::MostlyAnother => "its samples look more like another class",
+            Self::Confused => "the models' mistakes look like wrong labels",
+        }
+    }
+}
+
 /// The test and its answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Judgement {

@@ -15,6 +15,7 @@ pub mod dataset;
 pub mod decode;
 pub mod error;
 pub mod fetch;
+mod hex;
 pub mod info;
 pub mod labels;
 pub mod loader;
@@ -31,6 +32,7 @@ mod stop;
 
 pub use dataset::{DataSet, Part, Pixels, Sealed, Shape};
 pub use error::{DataError, Result};
+pub use hex::hex;
 pub use nearest::nearest;
 pub use seed::{Rng, Stream, Streams};
 pub use shown::shown;

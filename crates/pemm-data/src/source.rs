@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 pub use account::{Account, LeftOut, ReadPart, Rule};
 pub use cifar_names::{CIFAR10, CIFAR100};
 pub use classes::{class_order, counting_order};
-pub use loose::{BrokenFiles, LooseImages, images_at, loose_images};
+pub use loose::{BrokenFiles, LooseImages, loose_images};
 pub use matrix::{Matrix, matrix, npy_header};
 pub use read::nearest_sibling;
 

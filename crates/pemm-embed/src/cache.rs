@@ -25,8 +25,8 @@ use sha2::{Digest, Sha256};
 
 use crate::backbone::BackboneCard;
 use crate::error::{EmbedError, Result};
-use crate::file::hex;
 use crate::write::{Pending, whole};
+use pemm_data::hex;
 
 const MAGIC: &[u8; 8] = b"pemmrow1";
 const HEAD_BYTES: usize = 16;

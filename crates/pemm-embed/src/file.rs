@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path};
 
+use pemm_data::hex;
 use sha2::{Digest, Sha256};
 
 use crate::error::{EmbedError, Result};
@@ -126,9 +127,4 @@ fn at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
         });
     }
     Ok(bytes)
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -210,13 +210,7 @@ struct Kernel {
 
 impl Kernel {
     fn of(potential: Potential) -> Self {
-        let powers = match potential {
-            Potential::Energy { u, v, .. } if u.fract() == 0.0 && v.fract() == 0.0 => {
-                Some([u as u32, (u - v) as u32])
-            }
-            Potential::Energy { .. } | Potential::Margin { .. } => None,
-        };
-        Self { potential, rest: potential.rest_distance(), powers }
+        Self { potential, rest: potential.rest_distance(), powers: potential.whole_powers() }
     }
 
     /// A row with point `i`'s pair with the origin.

@@ -91,6 +91,16 @@ impl Potential {
         }
     }
 
+    /// u and u - v, if it has powers and both are whole.
+    pub(crate) fn whole_powers(self) -> Option<[u32; 2]> {
+        match self {
+            Self::Energy { u, v, .. } if u.fract() == 0.0 && v.fract() == 0.0 => {
+                Some([u as u32, (u - v) as u32])
+            }
+            Self::Energy { .. } | Self::Margin { .. } => None,
+        }
+    }
+
     /// Second derivative at rest, E''(r0): how stiff a pair is; 0 for the margin.
     pub fn stiffness(self) -> f64 {
         match self {

@@ -15,7 +15,7 @@ use crate::loss::LossConfig;
 use crate::model::ModelConfig;
 use crate::objective::ObjectiveConfig;
 use crate::optim::OptimConfig;
-use crate::presets::PRESETS;
+use crate::presets::{DEFAULT, PRESETS};
 use crate::pretrained::PretrainedConfig;
 use crate::schedule::Schedule;
 
@@ -54,7 +54,7 @@ pub struct Experiment {
 impl Default for Experiment {
     fn default() -> Self {
         Self {
-            preset: PRESETS[0].0.into(),
+            preset: DEFAULT.into(),
             arm: None,
             seed: 1,
             data: DataConfig::default(),
@@ -74,10 +74,11 @@ impl Experiment {
     /// Puts `layers` over each other, the last on top of all, over the preset that the topmost of
     /// them names.
     pub fn from_layers(layers: &[Layer]) -> Result<Self> {
-        let preset = layers.iter().rev().find_map(Layer::preset).unwrap_or(PRESETS[0].0);
+        let preset = layers.iter().rev().find_map(Layer::preset).unwrap_or(DEFAULT);
         let Some((_, text)) = PRESETS.iter().find(|(name, _)| *name == preset) else {
-            let names = PRESETS.map(|(name, _)| name);
-            let hint = nearest(preset, names).map(|n| format!(" (did you mean {n}?)"));
+            let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
+            let hint =
+                nearest(preset, names.iter().copied()).map(|n| format!(" (did you mean {n}?)"));
             return Err(ExperimentError::setting(
                 "preset",
                 format!(

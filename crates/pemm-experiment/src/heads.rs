@@ -56,4 +56,12 @@ impl HeadKind {
             Self::Distance | Self::Cosface | Self::Arcface => true,
         }
     }
+
+    /// Name of the tensor `[K, D]` in files of weights.
+    pub fn tensor(self) -> &'static str {
+        match self {
+            Self::Linear | Self::Cosface | Self::Arcface => "head.weight",
+            Self::Distance => "head.centers",
+        }
+    }
 }

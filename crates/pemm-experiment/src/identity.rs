@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use pemm_data::hex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -21,7 +22,7 @@ pub fn identity_of(values: &BTreeMap<String, Value>) -> String {
     for (key, value) in values {
         hasher.update(format!("{key} = {}\n", canonical(value)));
     }
-    hex(hasher)
+    hex(&hasher.finalize())
 }
 
 /// SHA-256, in hexadecimal, of a matrix: its rows in order, each value as 64-bit floating point,
@@ -29,16 +30,12 @@ pub fn identity_of(values: &BTreeMap<String, Value>) -> String {
 pub fn of_matrix(matrix: &[Vec<f64>]) -> String {
     let mut hasher = Sha256::new();
     matrix.iter().flatten().for_each(|value| hasher.update(value.to_le_bytes()));
-    hex(hasher)
+    hex(&hasher.finalize())
 }
 
 /// SHA-256, in hexadecimal, of what a file holds.
 pub fn of_bytes(bytes: &[u8]) -> String {
-    hex(Sha256::new_with_prefix(bytes))
-}
-
-fn hex(hasher: Sha256) -> String {
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 /// The first 8 characters of a hash, for people.

@@ -120,7 +120,7 @@ pub(crate) fn with_suggestion(message: &str) -> String {
 }
 
 /// Parameters of one loss, head, schedule or noise mean nothing to another: where a layer names
-/// another kind, those of the layers below go.
+/// another kind, those of the layers below go. The rate of noise means the same to all that have one.
 pub(crate) fn drop_other_kinds(below: &mut Table, above: &Table) {
     let of = |parameters: Vec<&'static crate::method::Parameter>| {
         parameters.into_iter().map(|parameter| parameter.key)
@@ -131,7 +131,7 @@ pub(crate) fn drop_other_kinds(below: &mut Table, above: &Table) {
         ("model", "head", of(HeadKind::parameters()).collect()),
         ("objective", "kind", of(ObjectiveKind::parameters()).collect()),
         ("schedule", "kind", vec!["milestones", "factor", "half_period"]),
-        ("noise", "kind", vec!["rate", "groups", "matrix"]),
+        ("noise", "kind", vec!["groups", "matrix"]),
         // Not kinds, but files whose hash stands beside them.
         ("loss", "matrix", vec!["matrix_sha256"]),
         ("model", "weights", vec!["weights_sha256"]),

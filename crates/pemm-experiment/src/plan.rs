@@ -8,7 +8,6 @@ use crate::energy::EnergyConfig;
 use crate::error::{ExperimentError, Result};
 use crate::experiment::Experiment;
 use crate::facts::{DataFacts, Parts};
-use crate::heads::HeadKind;
 use crate::layer::Layer;
 use crate::model::ModelPlan;
 use crate::objectives::ObjectiveKind;
@@ -92,7 +91,7 @@ impl Experiment {
         warnings.extend(self.unstable_energy(facts.num_classes));
         self.optim.check()?;
         self.schedule.resolve(&mut warnings)?;
-        let has_centers = model.head == HeadKind::Distance;
+        let has_centers = model.head.has_centers();
         self.objective.resolve(has_centers, self.schedule.num_epochs)?;
         warnings.extend(self.without_effect());
         warnings.extend(self.hasty_patience());

@@ -1,7 +1,10 @@
 //! The presets: methods with their constants and recipe, each a file of experiment keys.
 
-/// The presets by name, each with its text.
-pub const PRESETS: [(&str, &str); 26] = [
+/// The preset of an experiment that names none.
+pub const DEFAULT: &str = "pemm";
+
+/// The presets by name, each with its text, in the order in which they are listed.
+pub const PRESETS: &[(&str, &str)] = &[
     ("pemm", include_str!("../presets/pemm.toml")),
     ("paper", include_str!("../presets/paper.toml")),
     ("paper-tables", include_str!("../presets/paper-tables.toml")),

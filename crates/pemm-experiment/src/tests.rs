@@ -33,7 +33,7 @@ fn error(assignments: &[&str]) -> String {
 
 #[test]
 fn every_preset_checks_and_its_resolved_form_reads_back() {
-    for (name, _) in PRESETS {
+    for &(name, _) in PRESETS {
         let experiment = from(&[&format!("preset={name}")]).unwrap();
         let plan = experiment.resolve(FACTS).unwrap();
         assert_eq!(plan.experiment().arm(), name);

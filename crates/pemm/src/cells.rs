@@ -1,5 +1,6 @@
 //! The cells of a grid, checked against the data before any of them starts.
 
+use pemm_data::DataError;
 use pemm_data::config::{DataConfig, NoiseConfig};
 use pemm_experiment::grid::{Cell, Expects, Known, TableConfig};
 use pemm_experiment::pretrained::PretrainedConfig;
@@ -7,7 +8,7 @@ use pemm_experiment::same::incomparable;
 use pemm_experiment::{Experiment, ExperimentError};
 
 use crate::data::{Embedding, Opened, RunData};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ready::Ready;
 
 /// Makes each of `cells` ready, reading each data set once, and gives the warnings, each with the
@@ -27,9 +28,16 @@ pub fn check(
     let mut planned = Vec::new();
     let mut warnings: Vec<(&str, String)> = Vec::new();
     for Cell { name, experiment } in cells {
-        let in_run = |error: crate::Error| ExperimentError::Text {
-            origin: format!("run {name}"),
-            message: error.to_string(),
+        // What is wrong with a setting is said of its run; what befell the work is itself.
+        let in_run = |error: Error| {
+            if let Error::Experiment(error) = error {
+                return error.in_run(name).into();
+            }
+            if let Error::Data(DataError::Setting { .. }) = error {
+                let (origin, message) = (format!("run {name}"), error.to_string());
+                return ExperimentError::Text { origin, message }.into();
+            }
+            error
         };
         let data = seen.of(experiment, embedding).map_err(in_run)?;
         if let Some(expects) = expects {

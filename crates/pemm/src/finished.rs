@@ -17,7 +17,6 @@ use crate::checkpoint::read_weights;
 use crate::data::{Embedding, RunData};
 use crate::error::{Error, Result};
 use crate::evaluate::{Predictions, Scorer, predict};
-use crate::head::HeadKind;
 use crate::model::{Classifier, ModelPlan};
 use crate::networks::{MAX_NETWORKS, apply_all, networks};
 use crate::objective::estimated_forward::PERCENTILE;
@@ -65,10 +64,7 @@ impl ModelCard {
             let found = tensors.get(name).and_then(|values| values.shape.get(axis));
             size.is_some_and(|size| size > 0 && found == Some(&size))
         };
-        let head = match self.model.head {
-            HeadKind::Linear | HeadKind::Cosface | HeadKind::Arcface => "head.weight",
-            HeadKind::Distance => "head.centers",
-        };
+        let head = self.model.head.tensor();
         let fits = (1..=MAX_NETWORKS).contains(&self.num_networks)
             && sizes.tensor.is_none_or(|tensor| has(tensor, 1, sizes.num_inputs))
             && has(head, 0, Some(self.classes.len()))
@@ -234,6 +230,7 @@ pub fn evaluate_run(
 mod tests {
     use super::*;
     use crate::backbone::BackboneKind;
+    use crate::head::HeadKind;
     use crate::networks::collect_all;
 
     #[test]

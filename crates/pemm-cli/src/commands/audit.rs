@@ -59,9 +59,12 @@ pub(crate) struct Arguments {
     /// Write a labels CSV that `pemm train --labels` takes
     #[arg(long, value_name = "CSV")]
     write_labels: Option<PathBuf>,
-    /// What --write-labels does with doubtful labels; weights did best and never harm
+    /// What --write-labels does with doubtful labels; weights did best where it was measured
     #[arg(long, value_enum, default_value_t = How::Weight)]
     how: How,
+    /// Write the labels CSV even if the models cannot judge the labels
+    #[arg(long, requires = "write_labels")]
+    write_anyway: bool,
     /// Keep the models' probabilities and features in the folder, as .npy
     #[arg(long)]
     keep_outputs: bool,
@@ -161,14 +164,14 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
         ));
     }
     let cannot = audit.summary.judgement.verdict == Verdict::No;
-    let refused = arguments.write_labels.take_if(|_| cannot && !arguments.force);
+    let refused = arguments.write_labels.take_if(|_| cannot && !arguments.write_anyway);
     let files = output::write(&arguments, &about, &judged, &audit, &out)?;
     let text = output::text(&about, &judged, &audit, &files);
     let Some(refused) = refused else { return console.result(&text, &audit.summary) };
-    console.note(&text);
+    console.result(&text, &audit.summary)?;
     Err(Failure::new(format!(
-        "--write-labels: {} was not written, since the models cannot judge these labels; --force \
-         writes it",
+        "--write-labels: {} was not written, since the models cannot judge these labels; \
+         --write-anyway writes it",
         refused.display()
     )))
 }

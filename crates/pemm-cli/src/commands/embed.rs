@@ -43,9 +43,9 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     let mut data = experiment.data.clone();
     data.resize = data.resize.or(Some(backbone.card().preprocessing.size));
     data.memory_mib = 0;
-    let mut set = source::open(&data)?;
-    labels::join(&mut set, &experiment.data)?;
     let cancel = interrupt::watch()?;
+    let mut set = source::open_until(&data, cancel)?;
+    labels::join(&mut set, &experiment.data)?;
     let manifest = Features::new(console, Some(cancel)).with(|embedding| {
         let cache = embedding.cache.map(|root| FeatureCache::open(root, backbone.card()));
         let mut cache = cache.transpose()?;

@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use pemm_data::config::NoiseKind;
+use pemm_data::labels;
 use pemm_data::prepare::write_labels;
-use pemm_data::{labels, source};
+use pemm_data::source::{self, Kind};
 use pemm_runs::write;
 
 use super::experiment::ExperimentArguments;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::interrupt;
 use crate::overwrite::refuse_existing;
 
 /// Draw label noise and write it as a labels CSV, with its manifest beside it
@@ -42,7 +45,14 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         let message = format!("--output: there is no folder {}; make it first", folder.display());
         return Err(Failure::usage(message));
     }
-    let mut set = source::open(&experiment.data)?;
+    let mut data = experiment.data.clone();
+    let is_by_image = experiment.noise.kind == NoiseKind::Instance;
+    if !is_by_image && source::detect(&data.path)? == Kind::ImageFolder {
+        // Only the labels count, so the images may have any size, and none is kept.
+        data.resize = data.resize.or(Some([8, 8]));
+        data.memory_mib = 0;
+    }
+    let mut set = source::open_until(&data, interrupt::watch()?)?;
     labels::join(&mut set, &experiment.data)?;
     let (text, manifest) = write_labels(set, &experiment.data, &experiment.noise, experiment.seed)?;
     manifest.warnings.iter().for_each(|warning| console.warn(warning));

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use pemm::train::Event;
 use pemm_experiment::Plan;
-use pemm_experiment::heads::HeadKind;
 use pemm_runs::{EpochRecord, Record};
 
 use pemm_runs::process::Memory;
@@ -56,7 +55,7 @@ impl Facts {
             num_epochs: plan.experiment().schedule.num_epochs,
             num_steps,
             warnings: warnings.to_vec(),
-            has_centers: plan.model().head == HeadKind::Distance,
+            has_centers: plan.model().head.has_centers(),
             rest_distance: energy.is_on().then(|| energy.potential().rest_distance()),
             knows_flips: record.noise.num_flipped.is_some_and(|flipped| flipped > 0),
         }

@@ -47,7 +47,11 @@ fn from_data_to_issues_and_back_into_training() {
     place.pemm(&format!("train data.csv --labels cleaned.csv {QUICK} --out t")).ok();
     for how in ["weight", "drop", "correct"] {
         let file = format!("{how}.csv");
-        place.pemm(&format!("{line} --force --how {how}").replace("cleaned.csv", &file)).ok();
+        place
+            .pemm(
+                &format!("{line} --force --write-anyway --how {how}").replace("cleaned.csv", &file),
+            )
+            .ok();
         assert_eq!(place.text(&file).lines().count(), 91, "{how} keeps every sample");
         let train = format!("train data.csv --labels {file} {QUICK}");
         place.pemm(&format!("{train} --out t-{how}")).ok();
@@ -94,9 +98,9 @@ fn mistakes_are_named_and_nothing_is_overwritten() {
     assert!(place.json("a/audit.json")["noise_rate"].is_null());
     assert!(place.text("a/audit.html").contains("cannot be told"));
     let labels = format!("{other} --write-labels new.csv");
-    place.pemm(&labels).fails(1, &["new.csv was not written", "--force writes it"]);
+    place.pemm(&labels).fails(1, &["new.csv was not written", "--write-anyway writes it"]);
     assert!(!place.exists("new.csv"));
-    place.pemm(&format!("{labels} --force")).ok();
+    place.pemm(&format!("{labels} --write-anyway")).ok();
     assert!(place.exists("new.csv"));
     let nowhere = format!("{other} --write-labels nowhere/new.csv");
     place.pemm(&nowhere).fails(2, &["there is no folder nowhere"]);

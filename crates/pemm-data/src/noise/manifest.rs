@@ -1,5 +1,6 @@
 //! What was drawn: convention, nominal and realised noise, seed and hashes, for records.
 
+use crate::hex;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -121,11 +122,6 @@ pub fn labels_sha256(labels: &[u32]) -> String {
         hasher.update(label.to_le_bytes());
     }
     hex(&hasher.finalize())
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {

@@ -27,8 +27,6 @@ mod transition;
 pub use manifest::{NOISE_SCHEMA_VERSION, NoiseManifest, Realised, labels_sha256};
 pub use transition::Transition;
 
-pub(crate) use manifest::hex;
-
 use crate::config::{NoiseConfig, NoiseKind};
 use crate::error::{DataError, Result};
 use crate::seed::{Stream, Streams};

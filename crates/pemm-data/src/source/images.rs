@@ -152,6 +152,10 @@ impl Reader<'_> {
     }
 }
 
+/// Pixels from which on images keep their size only where `data.resize` names it: a step of training
+/// on a batch of them takes many gigabytes, and nobody asked for that.
+const MAX_UNASKED: usize = 512 * 512;
+
 /// The shape that all images get, or `None` if there is no image.
 fn common_shape<'a>(
     files: impl Iterator<Item = &'a (ImageFile, Shape)>,
@@ -175,13 +179,31 @@ fn common_shape<'a>(
         let [common_height, common_width] = common;
         let reason = format!(
             "the images have {} different sizes (height×width), for example {common_name} \
-             {common_height}×{common_width} and {name} {height}×{width}; set data.resize, for \
-             example data.resize = [{common_height}, {common_width}]",
-            sizes.len()
+             {common_height}×{common_width} and {name} {height}×{width}; {}",
+            sizes.len(),
+            advice(common)
+        );
+        return Err(DataError::setting("data.resize", reason));
+    }
+    if common[0].saturating_mul(common[1]) > MAX_UNASKED {
+        let reason = format!(
+            "the images have {}×{} pixels, too many to train on; {}",
+            common[0],
+            common[1],
+            advice(common)
         );
         return Err(DataError::setting("data.resize", reason));
     }
     Ok(Some(Shape { channels, height: common[0], width: common[1] }))
+}
+
+/// How to bring images to one size, the smaller of `common` and one to begin with.
+fn advice([height, width]: [usize; 2]) -> String {
+    let [height, width] = if height.max(width) <= 64 { [height, width] } else { [64, 64] };
+    format!(
+        "bring them to one size, for example data.resize = [{height}, {width}] (--size \
+         {height}x{width}), or use a pretrained backbone (--backbone), which takes every size"
+    )
 }
 
 /// Keeps the paths.
@@ -249,6 +271,19 @@ mod tests {
         assert_eq!(set.train.shape.channels, 3);
         let Pixels::Decoded(pixels) = &*set.train.pixels else { panic!("it fits") };
         assert!(pixels[..18].iter().all(|&value| value == 10));
+    }
+
+    #[test]
+    fn photographs_are_not_trained_on_at_full_size_unasked() {
+        let photographs = |path: &str| {
+            let file = ImageFile { path: path.into(), name: path.into(), class: 0 };
+            (file, Shape { channels: 3, height: 600, width: 800 })
+        };
+        let files = [photographs("a"), photographs("b")];
+        let error = common_shape(files.iter(), None).unwrap_err().to_string();
+        assert!(error.contains("600×800") && error.contains("--size 64x64"), "{error}");
+        let asked = common_shape(files.iter(), Some([600, 800])).unwrap().unwrap();
+        assert_eq!(asked, Shape { channels: 3, height: 600, width: 800 });
     }
 
     #[test]

@@ -29,19 +29,6 @@ pub struct LooseImages {
     pub account: Account,
 }
 
-/// [`loose_images`] without a way to stop it and without its account.
-///
-/// # Errors
-/// Those of [`loose_images`].
-pub fn images_at(
-    inputs: &[PathBuf],
-    shape: Shape,
-    skip_broken: bool,
-) -> Result<(Part, BrokenFiles)> {
-    let LooseImages { part, broken, .. } = loose_images(inputs, shape, skip_broken, &stop::NEVER)?;
-    Ok((part, broken))
-}
-
 /// Decodes image files, whatever their ending, and those at any depth below folders (sorted by
 /// path) that have the ending of one; resized to `shape` where they differ.
 ///
@@ -137,6 +124,16 @@ mod tests {
 
     fn write_png(path: &Path) {
         image::RgbImage::from_pixel(6, 6, image::Rgb([10, 20, 30])).save(path).unwrap();
+    }
+
+    fn images_at(
+        inputs: &[PathBuf],
+        shape: Shape,
+        skip_broken: bool,
+    ) -> Result<(Part, BrokenFiles)> {
+        let LooseImages { part, broken, .. } =
+            loose_images(inputs, shape, skip_broken, &stop::NEVER)?;
+        Ok((part, broken))
     }
 
     #[test]

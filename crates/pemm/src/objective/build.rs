@@ -48,7 +48,8 @@ pub fn build(
         ObjectiveKind::Reweight => {
             let by = match parameters.word("by") {
                 Some("distance") => DoubtedBy::Distance,
-                _ => DoubtedBy::Loss,
+                Some("loss") => DoubtedBy::Loss,
+                by => unreachable!("a word of the entry that no code knows: {by:?}"),
             };
             Box::new(Reweighting::new(base, by, count("warmup_epochs"), num_samples))
         }

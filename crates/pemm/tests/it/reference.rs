@@ -123,14 +123,12 @@ fn every_case_that_this_crate_implements_agrees() {
     let Reference { labels, cases } = read();
     let given =
         || Tensor::<1, Int>::from_data(TensorData::new(labels.clone(), [labels.len()]), &device());
-    let mut seen = 0;
     for case in &cases {
         let inputs = &case["inputs"];
         let on_logits = |loss: &dyn Loss| {
             let logits = matrix(&inputs["logits"]);
             agree(case, loss.forward(logits.clone(), given()).mean(), &[("logits", &logits)]);
         };
-        seen += 1;
         let name = case["name"].as_str().unwrap();
         if let Some(kind) = LossKind::ALL.iter().find(|kind| kind.name() == name.replace('_', "-"))
         {
@@ -215,8 +213,9 @@ fn every_case_that_this_crate_implements_agrees() {
                     + potential(case).forward(centers.clone()) * number(case, "lam");
                 agree(case, value, &[("features", &features), ("centers", &centers)]);
             }
-            _ => seen -= 1,
+            // Objectives: tests beside them compare these (objective/reference_case.rs).
+            "elr" | "mixup_target" => {}
+            _ => panic!("nothing compares the case {name}"),
         }
     }
-    assert_eq!(seen, 33, "cases of values.json that are compared");
 }

@@ -119,7 +119,10 @@ pub(super) fn text(
                  {num_samples} samples are listed as issues"
             ));
             if rate.is_doubtful {
-                lines.push("doubtful: the methods contradict each other".into());
+                lines.push(
+                    "take the number with care: the methods disagree, or the interval is wide"
+                        .into(),
+                );
             }
             if !rate.doubtful.is_empty() {
                 lines.push(format!("doubtful for {}", names(judged, &rate.doubtful)));
@@ -131,8 +134,10 @@ pub(super) fn text(
         }
     }
     if judgement.verdict == Verdict::NotTheseClasses {
-        let classes: Vec<u32> = judgement.unjudged.iter().map(|(class, _)| *class).collect();
-        lines.push(format!("not judged: {}", names(judged, &classes)));
+        lines.push("not judged:".into());
+        for (class, why) in &judgement.unjudged {
+            lines.push(format!("  {}: {}", judged.classes[*class as usize], why.reason()));
+        }
     }
     if !confusions.is_empty() {
         lines.push("most frequent confusions (given → suggested):".into());
@@ -148,8 +153,8 @@ pub(super) fn text(
     if cleaning.num_halved > 0 && noise_rate.is_some() {
         lines.push(format!(
             "--write-labels would count {} samples less than a half, of which about {:.0} have right \
-             labels; with --how correct it would change {} labels (about {:.0} mended, {:.0} made \
-             wrong) and drop {}",
+             labels; with --how correct it would change {} labels (about {:.0} to the right one, \
+             {:.0} from the right one, the rest from one wrong label to another) and drop {}",
             cleaning.num_halved,
             cleaning.halved_right,
             cleaning.num_changed,

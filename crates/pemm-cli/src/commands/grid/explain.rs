@@ -2,38 +2,46 @@
 
 use std::path::Path;
 
+use pemm::cells::check;
 use pemm::data::RunData;
 use pemm_data::Shape;
+use pemm_experiment::Plan;
+use pemm_experiment::grid::Cell;
 use pemm_experiment::identity::{differences, flatten};
-use pemm_experiment::{DataFacts, Experiment, Plan};
 use serde_json::{Value, json};
 
 use super::file::open;
 use crate::console::Console;
 use crate::embedding::Features;
 use crate::failure::Failure;
-
-/// What the data of an experiment are.
-fn facts_of(experiment: &Experiment, console: &Console) -> Result<DataFacts, Failure> {
-    let features = Features::new(console, None);
-    Ok(features.with(|embedding| RunData::open(experiment, &embedding))?.facts())
-}
+use crate::interrupt;
 
 /// Shows the first run of a grid with every default filled in, and in what the others differ.
 ///
-/// Where the file says what it expects of the data they need not be there; else those of the first
-/// run are read.
+/// Where the file says what it expects of the data they need not be there; else each run is made
+/// ready as `pemm grid` does.
 pub(crate) fn explain_grid(file: &Path, console: &Console) -> Result<(), Failure> {
     let opened = open(file)?;
     let first = &opened.cells[0];
     let (facts, known) = match &opened.expects {
         Some(expects) => (expects.facts(), "as the grid expects, not looked at"),
-        None => (facts_of(&first.experiment, console)?, "those of the first run"),
+        None => {
+            let cells: Vec<&Cell> = opened.cells.iter().collect();
+            let features = Features::new(console, Some(interrupt::watch()?));
+            let facts = features.with(|embedding| {
+                for warning in check(&cells, None, &opened.table, &embedding)? {
+                    console.warn(&warning);
+                }
+                Ok::<_, pemm::Error>(RunData::open(&first.experiment, &embedding)?.facts())
+            })?;
+            (facts, "those of the first run")
+        }
     };
     let plans = opened.resolve(facts)?;
     let size = pemm::explain::size(&plans[0], facts)?;
     let mut warned: Vec<&String> = Vec::new();
-    for (cell, plan) in opened.cells.iter().zip(&plans) {
+    let unchecked = opened.expects.as_ref().map(|_| opened.cells.iter().zip(&plans));
+    for (cell, plan) in unchecked.into_iter().flatten() {
         for warning in plan.warnings() {
             if !warned.contains(&warning) {
                 warned.push(warning);
