@@ -23,6 +23,12 @@ from tiny import images
 COUNT = 2
 
 
+def head():
+    """The commit of the working tree, with a plus if something in it was changed."""
+    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
+
+
 def pooled(output, pooling):
     """An output as features, by the name of the rule in the card."""
     if pooling == "class-token":
@@ -84,15 +90,18 @@ def entry(features, path):
 
 def main():
     features, folder, out = sys.argv[1:]
-    rows = []
-    for path in sorted(Path(folder).glob("*.onnx")):
+    versions = {"onnxruntime": ort.__version__, "onnx": onnx.__version__, "numpy": np.__version__}
+    commit, rows = head(), []
+    # Small files first.
+    for path in sorted(Path(folder).glob("*.onnx"), key=lambda path: path.stat().st_size):
         try:
             rows.append(entry(features, path))
         except Exception as error:  # A file that ONNX Runtime refuses is a row as well.
             rows.append({"name": path.stem, "opens": None, "reason": f"{type(error).__name__}: {error}"[:300]})
         print(json.dumps(rows[-1]), flush=True)
-    versions = {"onnxruntime": ort.__version__, "onnx": onnx.__version__, "numpy": np.__version__}
-    Path(out).write_text(json.dumps({"versions": versions, "images": COUNT, "rows": rows}, indent=1) + "\n")
+        # After each, so that a run that is cut short leaves what it found.
+        found = {"commit": commit, "versions": versions, "images": COUNT, "rows": rows}
+        Path(out).write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -46,6 +46,8 @@ def main():
         return ort_round(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
     features, out, count, rounds, *paths = sys.argv[1:]
     count, rounds = int(count), int(rounds)
+    from compare import head
+
     rows = []
     for path in paths:
         times = {"pemm-embed": [], "onnxruntime batch 1": [], "onnxruntime batch 8": []}
@@ -67,8 +69,8 @@ def main():
             row[f"{kind}_ratio"] = round(best / median["pemm-embed"][kind], 3)
         rows.append(row)
         print({key: row[key] for key in ("file", "wall_ratio", "cpu_ratio")}, flush=True)
-        load = os.getloadavg()
-        Path(out).write_text(json.dumps({"threads": THREADS, "load": load, "rows": rows}, indent=1) + "\n")
+        found = {"commit": head(), "threads": THREADS, "rounds": rounds, "load": os.getloadavg(), "rows": rows}
+        Path(out).write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

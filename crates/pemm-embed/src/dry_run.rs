@@ -138,9 +138,6 @@ pub(crate) fn dry_run<'a>(
         };
         let outcome = outcome(node, &values, graph.opset)?;
         work = work.saturating_add(outcome.work);
-        if work > MAX_WORK {
-            return Err(too_large("steps for one image", work, MAX_WORK));
-        }
         for (name, value) in node.outputs.iter().zip(outcome.values) {
             live = live.saturating_add(value.bytes());
             most = most.max(live);
@@ -151,6 +148,10 @@ pub(crate) fn dry_run<'a>(
                 let reason = format!("the value {name:?} is computed twice");
                 return Err(mismatch(node, reason));
             }
+        }
+        // What is too large for the memory also takes too many steps; the first is what to say.
+        if work > MAX_WORK {
+            return Err(too_large("steps for one image", work, MAX_WORK));
         }
         for name in last_use.get(&index).into_iter().flatten() {
             live = live.saturating_sub(values[name].bytes());

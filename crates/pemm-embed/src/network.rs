@@ -5,6 +5,8 @@
 //! checked: the nodes and weights of one stretch, all shapes fixed, and numbers that follow from
 //! the shapes already worked out. It runs on one thread; who wants more runs more images.
 
+mod message;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,9 +14,8 @@ use std::sync::Arc;
 use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool, ValueOrView};
 
 use crate::depthwise::Depthwise;
-use crate::dry_run::{DryRun, Kind, Value, Windows, needed};
+use crate::dry_run::{DryRun, Kind, Windows, needed};
 use crate::graph::{Graph, Node, Tensor, data_type};
-use crate::proto::{put_bytes, put_number};
 
 /// A network for one image at a time.
 #[derive(Debug)]
@@ -312,48 +313,6 @@ impl<'a> Maker<'a, '_> {
         let outputs = outputs.into_iter().zip(output_ids).map(slot).collect();
         Ok(Stretch { model, inputs, outputs })
     }
-
-    /// The ONNX message of a stretch.
-    fn message(
-        &self,
-        nodes: &[usize],
-        read: &BTreeSet<&str>,
-        inputs: &[&str],
-        outputs: &[&str],
-    ) -> Vec<u8> {
-        let mut graph = Vec::new();
-        let constants = read.iter().filter_map(|name| self.constants.get(name));
-        for index in constants.collect::<BTreeSet<_>>() {
-            put_bytes(&mut graph, 1, self.graph.nodes[*index].bytes);
-        }
-        for &index in nodes {
-            put_bytes(&mut graph, 1, self.graph.nodes[index].bytes);
-        }
-        put_bytes(&mut graph, 2, b"stretch");
-        for name in read {
-            if let Some(tensor) = self.graph.weights.get(name) {
-                match tensor.bytes {
-                    [] => put_bytes(&mut graph, 5, &stored(tensor)),
-                    whole => put_bytes(&mut graph, 5, whole),
-                }
-            } else if self.folded.contains(name) {
-                put_bytes(&mut graph, 5, &known(name, &self.run.values[name]));
-            }
-        }
-        for name in inputs {
-            put_bytes(&mut graph, 11, &value_info(name, &self.run.values[name]));
-        }
-        for name in outputs {
-            put_bytes(&mut graph, 12, &value_info(name, &self.run.values[name]));
-        }
-        let mut model = Vec::new();
-        put_number(&mut model, 1, 8);
-        put_bytes(&mut model, 7, &graph);
-        for import in &self.graph.opset_imports {
-            put_bytes(&mut model, 8, import);
-        }
-        model
-    }
 }
 
 /// Loads a message that was written here.
@@ -374,57 +333,4 @@ pub(crate) fn floats(tensor: &Tensor<'_>) -> Option<Vec<f32>> {
     let Some(raw) = tensor.raw else { return Some(tensor.floats.clone()) };
     let (values, _) = raw.as_chunks::<4>();
     Some(values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
-}
-
-/// A tensor with its bytes in the message, for one that came from another file.
-fn stored(tensor: &Tensor<'_>) -> Vec<u8> {
-    let mut message = Vec::new();
-    for &size in &tensor.shape {
-        put_number(&mut message, 1, size as i64);
-    }
-    put_number(&mut message, 2, i64::from(tensor.data_type));
-    put_bytes(&mut message, 8, tensor.name.as_bytes());
-    put_bytes(&mut message, 9, tensor.raw.unwrap_or_default());
-    message
-}
-
-/// Numbers that follow from the shapes, as weights.
-fn known(name: &str, value: &Value) -> Vec<u8> {
-    let mut message = Vec::new();
-    for &size in &value.shape {
-        put_number(&mut message, 1, size as i64);
-    }
-    let numbers = value.numbers.as_deref().unwrap_or_default();
-    let (kind, raw): (i32, Vec<u8>) = match value.kind {
-        Kind::Truth => (data_type::BOOL, numbers.iter().map(|&n| u8::from(n != 0.0)).collect()),
-        Kind::Integer | Kind::Float => {
-            (data_type::INT64, numbers.iter().flat_map(|&n| (n as i64).to_le_bytes()).collect())
-        }
-    };
-    put_number(&mut message, 2, i64::from(kind));
-    put_bytes(&mut message, 8, name.as_bytes());
-    put_bytes(&mut message, 9, &raw);
-    message
-}
-
-/// Name, type and fixed shape of an input or output.
-fn value_info(name: &str, value: &Value) -> Vec<u8> {
-    let mut shape = Vec::new();
-    for &size in &value.shape {
-        let mut dim = Vec::new();
-        put_number(&mut dim, 1, size as i64);
-        put_bytes(&mut shape, 1, &dim);
-    }
-    let kind = match value.kind {
-        Kind::Float => data_type::FLOAT,
-        Kind::Integer => data_type::INT64,
-        Kind::Truth => data_type::BOOL,
-    };
-    let (mut tensor, mut kinds, mut info) = (Vec::new(), Vec::new(), Vec::new());
-    put_number(&mut tensor, 1, i64::from(kind));
-    put_bytes(&mut tensor, 2, &shape);
-    put_bytes(&mut kinds, 1, &tensor);
-    put_bytes(&mut info, 1, name.as_bytes());
-    put_bytes(&mut info, 2, &kinds);
-    info
 }

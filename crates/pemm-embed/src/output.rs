@@ -203,7 +203,11 @@ fn before_classifier<'a>(
                 return Some((first, len));
             }
             "Softmax" | "LogSoftmax" | "Sigmoid" | "Identity" | "Flatten" | "Reshape"
-            | "Squeeze" | "Add" => node = maker(graph, first).or(maker(graph, node.input(1)?))?,
+            | "Squeeze" | "Add" => {
+                // A sum with weights may have them first; a softmax has one input.
+                let second = || maker(graph, node.input(1)?);
+                node = maker(graph, first).or_else(second)?;
+            }
             _ => return None,
         }
     }

@@ -183,7 +183,8 @@ impl Found {
         let (a, b) = (self.keys, other.keys);
         // How much is cut off belongs together, and so do the numbers of the channels.
         let has_margin = a.resize_to.is_some() || self.crop_rate.is_some();
-        let has_numbers = a.mean.is_some() || a.deviation.is_some();
+        // One of them alone is in the units of the other, so the factor stays with that.
+        let has_numbers = a.mean.is_some() && a.deviation.is_some();
         Self {
             crop_rate: if has_margin { self.crop_rate } else { other.crop_rate },
             keys: PreprocessingKeys {
@@ -233,8 +234,9 @@ impl Preprocessing {
                     .into(),
             );
         }
-        // Explicit numbers without a factor are of values from 0 to 1.
-        found.keys.rescale = found.keys.rescale.or(found.keys.mean.as_ref().map(|_| 1.0 / 255.0));
+        // Complete numbers without a factor are of values from 0 to 1.
+        let by_default = found.is_complete().then_some(1.0 / 255.0);
+        found.keys.rescale = found.keys.rescale.or(by_default);
         let found = found.or(Rule::Imagenet.found());
         let both = |[height, width]: [Option<usize>; 2]| Some([height?, width?]);
         let size = match (keys.size, both(fixed), found.keys.size) {

@@ -116,6 +116,10 @@ pub(super) fn resize(node: &Node<'_>, inputs: &Inputs<'_>) -> Ruled {
     if policy != "stretch" {
         return Err(format!("keep_aspect_ratio_policy = {policy:?} is not supported"));
     }
+    // rten 0.27 would compute "linear" without a word.
+    if node.text("mode") == Some("cubic") {
+        return Err("mode = \"cubic\" is not supported".into());
+    }
     let axes: Vec<usize> = match node.numbers("axes") {
         None => (0..image.len()).collect(),
         Some(axes) => axes.iter().map(|&a| axis(a as f64, image.len())).collect::<Ruled<_>>()?,
