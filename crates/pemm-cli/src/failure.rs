@@ -83,6 +83,11 @@ impl From<pemm_embed::EmbedError> for Failure {
             pemm_embed::EmbedError::Cancelled { .. } => Self::interrupted(format!(
                 "{message}; the features so far are kept, run the same command to continue"
             )),
+            pemm_embed::EmbedError::Io { path, source }
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Self::usage(format!("{}: there is no such file", path.display()))
+            }
             pemm_embed::EmbedError::Io { .. } | pemm_embed::EmbedError::NotFinite { .. } => {
                 Self::new(message)
             }

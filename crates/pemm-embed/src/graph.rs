@@ -105,11 +105,8 @@ impl<'a> Graph<'a> {
         for field in Fields::of(bytes) {
             match field? {
                 (2, wire) => producer = wire.text()?,
-                (7, wire) => {
-                    if graph.replace(wire.message()?).is_some() {
-                        return Err("there are two graphs".into());
-                    }
-                }
+                (7, _) if graph.is_some() => return Err("there are two graphs".into()),
+                (7, wire) => graph = Some(wire.message()?),
                 (8, wire) => imports.push(wire.message()?),
                 _ => {}
             }

@@ -27,9 +27,12 @@ pub(crate) struct Network {
     output_slot: usize,
 }
 
+/// The nodes of a stretch, and the depthwise convolution that ends it with its node.
+type Step = (Vec<usize>, Option<(Box<Depthwise>, usize)>);
+
 #[derive(Debug)]
 enum Stage {
-    Graph(Stretch),
+    Graph(Box<Stretch>),
     Depthwise { conv: Box<Depthwise>, from: usize, is_last: bool, to: usize },
 }
 
@@ -183,7 +186,7 @@ impl<'a> Maker<'a, '_> {
         };
         if node.operator == "Constant" {
             Role::Constant
-        } else if !node.outputs.is_empty() && node.outputs.iter().all(|name| is_known(&name)) {
+        } else if !node.outputs.is_empty() && node.outputs.iter().all(|name| is_known(name)) {
             Role::Folded
         } else {
             self.depthwise(node).map_or(Role::Plain, |conv| Role::Depthwise(Box::new(conv)))
@@ -238,7 +241,7 @@ impl<'a> Maker<'a, '_> {
     /// Turns stretches, each with the convolution that ends it, into stages.
     fn assemble(
         mut self,
-        steps: Vec<(Vec<usize>, Option<(Box<Depthwise>, usize)>)>,
+        steps: Vec<Step>,
         input: &'a str,
         output: &'a str,
     ) -> Result<Network, Failure> {
@@ -259,7 +262,7 @@ impl<'a> Maker<'a, '_> {
         let mut stages = Vec::new();
         for (s, (nodes, conv)) in steps.into_iter().enumerate() {
             if !nodes.is_empty() {
-                stages.push(Stage::Graph(self.stretch(&nodes, 2 * s, &last_read)?));
+                stages.push(Stage::Graph(Box::new(self.stretch(&nodes, 2 * s, &last_read)?)));
             }
             if let Some((conv, index)) = conv {
                 let node = &self.graph.nodes[index];

@@ -180,7 +180,9 @@ fn settings_that_nothing_looks_at_are_named() {
     let found = warnings(&["preset=ce", "loss.energy.weight=3"]);
     assert!(found.len() == 1 && found[0].starts_with("loss.energy: has no effect"), "{found:?}");
     let hasty = ["preset=divide-mix", "schedule.patience=5"];
-    assert!(warnings(&hasty)[0].starts_with("schedule.patience: 5 epochs may be over"));
+    assert!(
+        warnings(&hasty)[0].starts_with("schedule.patience: 5 epochs without progress may end")
+    );
     let margin = ["preset=paper", "loss.energy.kind=margin", "loss.energy.beta=0.2"];
     assert!(warnings(&margin)[0].starts_with("loss.energy.beta: has no effect"));
     let idle = ["preset=forward", "noise.kind=symmetric"];

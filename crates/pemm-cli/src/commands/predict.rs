@@ -115,8 +115,8 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     }
     if num_left_out > 0 && !arguments.skip_broken {
         return Err(Failure::new(format!(
-            "{num_left_out} images have no prediction, see the warnings; with --skip-broken that \
-             is no error"
+            "not every image has a prediction: {num_left_out} left out, see the warnings; with \
+             --skip-broken that is no error"
         )));
     }
     Ok(())

@@ -29,7 +29,7 @@ fn from_data_to_issues_and_back_into_training() {
     assert!(rows[1..].iter().zip(1..).all(|(row, rank)| row[5] == rank.to_string()));
     assert!(rows[1..].iter().all(|row| row[4] == "false" || row[1] != row[2]));
     let json = place.json("a/audit.json");
-    assert_eq!((&json["schema"], &json["origin"]), (&1.into(), &"out-of-sample".into()));
+    assert_eq!((&json["schema"], &json["origin"]), (&2.into(), &"out-of-sample".into()));
     assert_eq!(json["transition"].as_array().unwrap().len(), 3);
     assert_eq!(json["experiment"]["preset"], "audit");
 
@@ -82,7 +82,7 @@ fn mistakes_are_named_and_nothing_is_overwritten() {
     probs("0.5,0.3,0.2\n0.5,0.3,0.2\n");
     let said = place.pemm("audit --probs p.csv --labels labels.csv");
     said.fails(1, &["row 2: label 3 is not in 0 to 2"]);
-    place.pemm("audit data.csv --folds 31").fails(2, &["has 30 samples, fewer than the 31 folds"]);
+    place.pemm("audit data.csv --folds 31").fails(2, &["have fewer samples than the 31 folds"]);
     place.pemm("audit data.csv --folds 1").fails(2, &["data.fold: needs 2 folds or more, is 1"]);
     let patience = "audit data.csv --set schedule.patience=2";
     place.pemm(patience).fails(2, &["schedule.patience: would end a fold"]);

@@ -67,7 +67,7 @@ fn what_is_wrong_with_a_backbone_is_said_before_there_is_a_folder() {
     place.write("text.onnx", "this is no network");
     place.features("rows.csv", 30);
     for (arguments, parts) in [
-        ("photos --backbone none.onnx", ["none.onnx", "No such file"]),
+        ("photos --backbone none.onnx", ["none.onnx", "there is no such file"]),
         ("photos --backbone text.onnx", ["text.onnx", "not an ONNX file"]),
         ("rows.csv --backbone tiny.onnx", ["pretrained.backbone", "feature vectors"]),
         (

@@ -90,8 +90,17 @@ fn predictions() {
     assert_eq!(said.json_lines(), values);
     place.pemm("predict run neww --skip-broken").fails(1, &["neww: there is no", "mean \"new\"?"]);
     place.pemm("predict rum new").fails(2, &["rum: not a run folder: there is no such folder"]);
+    // Formats that are not read: the others have their predictions, and nobody misses these.
+    place.write("mixed/photo.jpg", JPEG);
+    place.write("mixed/phone.heic", "not read");
+    let said = place.pemm("predict run mixed");
+    said.fails(1, &["phone.heic", "convert them to jpg", "not every image has a prediction: 1"]);
+    assert!(said.out.contains("mixed/photo.jpg,"), "{said}");
+    place.pemm("predict run mixed --skip-broken").ok();
     place.write("none/readme.md", "");
-    place.pemm("predict run none").fails(1, &["none: no jpg, jpeg, png, webp or bmp file"]);
+    place
+        .pemm("predict run none")
+        .fails(1, &["none: no jpg, jpeg, jpe, jfif, png, webp, bmp, dib, gif, tif, tiff file"]);
 }
 
 #[test]

@@ -31,7 +31,8 @@ fn result(node: &Node<'_>, inputs: &[&Value]) -> Ruled<Value> {
 #[test]
 fn windows() {
     let image = float(&[1, 8, 15, 20]);
-    let cases: [(&[(&str, &[i64])], [usize; 2]); 5] = [
+    type Attributes<'a> = &'a [(&'a str, &'a [i64])];
+    let cases: [(Attributes<'_>, [usize; 2]); 5] = [
         (&[], [13, 18]),
         (&[("strides", &[2, 2])], [7, 9]),
         (&[("pads", &[1, 1, 1, 1]), ("strides", &[2, 2])], [8, 10]),
