@@ -186,7 +186,7 @@ impl<'a> Maker<'a, '_> {
         };
         if node.operator == "Constant" {
             Role::Constant
-        } else if !node.outputs.is_empty() && node.outputs.iter().all(|name| is_known(name)) {
+        } else if !node.outputs.is_empty() && node.outputs.iter().all(is_known) {
             Role::Folded
         } else {
             self.depthwise(node).map_or(Role::Plain, |conv| Role::Depthwise(Box::new(conv)))
