@@ -18,7 +18,7 @@ use crate::section::{self, Section};
 /// The `[model]` table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
-    /// Left out: `hidden` for the features of a pretrained network, `mlp` for other vectors and for
+    /// Left out: `none` for the features of a pretrained network, `mlp` for other vectors and for
     /// images with a side below 16, else `cnn8`.
     pub backbone: Option<BackboneKind>,
     /// Divide features by their norm.
@@ -85,7 +85,7 @@ impl ModelConfig {
         let Shape { height, width: across, .. } = facts.shape;
         let side = height.min(across);
         let by_data = match facts.vectors || side < 16 {
-            _ if pretrained => BackboneKind::Hidden,
+            _ if pretrained => BackboneKind::None,
             true => BackboneKind::Mlp,
             false => BackboneKind::Cnn8,
         };

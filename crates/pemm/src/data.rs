@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 use pemm_data::normalize::Normalization;
 use pemm_data::prepare::{Prepared, prepare_set};
-use pemm_data::{DataSet, Part, Pixels, labels, source};
+use pemm_data::source::Kind;
+use pemm_data::{DataSet, Part, labels, source};
 use pemm_embed::{Backbone, BackboneCard, EmbedOptions, FeatureCache, Progress};
 use pemm_experiment::{DataFacts, Experiment, ExperimentError};
 
@@ -77,6 +78,10 @@ impl Opened {
         let mut backbone = None;
         if let Some(file) = &experiment.pretrained.backbone {
             let opened = Backbone::open(Path::new(file), &experiment.pretrained.keys())?;
+            if matches!(source::detect(&data.path)?, Kind::FeaturesCsv | Kind::FeaturesNpy) {
+                let reason = "is for images, and these data are feature vectors; leave it out";
+                return Err(ExperimentError::setting("pretrained.backbone", reason).into());
+            }
             // It takes every image at its own size; nothing is to be kept in memory here.
             data.resize = data.resize.or(Some(opened.card().preprocessing.size));
             data.memory_mib = 0;
@@ -84,10 +89,6 @@ impl Opened {
         }
         let mut set = source::open_until(&data, embedding.stop())?;
         labels::join(&mut set, &experiment.data)?;
-        if backbone.is_some() && matches!(*set.train.pixels, Pixels::Vectors(_)) {
-            let reason = "is for images, and these data are feature vectors; leave it out";
-            return Err(ExperimentError::setting("pretrained.backbone", reason).into());
-        }
         Ok(Self { set, backbone })
     }
 

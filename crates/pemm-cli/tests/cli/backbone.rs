@@ -20,7 +20,9 @@ fn a_backbone_trains_evaluates_predicts_audits_and_reports() {
     let train = "train photos --backbone tiny.onnx --epochs 3 --out run --quiet";
     run(train).says(&["test accuracy after the last epoch (3)"]);
     let experiment = place.text("run/experiment.toml");
-    for part in ["[pretrained]", "backbone = \"tiny.onnx\"", "backbone_sha256 = \"", "\"hidden\""] {
+    for part in
+        ["[pretrained]", "backbone = \"tiny.onnx\"", "backbone_sha256 = \"", "backbone = \"none\""]
+    {
         assert!(experiment.contains(part), "{experiment}");
     }
     run(train).says(&["this run was finished before"]);
