@@ -17,9 +17,38 @@ pub(crate) mod train;
 
 mod experiment;
 
+use pemm::finished::Weights;
 use pemm_runs::{Record, Status};
 
 use crate::console::Console;
+
+/// The weights that `--best` and `--last` ask for.
+fn weights(best: bool, last: bool) -> Weights {
+    match (best, last) {
+        (true, _) => Weights::Best,
+        (_, true) => Weights::Last,
+        (false, false) => Weights::Chosen,
+    }
+}
+
+/// Says where the weights that are used are not the last, and why.
+fn note_choice(record: &Record, epoch: usize, console: &Console) {
+    let (Some(best), Some(last)) = (record.choice.best_by_noisy_val, record.choice.last) else {
+        return;
+    };
+    if epoch == best.epoch
+        && epoch != last.epoch
+        && let (Some(then), Some(now)) = (best.val_accuracy, last.val_accuracy)
+    {
+        console.note(&format!(
+            "the weights after epoch {epoch} are used: they agree with {:.2} % of the held-out given \
+             labels, those after epoch {} with {:.2} %",
+            100.0 * then,
+            last.epoch,
+            100.0 * now
+        ));
+    }
+}
 
 /// Says that what a run that is not finished gives is not what it will give.
 fn warn_if_unfinished(record: &Record, console: &Console) {

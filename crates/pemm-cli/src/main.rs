@@ -1,5 +1,6 @@
 //! The `pemm` binary: arguments in, exit code out. Each command has a file of its own.
 
+mod by_class;
 mod commands;
 mod commit;
 mod console;

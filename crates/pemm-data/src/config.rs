@@ -19,11 +19,27 @@ pub enum Unlisted {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BrokenImages {
-    /// Stop and name them.
+    /// Leave them out and name them, where they are at most one image in [`Self::FEW`]; else stop.
     #[default]
+    Few,
+    /// Stop and name them.
     Error,
-    /// Leave them out.
+    /// Leave them out, however many.
     Skip,
+}
+
+impl BrokenImages {
+    /// `few` leaves out at most one image in so many: more of them are no accident of single files.
+    pub const FEW: usize = 10;
+
+    /// Whether `num_broken` of `num_images` images may be left out.
+    pub fn allows(self, num_broken: usize, num_images: usize) -> bool {
+        match self {
+            Self::Few => num_broken <= num_images / Self::FEW,
+            Self::Error => num_broken == 0,
+            Self::Skip => true,
+        }
+    }
 }
 
 /// What the folders of an image folder are.
@@ -63,7 +79,9 @@ pub struct DataConfig {
     pub unlisted: Unlisted,
     /// Images that do not decode.
     pub broken: BrokenImages,
-    /// `[height, width]` to which every image is resized (Lanczos3); needed when sizes differ.
+    /// `[height, width]` to which every image is resized (Lanczos3). Left out, images of one size of
+    /// at most 64 pixels a side stay as they are, and all others are brought to one size of at most
+    /// 64×64, which a note says.
     pub resize: Option<[usize; 2]>,
     /// Use this many training samples, the same share of each given class; the test part is whole.
     pub limit: Option<usize>,
@@ -89,7 +107,7 @@ impl Default for DataConfig {
             labels: None,
             label_column: "label".into(),
             unlisted: Unlisted::Error,
-            broken: BrokenImages::Error,
+            broken: BrokenImages::Few,
             resize: None,
             limit: None,
             test_rate: 0.0,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::labels::JoinReport;
+use crate::score::Score;
 use crate::source::Account;
 
 /// Size of one sample. A vector of D features is `[D, 1, 1]`.
@@ -156,21 +157,8 @@ pub struct Fits {
     pub num_flipped: usize,
     /// Of these, predicted as given: memorised mistakes.
     pub flipped_fitted: usize,
-    /// Of the flipped, predicted as the clean label: mistakes seen through.
+    /// Of the flipped, predicted as the clean label: mistakes that did no harm.
     pub flipped_corrected: usize,
-}
-
-/// Accuracy on a scored part.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Score {
-    /// Number of samples scored.
-    pub num_samples: usize,
-    /// Fraction predicted correctly, 0–1.
-    pub accuracy: f64,
-    /// Mean over the classes present of their recall, 0–1.
-    pub balanced_accuracy: f64,
-    /// `confusion[true][predicted]`, counts.
-    pub confusion: Vec<Vec<u32>>,
 }
 
 impl Sealed {
@@ -198,10 +186,10 @@ impl Sealed {
         Self { test, ..self }
     }
 
-    /// Scores predictions for [`Self::test_images`], in order.
-    pub fn score_test(&self, predicted: &[u32]) -> Option<Score> {
+    /// Scores what a model says of [`Self::test_images`], in order; see [`Score::of`].
+    pub fn score_test(&self, scores: &[f32]) -> Option<Score> {
         let test = self.test.as_ref()?;
-        Some(score(self.num_classes, &test.given, predicted))
+        Some(Score::of(self.num_classes, &test.given, scores))
     }
 
     /// Breaks the seal: the clean training labels, if known, and the test labels, if there is a
@@ -239,27 +227,5 @@ impl Sealed {
             }
         }
         Some(fits)
-    }
-}
-
-/// Accuracy, balanced accuracy and confusion of `predicted` against `labels`.
-pub fn score(num_classes: usize, labels: &[u32], predicted: &[u32]) -> Score {
-    assert_eq!(labels.len(), predicted.len(), "one prediction per label");
-    let mut confusion = vec![vec![0u32; num_classes]; num_classes];
-    for (&label, &predicted) in labels.iter().zip(predicted) {
-        confusion[label as usize][predicted as usize] += 1;
-    }
-    let hits: u32 = (0..num_classes).map(|k| confusion[k][k]).sum();
-    let recalls: Vec<f64> = (0..num_classes)
-        .filter_map(|k| {
-            let total: u32 = confusion[k].iter().sum();
-            (total > 0).then(|| f64::from(confusion[k][k]) / f64::from(total))
-        })
-        .collect();
-    Score {
-        num_samples: labels.len(),
-        accuracy: f64::from(hits) / labels.len().max(1) as f64,
-        balanced_accuracy: recalls.iter().sum::<f64>() / recalls.len().max(1) as f64,
-        confusion,
     }
 }

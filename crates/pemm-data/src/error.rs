@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::BrokenImages;
 use crate::shown::{shown, shown_lines};
 
 /// Shorthand for this crate's results.
@@ -43,6 +44,19 @@ pub enum DataError {
     Broken {
         /// Path and reason of each broken image.
         broken: Vec<(PathBuf, String)>,
+    },
+    /// More images that do not decode than may be left out unasked.
+    #[error(
+        "{} of {num_images} images do not decode; unasked at most one in {} is left out:\n{}",
+        broken.len(),
+        BrokenImages::FEW,
+        first_lines(broken)
+    )]
+    ManyBroken {
+        /// Path and reason of each broken image.
+        broken: Vec<(PathBuf, String)>,
+        /// Images in all, sound or broken.
+        num_images: usize,
     },
     /// The work was stopped from outside before it ended.
     #[error("stopped while the data were read")]

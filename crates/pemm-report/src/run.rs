@@ -162,8 +162,8 @@ fn notices(record: &Record, outputs: Option<&Outputs>, problems: &[String]) -> V
         }
     };
     notices.extend(problems.iter().cloned());
-    // Early stopping returns an epoch before the last.
-    let returned = record.choice.last.map_or(num_epochs, |last| last.epoch);
+    // The weights that are used may be those of an epoch before the last.
+    let returned = record.chosen().map_or(num_epochs, |chosen| chosen.epoch);
     match outputs {
         Some(outputs) if outputs.epoch != returned => notices.push(format!(
             "The stored outputs are those after epoch {}, not {returned}.",

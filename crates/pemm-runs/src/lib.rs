@@ -7,6 +7,7 @@
 //! | [`record`] | `record.json`: what a run was and what came out of it, with a schema version |
 //! | [`epoch`] | one epoch's numbers: a line of `log.jsonl`, an element of the record |
 //! | [`choice`] | last epoch, best by noisy validation, oracle best |
+//! | [`scores`] | how well the weights that a run returns do, class by class |
 //! | [`environment`] | program, machine and time of a run |
 //! | [`number`] | numbers in JSON that survive when they are not finite |
 //! | [`folder`] | a run folder: its layout, and how it is read |
@@ -39,6 +40,7 @@ pub mod number;
 pub mod outputs;
 pub mod process;
 pub mod record;
+pub mod scores;
 pub mod tables;
 pub mod time;
 pub mod write;
@@ -52,4 +54,5 @@ pub use folder::RunFolder;
 pub use log::Log;
 pub use outputs::Outputs;
 pub use record::{DataRecord, ModelRecord, NoiseRecord, Record, Status};
+pub use scores::{PartScores, Scores};
 pub use tables::{Column, Judge, Table};

@@ -13,10 +13,11 @@ use pemm_experiment::{DataFacts, Experiment};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::choice::Choice;
+use crate::choice::{Choice, Chosen};
 use crate::environment::Environment;
 use crate::epoch::EpochRecord;
 use crate::error::{Result, RunError};
+use crate::scores::Scores;
 use crate::{number, write};
 
 /// The schema that this version writes and reads.
@@ -58,6 +59,10 @@ pub struct Record {
     /// Processor time of all epochs together, if known of each.
     #[serde(default, with = "number::optional", skip_serializing_if = "Option::is_none")]
     pub total_cpu_seconds: Option<f64>,
+    /// How well the returned weights do, class by class; of runs that are finished, and absent from
+    /// records of versions before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<Scores>,
 }
 
 /// How far a run is.
@@ -177,6 +182,7 @@ impl Record {
             choice: Choice::default(),
             total_seconds: 0.0,
             total_cpu_seconds: None,
+            scores: None,
         };
         record.check(Path::new("record.json"))?;
         Ok(record)
@@ -199,6 +205,17 @@ impl Record {
     /// Whether the run returns its best epoch by noisy validation instead of its last.
     pub fn stops_early(&self) -> bool {
         self.experiment.pointer("/schedule/patience").is_some_and(|patience| !patience.is_null())
+    }
+
+    /// Whether the best weights by noisy validation are to be used instead of the last, see
+    /// [`Choice::prefers_best`].
+    pub fn prefers_best(&self) -> bool {
+        self.choice.prefers_best(self.data.num_val)
+    }
+
+    /// The epoch whose weights are to be used, if one is done.
+    pub fn chosen(&self) -> Option<Chosen> {
+        if self.prefers_best() { self.choice.best_by_noisy_val } else { self.choice.last }
     }
 
     /// The experiment, typed. The raw one stays what identities are made of.

@@ -2,9 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
-use pemm_data::dataset::{Fits, Score};
+use pemm_data::dataset::Fits;
 use pemm_data::loader::{Batch as HostBatch, Loader};
-use pemm_data::{Sealed, Stream, Streams};
+use pemm_data::{Score, Sealed, Stream, Streams};
 use pemm_runs::Scored;
 
 use crate::error::Result;
@@ -88,10 +88,11 @@ pub fn predict(
     Ok(all)
 }
 
-/// Share of `predicted` that equals `given`.
-pub fn agreement(given: &[u32], predicted: &[u32]) -> f64 {
-    let equal = given.iter().zip(predicted).filter(|(a, b)| a == b).count();
-    equal as f64 / given.len().max(1) as f64
+/// What `networks` say of the samples of `loader`, held against their given labels.
+pub fn score(networks: &[Classifier], loader: &Loader, device: &Device) -> Result<Score> {
+    let predictions = predict(networks, loader, device, false, &mut |_| {})?;
+    let given = &loader.part().given;
+    Ok(Score::of(predictions.num_classes, given, &predictions.probabilities))
 }
 
 /// Compares a model with clean labels and the test set. The trainer hands it predictions and gets
@@ -113,32 +114,26 @@ impl Scorer {
     /// Scores the test set, if there is one.
     pub fn test(&self, networks: &[Classifier], device: &Device) -> Result<Option<Score>> {
         let Some(loader) = &self.test else { return Ok(None) };
-        let predicted = predict(networks, loader, device, false, &mut |_| {})?.classes();
-        Ok(self.sealed.score_test(&predicted))
+        let predictions = predict(networks, loader, device, false, &mut |_| {})?;
+        Ok(self.sealed.score_test(&predictions.probabilities))
     }
 
-    /// Test accuracy, and how many clean and how many flipped training samples are fitted;
-    /// `predicted` are predictions of the whole training part.
-    pub fn score(
-        &self,
-        networks: &[Classifier],
-        device: &Device,
-        predicted: &[u32],
-    ) -> Result<Option<Scored>> {
-        let test = self.test(networks, device)?;
+    /// How many clean and how many flipped training samples are fitted, beside the score of the test
+    /// part; `predicted` are predictions of the whole training part.
+    pub fn scored(&self, test: Option<&Score>, predicted: &[u32]) -> Option<Scored> {
         let fits = self.sealed.fits(&self.given, predicted);
         if test.is_none() && fits.is_none() {
-            return Ok(None);
+            return None;
         }
         let count = |pick: fn(&Fits) -> usize| fits.as_ref().map(pick);
-        Ok(Some(Scored {
-            test_accuracy: test.as_ref().map(|score| score.accuracy),
-            test_balanced_accuracy: test.as_ref().map(|score| score.balanced_accuracy),
+        Some(Scored {
+            test_accuracy: test.map(|score| score.accuracy),
+            test_balanced_accuracy: test.map(|score| score.balanced_accuracy),
             clean_fitted: count(|f| f.clean_fitted),
             num_clean: count(|f| f.num_clean),
             flipped_fitted: count(|f| f.flipped_fitted),
             flipped_corrected: count(|f| f.flipped_corrected),
             num_flipped: count(|f| f.num_flipped),
-        }))
+        })
     }
 }

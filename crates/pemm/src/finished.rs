@@ -7,16 +7,16 @@ use pemm_data::augment::Augment;
 use pemm_data::loader::Loader;
 use pemm_data::noise::Transition;
 use pemm_data::normalize::Normalization;
-use pemm_data::{Part, Shape, Streams, source};
+use pemm_data::{Part, Score, Shape, Streams, source};
 use pemm_embed::{Backbone, BackboneCard};
 use pemm_experiment::Experiment;
-use pemm_runs::{Record, RunFolder};
+use pemm_runs::{PartScores, Record, RunFolder};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::read_weights;
 use crate::data::{Embedding, RunData};
 use crate::error::{Error, Result};
-use crate::evaluate::{Predictions, Scorer, predict};
+use crate::evaluate::{Predictions, Scorer, predict, score};
 use crate::model::{Classifier, ModelPlan};
 use crate::networks::{MAX_NETWORKS, apply_all, networks};
 use crate::objective::estimated_forward::PERCENTILE;
@@ -76,6 +76,30 @@ impl ModelCard {
     }
 }
 
+/// Which weights of a run are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weights {
+    /// Those after the last epoch, unless the best by noisy validation are clearly better
+    /// ([`Record::prefers_best`]).
+    Chosen,
+    /// Those after the last epoch; of a run with patience, those that it returned.
+    Last,
+    /// The best by noisy validation.
+    Best,
+}
+
+impl Weights {
+    /// Whether those of the best epoch are meant in `folder`. Without a record that can be read,
+    /// nothing speaks against the last.
+    fn are_best(self, folder: &RunFolder) -> bool {
+        match self {
+            Self::Chosen => folder.read_record().is_ok_and(|record| record.prefers_best()),
+            Self::Last => false,
+            Self::Best => true,
+        }
+    }
+}
+
 /// A trained classifier.
 #[derive(Debug)]
 pub struct Trained {
@@ -87,10 +111,12 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Reads the weights of the last epoch of a run folder, or those that are best by noisy
-    /// validation.
-    pub fn open(folder: &RunFolder, best: bool, device: &Device) -> Result<Self> {
-        let (tensors, text, file) = read_weights(folder, best)?;
+    /// Reads `weights` of a run folder.
+    ///
+    /// # Errors
+    /// None of that kind, or a file that is not what it should be.
+    pub fn open(folder: &RunFolder, weights: Weights, device: &Device) -> Result<Self> {
+        let (tensors, text, file) = read_weights(folder, weights.are_best(folder))?;
         let card: ModelCard = serde_json::from_str(&text).map_err(|error| Error::Weights {
             file: file.clone(),
             reason: format!("its metadata is not that of a model: {error}"),
@@ -143,8 +169,10 @@ pub struct Evaluation {
     pub train_accuracy_given: f64,
     /// Agreement with the given labels of the validation part.
     pub val_accuracy_given: Option<f64>,
+    /// The validation part against its given labels, class by class.
+    pub validation: Option<PartScores>,
     /// The test part.
-    pub test: Option<pemm_data::dataset::Score>,
+    pub test: Option<Score>,
     /// Fitted clean and flipped training samples.
     pub fits: Option<pemm_data::dataset::Fits>,
     /// P(given j | true i) as the model sees it, from its predictions of the training part at the
@@ -158,13 +186,13 @@ pub struct Evaluation {
 /// The data or its given labels are no longer those that the run was trained on.
 pub(crate) fn reopen(
     path: &Path,
-    best: bool,
+    weights: Weights,
     device: &Device,
     embedding: &Embedding<'_>,
 ) -> Result<(Record, Trained, RunData)> {
     let folder = RunFolder::open(path)?;
     let record = folder.read_record()?;
-    let trained = Trained::open(&folder, best, device)?;
+    let trained = Trained::open(&folder, weights, device)?;
     let origin = folder.file(pemm_runs::folder::EXPERIMENT).display().to_string();
     let experiment = Experiment::from_resolved(&origin, &folder.read_experiment()?)?;
     let data = Path::new(&experiment.data.path);
@@ -194,35 +222,36 @@ pub(crate) fn reopen(
 /// Opens the data of a run again and evaluates its model on every part.
 pub fn evaluate_run(
     path: &Path,
-    best: bool,
+    weights: Weights,
     device: &Device,
     embedding: &Embedding<'_>,
     on_samples: &mut dyn FnMut(usize),
 ) -> Result<(Record, Evaluation)> {
-    let (record, trained, data) = reopen(path, best, device, embedding)?;
+    let (record, trained, data) = reopen(path, weights, device, embedding)?;
     let prepared = data.prepared;
     let given = prepared.train.given.clone();
     let predictions = trained.predict(prepared.train, on_samples)?;
     let noise_matrix =
         Transition::estimate(&predictions.probabilities, predictions.num_classes, PERCENTILE);
     let predicted = predictions.classes();
-    let val_accuracy_given = match prepared.val {
-        Some(part) => {
-            let given = part.given.clone();
-            let predicted = trained.predict(part, on_samples)?.classes();
-            Some(crate::evaluate::agreement(&given, &predicted))
-        }
-        None => None,
-    };
+    let val = prepared.val.map(|part| trained.loader(part)).transpose()?;
+    let val = val.map(|val| score(&trained.networks, &val, &trained.device)).transpose()?;
     let test = prepared.sealed.test_images().map(|part| trained.loader(part)).transpose()?;
-    let train_accuracy_given = crate::evaluate::agreement(&given, &predicted);
+    let train = Score::of(predictions.num_classes, &given, &predictions.probabilities);
     let fits = prepared.sealed.fits(&given, &predicted);
     let scorer = Scorer::new(prepared.sealed, given, test);
     let test = scorer.test(&trained.networks, &trained.device)?;
     let epoch = trained.card.epoch;
     let noise_matrix = noise_matrix.rows().to_vec();
-    let evaluation =
-        Evaluation { epoch, train_accuracy_given, val_accuracy_given, test, fits, noise_matrix };
+    let evaluation = Evaluation {
+        epoch,
+        train_accuracy_given: train.accuracy,
+        val_accuracy_given: val.as_ref().map(|val| val.accuracy),
+        validation: val.as_ref().map(PartScores::from),
+        test,
+        fits,
+        noise_matrix,
+    };
     Ok((record, evaluation))
 }
 

@@ -18,7 +18,7 @@ use crate::device;
 use crate::dynamics::Dynamics;
 use crate::error::{Error, Result};
 use crate::evaluate::Predictions;
-use crate::finished::{Trained, reopen};
+use crate::finished::{Trained, Weights, reopen};
 use crate::train::{Event, RunOptions, run};
 
 /// What models say of samples, in the order of the source.
@@ -81,7 +81,7 @@ pub fn out_of_sample(
         if outcome.record.status != Status::Finished {
             return Ok(None);
         }
-        let (record, trained, data) = reopen(&out, false, &device, &options.embedding)?;
+        let (record, trained, data) = reopen(&out, Weights::Last, &device, &options.embedding)?;
         gathered.training_secs += record.total_seconds;
         let held = data.prepared.val.clone().expect("a fold is held out");
         gathered.add(&trained, &data, held, index as u32, &mut |_| {})?;
@@ -101,7 +101,7 @@ pub fn in_sample(
     embedding: &Embedding<'_>,
     on_samples: &mut dyn FnMut(usize),
 ) -> Result<SamplePredictions> {
-    let (record, trained, data) = reopen(path, false, device, embedding)?;
+    let (record, trained, data) = reopen(path, Weights::Last, device, embedding)?;
     let mut gathered = Gathered { training_secs: record.total_seconds, ..Gathered::default() };
     gathered.add(&trained, &data, data.prepared.train.clone(), 1, on_samples)?;
     gathered.add_margins(path, &data)?;

@@ -18,7 +18,7 @@ use pemm_runs::{Record, RunFolder};
 use crate::data::{Embedding, RunData};
 use crate::error::Result;
 use crate::evaluate::Predictions;
-use crate::finished::reopen;
+use crate::finished::{Weights, reopen};
 
 /// Samples in the gallery.
 const GALLERY: usize = 60;
@@ -31,8 +31,8 @@ pub fn num_bytes(record: &Record) -> usize {
     (record.data.num_train + record.data.num_test).saturating_mul(row)
 }
 
-/// Writes `outputs.safetensors` into the run folder `path`, from the weights after the last epoch;
-/// an older one is replaced. `on_samples` hears how many samples each batch had.
+/// Writes `outputs.safetensors` into the run folder `path`, from the weights that
+/// [`Weights::Chosen`] means; an older one is replaced. `on_samples` hears how many samples each batch had.
 ///
 /// # Errors
 /// No weights, or data that is no longer that of the run.
@@ -42,7 +42,7 @@ pub fn write_outputs(
     embedding: &Embedding<'_>,
     on_samples: &mut dyn FnMut(usize),
 ) -> Result<PathBuf> {
-    let (_, trained, data) = reopen(path, false, device, embedding)?;
+    let (_, trained, data) = reopen(path, Weights::Chosen, device, embedding)?;
     let RunData { prepared, images, .. } = data;
     let given = prepared.train.given.clone();
     let train = part_outputs(trained.predict(prepared.train.clone(), on_samples)?);

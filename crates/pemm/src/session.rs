@@ -7,15 +7,15 @@ use burn::tensor::Device;
 use pemm_data::augment::Augment;
 use pemm_data::loader::Loader;
 use pemm_data::prepare::Prepared;
-use pemm_data::{Part, Stream, Streams};
+use pemm_data::{Part, Score, Stream, Streams};
 use pemm_experiment::Plan;
-use pemm_runs::{EpochRecord, LockedFolder, Log, Record, process};
+use pemm_runs::{Chosen, EpochRecord, LockedFolder, Log, PartScores, Record, Scores, process};
 
 use crate::centers::{center_stats, separate};
-use crate::checkpoint::{Saved, State, write_weights};
+use crate::checkpoint::{Saved, State, read_weights, write_weights};
 use crate::dynamics::Dynamics;
 use crate::error::{Error, Result};
-use crate::evaluate::{Scorer, agreement, predict, to_device};
+use crate::evaluate::{Scorer, score, to_device};
 use crate::finished::ModelCard;
 use crate::model::Classifier;
 use crate::networks::{apply_all, collect_all, join, split};
@@ -42,6 +42,9 @@ pub(crate) struct Session {
     /// Of the model as it will be after the epoch under way.
     card: ModelCard,
     saved: Saved,
+    /// Of the epoch that ended last, and of the best by noisy validation, where they were made since
+    /// this process began.
+    scores: [Option<Scores>; 2],
 }
 
 impl Session {
@@ -85,6 +88,7 @@ impl Session {
             streams,
             device,
             saved: Saved::start(),
+            scores: [None, None],
             plan,
         })
     }
@@ -165,22 +169,21 @@ impl Session {
         let training_secs = started.elapsed().as_secs_f64();
 
         // ---- validation by given labels -----------------------------------------------------------
-        let val_accuracy_given = match &self.val {
-            Some(loader) => {
-                let predicted =
-                    predict(&self.networks, loader, &self.device, false, &mut |_| {})?.classes();
-                Some(agreement(&loader.part().given, &predicted))
-            }
-            None => None,
-        };
+        let val =
+            self.val.as_ref().map(|val| score(&self.networks, val, &self.device)).transpose()?;
+        let val_accuracy_given = val.as_ref().map(|val| val.accuracy);
 
         // ---- for the records only -----------------------------------------------------------------
         let is_best = self.is_best(val_accuracy_given);
-        let scored = if schedule.scores(epoch + 1, is_best) {
-            self.scorer.score(&self.networks, &self.device, &statistics.predicted)?
-        } else {
-            None
-        };
+        let is_scored = schedule.scores(epoch + 1, is_best);
+        let test = if is_scored { self.scorer.test(&self.networks, &self.device)? } else { None };
+        let scored =
+            if is_scored { self.scorer.scored(test.as_ref(), &statistics.predicted) } else { None };
+        self.scores[0] = is_scored.then(|| scores(epoch + 1, val.as_ref(), test.as_ref()));
+        if is_best {
+            let [latest, best] = &mut self.scores;
+            best.clone_from(latest);
+        }
         let potential = plan.experiment().loss.energy.potential();
         let centers = self.networks[0].head.centers().map(|c| center_stats(c, potential));
         let num_seen = statistics.num_samples as f64;
@@ -199,6 +202,29 @@ impl Session {
             cpu_seconds: cpu_before.and_then(|before| Some(process::cpu_seconds()? - before)),
             scored,
         }))
+    }
+
+    /// How well the weights after `chosen` do, which are those of `folder`'s best epoch by noisy
+    /// validation if `is_best`, else the last; `None` where there is nothing to hold them against.
+    pub(crate) fn scores(
+        &mut self,
+        folder: &LockedFolder,
+        chosen: Chosen,
+        is_best: bool,
+    ) -> Result<Option<Scores>> {
+        let known = self.scores.iter().flatten().find(|scores| scores.epoch == chosen.epoch);
+        let scores = match known {
+            Some(scores) => scores.clone(),
+            None => {
+                let (tensors, _, file) = read_weights(folder, is_best)?;
+                self.networks = apply_all(std::mem::take(&mut self.networks), tensors, &file)?;
+                let val = self.val.as_ref();
+                let val = val.map(|val| score(&self.networks, val, &self.device)).transpose()?;
+                let test = self.scorer.test(&self.networks, &self.device)?;
+                scores(chosen.epoch, val.as_ref(), test.as_ref())
+            }
+        };
+        Ok((scores.validation.is_some() || scores.test.is_some()).then_some(scores))
     }
 
     /// Whether an epoch with this accuracy on the given validation labels is the best so far.
@@ -239,6 +265,10 @@ impl Session {
         on_event(Event::Epoch(&self.saved.epochs[self.saved.epochs.len() - 1]));
         Ok(())
     }
+}
+
+fn scores(epoch: usize, val: Option<&Score>, test: Option<&Score>) -> Scores {
+    Scores { epoch, validation: val.map(PartScores::from), test: test.map(PartScores::from) }
 }
 
 fn scalar(tensor: burn::tensor::Tensor<1>) -> f64 {

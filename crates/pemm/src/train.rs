@@ -124,6 +124,9 @@ pub fn train(
     if session.plan.experiment().schedule.patience.is_some() {
         take_best(&folder)?;
     }
+    if let Some(chosen) = record.chosen() {
+        record.scores = session.scores(&folder, chosen, record.prefers_best())?;
+    }
     record.status = Status::Finished;
     folder.write_record(&record)?;
     Ok(Outcome { folder: folder.path().to_owned(), record, was_finished: false })

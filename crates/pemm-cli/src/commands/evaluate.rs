@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use pemm::finished::{Evaluation, evaluate_run};
+use pemm_runs::PartScores;
 use pemm_runs::tables::csv::csv_line;
 
+use crate::by_class::{headline, rows};
 use crate::console::Console;
 use crate::embedding::Features;
 use crate::failure::Failure;
@@ -16,9 +18,13 @@ use crate::overwrite::refuse_existing;
 pub(crate) struct Arguments {
     /// A run folder
     run: PathBuf,
-    /// The weights that are best by noisy validation, instead of the last
+    /// The weights that agree most with the held-out given labels. By default they are used only
+    /// where those after the last epoch are clearly worse
     #[arg(long)]
     best: bool,
+    /// The weights after the last epoch
+    #[arg(long, conflicts_with = "best")]
+    last: bool,
     /// cpu, cuda, cuda:N or wgpu
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -37,14 +43,16 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     if let Some(path) = &arguments.noise_matrix {
         refuse_existing("--noise-matrix", path, arguments.force)?;
     }
+    let weights = super::weights(arguments.best, arguments.last);
     let bar = console.counter("images");
     let result = Features::new(console, None).with(|embedding| {
         let mut count = |count| bar.inc(count as u64);
-        evaluate_run(&arguments.run, arguments.best, &device, &embedding, &mut count)
+        evaluate_run(&arguments.run, weights, &device, &embedding, &mut count)
     });
     bar.finish_and_clear();
     let (record, evaluation) = result?;
     super::warn_if_unfinished(&record, console);
+    super::note_choice(&record, evaluation.epoch, console);
     if let Some(path) = &arguments.noise_matrix {
         pemm_runs::write::atomic(path, csv(&evaluation.noise_matrix).as_bytes())?;
         console.note(&format!("noise matrix in {}", path.display()));
@@ -66,29 +74,20 @@ fn text(classes: &[String], evaluation: &Evaluation) -> String {
             percent(evaluation.train_accuracy_given)
         ),
     ];
-    if let Some(accuracy) = evaluation.val_accuracy_given {
-        lines.push(format!("agrees with the given labels, validation  {}", percent(accuracy)));
-    }
     if let Some(fits) = evaluation.fits.filter(|fits| fits.num_flipped > 0) {
         lines.push(format!(
             "of {} wrong training labels {} were learned; for {} the model predicts the true class",
             fits.num_flipped, fits.flipped_fitted, fits.flipped_corrected
         ));
     }
+    if let Some(val) = &evaluation.validation {
+        lines.push(format!("held out: {}", headline(val, classes, "given labels agreed with")));
+        lines.extend(rows(val, classes));
+    }
     if let Some(test) = &evaluation.test {
-        lines.push(format!(
-            "test accuracy {}, balanced {} (n = {})",
-            percent(test.accuracy),
-            percent(test.balanced_accuracy),
-            test.num_samples
-        ));
-        for (k, (class, row)) in classes.iter().zip(&test.confusion).enumerate() {
-            let total: u32 = row.iter().sum();
-            if total > 0 {
-                let recall = percent(f64::from(row[k]) / f64::from(total));
-                lines.push(format!("  {class:<20} {recall:>9}  of {total}"));
-            }
-        }
+        let test = PartScores::from(test);
+        lines.push(format!("test: {}", headline(&test, classes, "samples right")));
+        lines.extend(rows(&test, classes));
     }
     lines.join("\n")
 }

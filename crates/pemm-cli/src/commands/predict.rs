@@ -23,9 +23,13 @@ pub(crate) struct Arguments {
     /// Images, or folders that are searched for images
     #[arg(required = true, value_name = "IMAGE|DIR")]
     inputs: Vec<PathBuf>,
-    /// The weights that are best by noisy validation, instead of the last
+    /// The weights that agree most with the held-out given labels. By default they are used only
+    /// where those after the last epoch are clearly worse
     #[arg(long)]
     best: bool,
+    /// The weights after the last epoch
+    #[arg(long, conflicts_with = "best")]
+    last: bool,
     /// Form of the output; --json means jsonl
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     format: Format,
@@ -52,10 +56,12 @@ enum Format {
 pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
     let device = pemm::device::open(&arguments.device)?;
     let folder = RunFolder::open(&arguments.run)?;
-    let trained = Trained::open(&folder, arguments.best, &device)?;
+    let weights = super::weights(arguments.best, arguments.last);
+    let trained = Trained::open(&folder, weights, &device)?;
     // The weights are enough to predict; what the record says is of interest, and no more.
     if let Ok(record) = folder.read_record() {
         super::warn_if_unfinished(&record, console);
+        super::note_choice(&record, trained.card.epoch, console);
     }
     let shape = match &trained.card.pretrained {
         Some(card) => {

@@ -11,6 +11,7 @@ use pemm_runs::{EpochRecord, Record, RunFolder, Status};
 
 use super::experiment::ExperimentArguments;
 use super::report;
+use crate::by_class;
 use crate::commit::commit;
 use crate::console::Console;
 use crate::dashboard::{self, Dashboard, Facts, State};
@@ -306,11 +307,22 @@ fn summary(outcome: &Outcome) -> String {
         let accuracy = percent(accuracy);
         lines.push(format!("test accuracy, best by noisy validation ({})  {accuracy}", best.epoch));
     }
-    if record.data.num_test == 0
-        && let Some(accuracy) = record.epochs.last().and_then(|epoch| epoch.val_accuracy_given)
-    {
-        let accuracy = percent(accuracy);
-        lines.push(format!("no test part; agreement with the held-out given labels: {accuracy}"));
+    if let Some(scores) = &record.scores {
+        let classes = &record.data.classes;
+        let held = scores.validation.as_ref().filter(|_| scores.test.is_none());
+        if let Some(part) = held {
+            let headline = by_class::headline(part, classes, "held-out given labels agreed with");
+            lines.push(format!("no test part; {headline}"));
+        }
+        if let Some(part) = scores.test.as_ref().or(held) {
+            lines.extend(by_class::rows(part, classes));
+        }
+        if record.prefers_best() {
+            lines.push(format!(
+                "the weights after epoch {} are the better ones, and `pemm predict` uses them",
+                scores.epoch
+            ));
+        }
     }
     if let Some(scored) = record.epochs.iter().rev().find_map(|epoch| epoch.scored.as_ref())
         && let (Some(fitted), Some(corrected), Some(flipped)) =

@@ -21,7 +21,13 @@ fn a_folder_with_a_test_part() {
     let train = format!("train pictures --noise symmetric:0.25 --out run {QUICK} --set seed=4");
     place.pemm(&train).ok().says(&["of 11 wrong training labels"]);
     let said = place.pemm("evaluate run").ok();
-    said.says(&["weights after epoch 2", "(n = 15)", "blue", "green", "red", "of 5"]);
+    said.says(&[
+        "weights after epoch 2",
+        " of 15 samples right, mean of the classes ",
+        "blue",
+        "green",
+        "red",
+    ]);
     let best = &place.pemm("evaluate run --best --json").ok().json_lines()[0];
     assert_eq!(best["test"]["num_samples"], 15);
     let last = place.json("run/record.json")["choice"]["last"]["test_accuracy"].clone();
@@ -44,12 +50,12 @@ fn a_folder_without_a_test_part() {
     place.images("pictures", 16);
     let said = place.pemm(&format!("train pictures --out none {QUICK}")).ok();
     assert!(said.err.contains("0 test samples"), "{said}");
-    said.says(&["no test part; agreement with the held-out given labels: "]);
+    said.says(&[" of 5 held-out given labels agreed with, mean of the classes "]);
     assert!(!said.out.contains("test accuracy"), "{said}");
     let said =
         place.pemm(&format!("train pictures --out some {QUICK} --set data.test_rate=0.25")).ok();
     assert!(said.err.contains("12 test samples"), "{said}");
-    place.pemm("evaluate some").ok().says(&["(n = 12)"]);
+    place.pemm("evaluate some").ok().says(&[" of 12 samples right"]);
 }
 
 #[test]
@@ -135,7 +141,7 @@ fn broken_images_are_listed_and_can_be_skipped() {
     for memory in ["", "--set data.memory_mib=0"] {
         let train = format!("train pictures {QUICK} {memory}");
         let said = place.pemm(&train);
-        said.fails(1, &["of the images do not decode", "data.broken = \"skip\""]);
+        said.fails(1, &["4 of 21 images do not decode", "data.broken = \"skip\""]);
         said.fails(1, &broken[1..]);
         let said = place.pemm(&format!("{train} --out run"));
         said.fails(1, &broken[1..]);
@@ -149,9 +155,13 @@ fn broken_images_are_listed_and_can_be_skipped() {
     for name in ["left/head.jpg", "right/empty.jpg", "right/text.jpg"] {
         fs::remove_file(place.path(&format!("pictures/{name}"))).unwrap();
     }
-    let said = place.pemm("train pictures --set data.memory_mib=0 --set data.val_rate=0");
+    let train = "train pictures --set data.memory_mib=0 --set data.val_rate=0";
+    let said = place.pemm(&format!("{train} --set data.broken=error"));
     said.fails(1, &["1 of the images do not decode", broken[0]]);
     assert_eq!(place.names(""), ["pictures"]);
+    // One of so many is left out unasked, and named.
+    let said = place.pemm(&format!("{train} {QUICK} --out run")).ok();
+    assert!(said.err.contains("1 image cannot be read, left out: left/cut.jpg"), "{said}");
 }
 
 #[test]
@@ -159,9 +169,10 @@ fn sizes_and_classes_that_do_not_fit() {
     let place = Place::new();
     place.images("pictures", 6);
     place.png("pictures/red/odd.png", [9, 7], [200, 30, 30], 1);
-    let said = place.pemm("train pictures");
-    said.fails(2, &["data.resize: ", "red/odd.png 7×9", "data.resize = [8, 8]"]);
-    let train = format!("train pictures {QUICK} --set data.resize=[8,8] --out run");
+    let said = place.pemm(&format!("explain pictures {QUICK}")).ok();
+    assert!(said.err.contains("data.resize: the images have 2 different sizes"), "{said}");
+    assert!(said.err.contains("brought to 8×8"), "{said}");
+    let train = format!("train pictures {QUICK} --out run");
     place.pemm(&train).ok();
 
     fs::create_dir(place.path("pictures/yellow")).unwrap();

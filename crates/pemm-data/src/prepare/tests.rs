@@ -136,14 +136,16 @@ fn a_test_part_is_held_out_before_anything_else() {
     let test = prepared.sealed.test_images().unwrap();
     assert_eq!((prepared.train.len(), test.len()), (100, 100));
     assert!(prepared.train.rows.iter().all(|row| !test.rows.contains(row)));
-    let truth: Vec<u32> = test.rows.iter().map(|row| row % 4).collect();
+    let sure = |class: u32| (0..4).map(move |k| f32::from(u8::from(k == class)));
+    let truth: Vec<f32> = test.rows.iter().flat_map(|row| sure(row % 4)).collect();
     assert_eq!(prepared.sealed.score_test(&truth).unwrap().accuracy, 1.0);
 
     // The test part does not depend on the noise, and is scored by clean labels.
     let known = DataSet { clean: Some(vec![2; 400]), ..whole() };
     let prepared = prepare_set(known, &config, &noise("none"), 1).unwrap();
     assert_eq!(prepared.sealed.test_images().unwrap().rows, test.rows);
-    assert_eq!(prepared.sealed.score_test(&[2; 100]).unwrap().accuracy, 1.0);
+    let twos: Vec<f32> = (0..100).flat_map(|_| sure(2)).collect();
+    assert_eq!(prepared.sealed.score_test(&twos).unwrap().accuracy, 1.0);
 
     let prepared = prepare_set(whole(), &data(0.0, 0.0), &noise("none"), 1).unwrap();
     assert!(prepared.sealed.test_images().is_none());

@@ -1,11 +1,10 @@
 //! Image folders: from listed files to pixels.
 //!
-//! The headers of all files are read first. They give the one size of the data set, or an error
-//! that names two files of different sizes; the number of channels (grey only if every image is
-//! grey, else RGB); and whether all images fit into `data.memory_mib`. If they do they are decoded
-//! now, else they stay files that are decoded whenever they are needed. Broken images are all
-//! collected before the first of them is an error; of files that stay files those are the ones with
-//! a broken header, and with `data.broken = "skip"` all.
+//! The headers of all files are read first. They give the one size of the data set; the number of
+//! channels (grey only if every image is grey, else RGB); and whether all images fit into
+//! `data.memory_mib`. If they do they are decoded now, else they stay files that are decoded whenever
+//! they are needed. Broken images are all collected before they are an error or left out; of files
+//! that stay files those are the ones with a broken header, and all where broken ones may be left out.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,12 +36,14 @@ pub(super) fn load(
     let val = listing.val.take().map(|files| reader.measure(files)).transpose()?;
     let test = listing.test.take().map(|files| reader.measure(files)).transpose()?;
     let all = || train.iter().chain(val.iter().flatten()).chain(test.iter().flatten());
-    let Some(shape) = common_shape(all(), config.resize)? else {
+    let Some((shape, resized)) = common_shape(all(), config.resize) else {
         return Err(DataError::Broken { broken: reader.broken });
     };
+    reader.resize = reader.resize.or(resized.is_some().then_some([shape.height, shape.width]));
+    let num_images = all().count() + reader.broken.len();
     let total = all().count().checked_mul(shape.len());
     let fits = total.is_some_and(|total| total.div_ceil(1 << 20) <= config.memory_mib);
-    let skips = config.broken == BrokenImages::Skip;
+    let skips = config.broken != BrokenImages::Error;
     let mut part = |files| match (fits, skips) {
         (true, _) => reader.decoded(files, shape),
         (false, true) => reader.sound(files, shape).map(|files| kept(files, shape)),
@@ -51,8 +52,11 @@ pub(super) fn load(
     let train = part(train)?;
     let (val, test) = (val.map(&mut part).transpose()?, test.map(&mut part).transpose()?);
     let Reader { broken, transparent, .. } = reader;
-    if !broken.is_empty() && !skips {
-        return Err(DataError::Broken { broken });
+    if !config.broken.allows(broken.len(), num_images) {
+        return Err(match config.broken {
+            BrokenImages::Few => DataError::ManyBroken { broken, num_images },
+            BrokenImages::Error | BrokenImages::Skip => DataError::Broken { broken },
+        });
     }
     let given = [Some(&train), val.as_ref(), test.as_ref()];
     let read = listing.read_parts(given.map(|part| part.map(|part| &part.given[..])));
@@ -61,11 +65,11 @@ pub(super) fn load(
     (account.read, account.transparent) = (read, transparent);
     set.notes.extend(account.warnings().into_iter().map(|line| format!("data.path: {line}")));
     set.notes.extend(notes.into_iter().map(|note| format!("data.path: {note}")));
+    set.notes.extend(resized);
     if !broken.is_empty() {
-        let num = broken.len();
-        set.notes.push(format!("data.broken: {num} images do not decode and were left out"));
         let root = Path::new(&config.path);
         set.skipped = broken.iter().map(|(path, _)| relative(root, path)).collect();
+        set.notes.push(left_out(&set.skipped));
         for ((path, _), name) in broken.iter().zip(&set.skipped) {
             account.leave_out(Rule::Broken, name, &ending(path));
         }
@@ -152,58 +156,53 @@ impl Reader<'_> {
     }
 }
 
-/// Pixels from which on images keep their size only where `data.resize` names it: a step of training
-/// on a batch of them takes many gigabytes, and nobody asked for that.
-const MAX_UNASKED: usize = 512 * 512;
+/// Larger sides than this are trained on only where `data.resize` names them: a network for small
+/// images takes gigabytes and minutes for photographs, and nobody asked for that.
+const MAX_UNASKED: usize = 64;
 
-/// The shape that all images get, or `None` if there is no image.
+/// The shape that all images get, with a note where nobody asked for it; `None` if there is no image.
 fn common_shape<'a>(
     files: impl Iterator<Item = &'a (ImageFile, Shape)>,
     resize: Option<[usize; 2]>,
-) -> Result<Option<Shape>> {
+) -> Option<(Shape, Option<String>)> {
     let mut channels = 1;
-    // The first file and the number of files of each size.
-    let mut sizes: BTreeMap<[usize; 2], (&str, usize)> = BTreeMap::new();
-    for (file, shape) in files {
+    // The number of files of each size.
+    let mut sizes: BTreeMap<[usize; 2], usize> = BTreeMap::new();
+    for (_, shape) in files {
         channels = channels.max(shape.channels);
-        sizes.entry([shape.height, shape.width]).or_insert((&file.name, 0)).1 += 1;
+        *sizes.entry([shape.height, shape.width]).or_insert(0) += 1;
     }
-    let Some((&common, &(common_name, _))) = sizes.iter().max_by_key(|(_, (_, count))| *count)
-    else {
-        return Ok(None);
-    };
+    let (&[height, width], _) = sizes.iter().max_by_key(|(_, count)| **count)?;
     if let Some([height, width]) = resize {
-        return Ok(Some(Shape { channels, height, width }));
+        return Some((Shape { channels, height, width }, None));
     }
-    if let Some((&[height, width], &(name, _))) = sizes.iter().find(|(size, _)| **size != common) {
-        let [common_height, common_width] = common;
-        let reason = format!(
-            "the images have {} different sizes (height×width), for example {common_name} \
-             {common_height}×{common_width} and {name} {height}×{width}; {}",
-            sizes.len(),
-            advice(common)
-        );
-        return Err(DataError::setting("data.resize", reason));
+    let is_small = height.max(width) <= MAX_UNASKED;
+    if is_small && sizes.len() == 1 {
+        return Some((Shape { channels, height, width }, None));
     }
-    if common[0].saturating_mul(common[1]) > MAX_UNASKED {
-        let reason = format!(
-            "the images have {}×{} pixels, too many to train on; {}",
-            common[0],
-            common[1],
-            advice(common)
-        );
-        return Err(DataError::setting("data.resize", reason));
-    }
-    Ok(Some(Shape { channels, height: common[0], width: common[1] }))
+    let found = match sizes.len() {
+        1 => format!("all images have {height}×{width} pixels"),
+        num => {
+            format!("the images have {num} different sizes (height×width), mostly {height}×{width}")
+        }
+    };
+    let [height, width] = if is_small { [height, width] } else { [MAX_UNASKED; 2] };
+    let note = format!(
+        "data.resize: {found}; they are brought to {height}×{width}. Another size: --size. A \
+         pretrained backbone (--backbone) sees more of them, and is the better choice for photographs"
+    );
+    Some((Shape { channels, height, width }, Some(note)))
 }
 
-/// How to bring images to one size, the smaller of `common` and one to begin with.
-fn advice([height, width]: [usize; 2]) -> String {
-    let [height, width] = if height.max(width) <= 64 { [height, width] } else { [64, 64] };
-    format!(
-        "bring them to one size, for example data.resize = [{height}, {width}] (--size \
-         {height}x{width}), or use a pretrained backbone (--backbone), which takes every size"
-    )
+/// The images that could not be read, by name, the first of them if they are many.
+fn left_out(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let mut shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        shown.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    let images = if names.len() == 1 { "image" } else { "images" };
+    format!("data.broken: {} {images} cannot be read, left out: {shown}", names.len())
 }
 
 /// Keeps the paths.
@@ -275,24 +274,33 @@ mod tests {
 
     #[test]
     fn photographs_are_not_trained_on_at_full_size_unasked() {
-        let photographs = |path: &str| {
-            let file = ImageFile { path: path.into(), name: path.into(), class: 0 };
-            (file, Shape { channels: 3, height: 600, width: 800 })
+        let shape_of = |sizes: &[[usize; 2]], resize| {
+            let file = |&[height, width]: &[usize; 2]| {
+                let file = ImageFile { path: "a".into(), name: "a".into(), class: 0 };
+                (file, Shape { channels: 3, height, width })
+            };
+            let files: Vec<_> = sizes.iter().map(file).collect();
+            let (shape, note) = common_shape(files.iter(), resize).unwrap();
+            ([shape.height, shape.width], note.unwrap_or_default())
         };
-        let files = [photographs("a"), photographs("b")];
-        let error = common_shape(files.iter(), None).unwrap_err().to_string();
-        assert!(error.contains("600×800") && error.contains("--size 64x64"), "{error}");
-        let asked = common_shape(files.iter(), Some([600, 800])).unwrap().unwrap();
-        assert_eq!(asked, Shape { channels: 3, height: 600, width: 800 });
+        let (shape, note) = shape_of(&[[600, 800], [600, 800]], None);
+        assert_eq!(shape, [64, 64]);
+        assert!(note.contains("all images have 600×800") && note.contains("to 64×64"), "{note}");
+        let (shape, note) = shape_of(&[[60, 80], [70, 80], [70, 80]], None);
+        assert_eq!(shape, [64, 64]);
+        assert!(note.contains("2 different sizes (height×width), mostly 70×80"), "{note}");
+        assert_eq!(shape_of(&[[600, 800]], Some([600, 800])), ([600, 800], String::new()));
+        assert_eq!(shape_of(&[[64, 48]], None), ([64, 48], String::new()));
+        assert!(common_shape([].iter(), None).is_none());
     }
 
     #[test]
-    fn mixed_sizes_need_resize() {
+    fn mixed_sizes_become_one() {
         let folder = folder();
         grey(&folder.path().join("train/b/3.png"), 5, 50);
-        let error = open(&config(&folder)).unwrap_err().to_string();
-        assert!(error.contains("train/a/1.png 2×3 and train/b/3.png 2×5"), "{error}");
-        assert!(error.contains("data.resize = [2, 3]"), "{error}");
+        let set = open(&config(&folder)).unwrap();
+        assert_eq!(set.train.shape, Shape { channels: 1, height: 2, width: 3 });
+        assert!(set.notes.iter().any(|note| note.contains("brought to 2×3")), "{:?}", set.notes);
         let set = open(&DataConfig { resize: Some([4, 4]), ..config(&folder) }).unwrap();
         assert_eq!(set.train.shape, Shape { channels: 1, height: 4, width: 4 });
         let Pixels::Decoded(pixels) = &*set.train.pixels else { panic!("it fits") };
@@ -307,7 +315,7 @@ mod tests {
         // The header is whole, so only decoding finds this one.
         fs::write(folder.path().join("train/b/cut.png"), &whole[..45]).unwrap();
         let error = open(&config(&folder)).unwrap_err();
-        let DataError::Broken { broken } = &error else { panic!("{error}") };
+        let DataError::ManyBroken { broken, num_images: 6 } = &error else { panic!("{error}") };
         assert_eq!(broken.len(), 2, "{error}");
         for memory_mib in [0, 4096] {
             let skip = DataConfig { broken: BrokenImages::Skip, memory_mib, ..config(&folder) };
@@ -315,6 +323,29 @@ mod tests {
             assert_eq!(set.train.given, [0, 0, 1, 1]);
             assert_eq!(set.train.name(3), "train/b/2.png");
         }
+    }
+
+    #[test]
+    fn a_few_broken_images_are_left_out_and_named() {
+        let folder = folder();
+        for image in 3..7 {
+            for class in ["a", "b"] {
+                grey(&folder.path().join(format!("train/{class}/{image}.png")), 3, 7);
+            }
+        }
+        fs::write(folder.path().join("train/a/cut.png"), "").unwrap();
+        for memory_mib in [0, 4096] {
+            let set = open(&DataConfig { memory_mib, ..config(&folder) }).unwrap();
+            assert_eq!(set.train.len(), 12);
+            let note = "data.broken: 1 image cannot be read, left out: train/a/cut.png";
+            assert!(set.notes.iter().any(|said| said == note), "{:?}", set.notes);
+        }
+        fs::write(folder.path().join("train/b/cut.png"), "").unwrap();
+        let error = open(&config(&folder)).unwrap_err().to_string();
+        assert!(error.contains("2 of 14 images") && error.contains("one in 10"), "{error}");
+        let strict = DataConfig { broken: BrokenImages::Error, ..config(&folder) };
+        fs::remove_file(folder.path().join("train/b/cut.png")).unwrap();
+        assert!(open(&strict).is_err());
     }
 
     #[test]

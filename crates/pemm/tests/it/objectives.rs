@@ -1,9 +1,10 @@
 //! Objectives with a memory, a schedule of their own or a second network, on real digits.
 
 use burn::tensor::Device;
+use pemm::data::Embedding;
 use pemm::experiment::loss::LossContext;
 use pemm::experiment::{Experiment, Layer};
-use pemm::finished::{Trained, evaluate_run};
+use pemm::finished::{Trained, Weights, evaluate_run};
 use pemm::objective::{ObjectiveKind, build};
 use pemm_runs::{RunFolder, Status};
 
@@ -81,14 +82,14 @@ fn two_networks_are_stored_and_their_mean_is_evaluated() {
     let set = ["objective.kind=co-teaching", "objective.ramp_epochs=2", "augment.flip=false"];
     let record = run(experiment(&set), &out, None).unwrap().record;
     let folder = RunFolder::open(&out).unwrap();
-    let trained = Trained::open(&folder, false, &Device::flex()).unwrap();
+    let trained = Trained::open(&folder, Weights::Last, &Device::flex()).unwrap();
     assert_eq!((trained.networks.len(), trained.card.num_networks), (2, 2));
     let [first, peer] = [0, 1].map(|k| pemm::tensors::collect(&trained.networks[k]));
     assert_ne!(first, peer);
     let num_parameters: usize = trained.networks.iter().map(pemm::model::num_parameters).sum();
     assert_eq!(record.model.num_parameters, num_parameters);
     let (_, evaluation) =
-        evaluate_run(&out, false, &Device::flex(), &pemm::data::Embedding::default(), &mut |_| {})
+        evaluate_run(&out, Weights::Last, &Device::flex(), &Embedding::default(), &mut |_| {})
             .unwrap();
     assert_eq!(Some(evaluation.test.unwrap().accuracy), record.choice.last.unwrap().test_accuracy);
 }
