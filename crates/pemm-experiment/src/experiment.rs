@@ -1,7 +1,8 @@
 //! One experiment, readable top to bottom: text → [`Experiment`] → [`Experiment::resolve`] →
 //! [`Plan`](crate::plan::Plan) → run.
 //!
-//! Layers, each over the one before: built-in defaults, a preset, a file, and `--set key=value`.
+//! Layers, each over the one before: built-in defaults, a preset, a recipe, a file, and
+//! `--set key=value`.
 
 use pemm_data::config::{AugmentConfig, DataConfig, NoiseConfig, NoiseKind};
 use pemm_data::nearest;
@@ -17,6 +18,7 @@ use crate::objective::ObjectiveConfig;
 use crate::optim::OptimConfig;
 use crate::presets::{DEFAULT, PRESETS};
 use crate::pretrained::PretrainedConfig;
+use crate::recipes;
 use crate::schedule::Schedule;
 
 /// An experiment as it is written. Values left out are chosen by [`resolve`](Self::resolve).
@@ -25,6 +27,10 @@ use crate::schedule::Schedule;
 pub struct Experiment {
     /// The preset below this file.
     pub preset: String,
+    /// The recipe over that preset, see [`recipes`](crate::recipes). What it says is in the other
+    /// keys, so nothing keeps it.
+    #[serde(skip_serializing)]
+    pub recipe: Option<String>,
     /// Name of the arm in tables; left out, the preset's.
     pub arm: Option<String>,
     /// Opens every random stream.
@@ -55,6 +61,7 @@ impl Default for Experiment {
     fn default() -> Self {
         Self {
             preset: DEFAULT.into(),
+            recipe: None,
             arm: None,
             seed: 1,
             data: DataConfig::default(),
@@ -71,8 +78,11 @@ impl Default for Experiment {
 }
 
 impl Experiment {
-    /// Puts `layers` over each other, the last on top of all, over the preset that the topmost of
-    /// them names.
+    /// Puts `layers` over each other, the last on top of all, over the recipe and the preset that the
+    /// topmost of them name.
+    ///
+    /// # Errors
+    /// A preset or a recipe that there is not, and values of a wrong type.
     pub fn from_layers(layers: &[Layer]) -> Result<Self> {
         let preset = layers.iter().rev().find_map(Layer::preset).unwrap_or(DEFAULT);
         let Some((_, text)) = PRESETS.iter().find(|(name, _)| *name == preset) else {
@@ -89,10 +99,14 @@ impl Experiment {
             ));
         };
         let mut table: Table = text.parse().expect("presets are valid");
-        for layer in layers {
-            drop_other_kinds(&mut table, &layer.table);
-            merge(&mut table, layer.table.clone());
+        let recipe = layers.iter().rev().find_map(Layer::recipe);
+        let features = layers.iter().any(Layer::names_backbone);
+        let recipe = recipes::over(&table, recipe, features)?;
+        for above in std::iter::once(&recipe).chain(layers.iter().map(|layer| &layer.table)) {
+            drop_other_kinds(&mut table, above);
+            merge(&mut table, above.clone());
         }
+        table.remove("recipe");
         table.insert("preset".into(), Value::String(preset.into()));
         Self::deserialize(table).map_err(|error| ExperimentError::Text {
             origin: "experiment".into(),

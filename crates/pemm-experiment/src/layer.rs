@@ -87,6 +87,15 @@ impl Layer {
     pub(crate) fn preset(&self) -> Option<&str> {
         self.table.get("preset").and_then(Value::as_str)
     }
+
+    pub(crate) fn recipe(&self) -> Option<&str> {
+        self.table.get("recipe").and_then(Value::as_str)
+    }
+
+    /// Whether a pretrained backbone is named.
+    pub(crate) fn names_backbone(&self) -> bool {
+        self.table.get("pretrained").is_some_and(|table| table.get("backbone").is_some())
+    }
 }
 
 /// Whether a table alone is an experiment. The parser's own text has no line here, so it names the
@@ -144,6 +153,14 @@ pub(crate) fn drop_other_kinds(below: &mut Table, above: &Table) {
         {
             section.retain(|key, _| !parameters.contains(&key));
         }
+    }
+    // Who says how many epochs means that, not the steps that a recipe wants at least.
+    let schedule = |table: &Table, key: &str| table.get("schedule")?.get(key).cloned();
+    if schedule(above, "num_epochs").is_some()
+        && schedule(above, "min_steps").is_none()
+        && let Some(Value::Table(section)) = below.get_mut("schedule")
+    {
+        section.remove("min_steps");
     }
 }
 

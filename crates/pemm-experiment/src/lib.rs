@@ -43,6 +43,7 @@ pub mod parameters;
 pub mod plan;
 pub mod presets;
 pub mod pretrained;
+pub mod recipes;
 pub mod regularisers;
 pub mod same;
 pub mod schedule;

@@ -95,7 +95,7 @@ fn later_layers_win_and_presets_lie_below_all() {
     assert_eq!(experiment.optim.learning_rate, 0.5);
     assert_eq!(experiment.optim.momentum, 0.5);
     assert_eq!(experiment.loss.parameters.number("alpha"), Some(0.1));
-    assert_eq!(experiment.schedule.num_epochs, 120);
+    assert_eq!(experiment.schedule.num_epochs, 60);
 }
 
 #[test]
@@ -277,4 +277,49 @@ fn a_key_is_of_one_sort_within_its_section() {
             assert!(parameters.iter().all(|b| a.key != b.key || sort(a) == sort(b)), "{}", a.key);
         }
     }
+}
+
+#[test]
+fn methods_that_are_compared_share_a_recipe_and_it_follows_the_data() {
+    let recipe = |assignments: &[&str]| {
+        let Experiment { optim, schedule, model, .. } = from(assignments).unwrap();
+        (optim, schedule, model.dropout)
+    };
+    let features = "pretrained.backbone=a.onnx";
+    for &(name, _) in PRESETS {
+        let preset = format!("preset={name}");
+        let own = ["paper", "paper-tables", "paper-unit", "authors", "audit"];
+        let compared = !own.contains(&name);
+        for features in [features, "seed=1"] {
+            let mut found = recipe(&[&preset, features]);
+            found.1.patience = None;
+            assert_eq!(found == recipe(&["preset=ce", features]), compared, "{name}");
+        }
+        // By name it lies over any preset.
+        let paper = recipe(&[&preset, "recipe=paper", "schedule.patience=10"]);
+        assert_eq!(paper.1.num_epochs, 120, "{name}");
+    }
+    assert_ne!(recipe(&["preset=ce", features]), recipe(&["preset=ce"]));
+    assert_eq!(recipe(&["preset=ce", "recipe=features"]), recipe(&["preset=ce", features]));
+    assert_eq!(recipe(&["preset=ce", "recipe=paper"]), recipe(&["preset=paper"]));
+    let epochs = recipe(&["schedule.num_epochs=7", "recipe=paper"]).1.num_epochs;
+    assert_eq!(epochs, 7, "the recipe lies below");
+    let error = from(&["recipe=papr"]).unwrap_err().to_string();
+    assert!(error.contains("recipe: `papr`") && error.contains("did you mean paper?"), "{error}");
+}
+
+#[test]
+fn few_samples_get_more_epochs_unless_somebody_says_how_many() {
+    let epochs = |assignments: &[&str], num_train: usize| {
+        let facts = DataFacts { parts: Some(Parts { num_train, has_val: true }), ..FACTS };
+        let plan = from(assignments).unwrap().resolve(facts).unwrap();
+        let again = plan.experiment().clone().resolve(facts).unwrap();
+        assert_eq!(again.experiment(), plan.experiment(), "a resolved experiment stays");
+        plan.experiment().schedule.num_epochs
+    };
+    let steps = ["schedule.num_epochs=30", "schedule.batch_size=100", "schedule.min_steps=600"];
+    assert_eq!(epochs(&steps, 10_000), 30);
+    assert_eq!(epochs(&steps, 250), 200, "three steps an epoch");
+    let said = [&steps[..], &["schedule.num_epochs=8"]].concat();
+    assert_eq!(epochs(&said, 250), 8);
 }

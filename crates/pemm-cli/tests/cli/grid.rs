@@ -425,7 +425,7 @@ fn what_cannot_start_is_said_before_anything_does() {
     place.pemm("table g.toml").ok().says(&["| forward° | ", "| arm | no noise |"]);
 }
 
-/// The grid of the guide, and what it would be without its common schedule.
+/// The grid of the guide, and what it would be with a recipe of its own for one arm.
 #[test]
 fn arms_that_no_table_can_compare_are_told_before_they_run() {
     let place = Place::new();
@@ -440,8 +440,8 @@ fn arms_that_no_table_can_compare_are_told_before_they_run() {
     assert!(!said.err.contains("will not compare"), "{said}");
     place.pemm("table g.toml").ok().says(&["| no-energy | ", "| pemm | ", "| ce | "]);
 
-    let without = grid.replace("schedule.kind = ", "augment.flip = false # ");
-    place.write("two.toml", &without);
+    let own = grid.replace("{ preset = \"ce\" }", "{ preset = \"ce\", recipe = \"paper\" }");
+    place.write("two.toml", &own);
     let said = place.pemm("grid two.toml --only seed=1 --quiet").ok();
     assert!(said.err.contains("will not compare seed-1_ce with seed-1_pemm"), "{said}");
     assert!(said.err.contains("schedule.kind"), "{said}");

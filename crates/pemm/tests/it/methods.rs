@@ -1,11 +1,10 @@
-//! Every loss with every head and every regulariser; forward correction; the arms' common recipe.
+//! Every loss with every head and every regulariser; forward correction.
 
 use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use pemm::experiment::loss::{LossContext, ORACLE};
-use pemm::experiment::presets::PRESETS;
 use pemm::experiment::regularisers::EnergyKind;
 use pemm::experiment::{DataFacts, Experiment, Layer};
 use pemm::head::{AdditiveAngularMargin, HeadKind, LargeMarginCosine};
@@ -137,19 +136,6 @@ fn cosine_heads_are_finite_at_equal_and_opposite_directions() {
     let z = features();
     let head = LargeMarginCosine::from_weight(weight(), 64.0, 0.35);
     check(head.margin(head.forward(z.clone()), given()), head.weight.val(), z);
-}
-
-#[test]
-fn arms_share_the_recipe_of_cross_entropy() {
-    let recipe = |name: &str| {
-        let plan = of(&[format!("preset={name}")]).resolve(FACTS).unwrap();
-        (plan.experiment().optim.clone(), plan.experiment().schedule.clone())
-    };
-    for &(name, _) in PRESETS {
-        let own = ["pemm", "pemm-reweight", "authors", "paper-tables", "ce-early", "audit"];
-        let has_its_own = own.contains(&name);
-        assert_eq!(recipe(name) == recipe("ce"), !has_its_own, "{name}");
-    }
 }
 
 #[test]

@@ -1,0 +1,42 @@
+//! The recipes: how long and how fast to train, the same for all methods that are compared.
+
+use pemm_data::nearest;
+use toml::Table;
+
+use crate::error::{ExperimentError, Result};
+
+/// The recipes by name, each with its text.
+pub const RECIPES: &[(&str, &str)] = &[
+    ("scratch", include_str!("../recipes/scratch.toml")),
+    ("features", include_str!("../recipes/features.toml")),
+    ("paper", include_str!("../recipes/paper.toml")),
+];
+
+/// The recipe of that name.
+///
+/// # Errors
+/// [`ExperimentError::Setting`] with the names that there are.
+fn named(name: &str) -> Result<&'static str> {
+    if let Some((_, text)) = RECIPES.iter().find(|(known, _)| *known == name) {
+        return Ok(text);
+    }
+    let names: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
+    let hint = nearest(name, names.iter().copied()).map(|near| format!(" (did you mean {near}?)"));
+    let reason = format!("`{name}` is not one of {}{}", names.join(", "), hint.unwrap_or_default());
+    Err(ExperimentError::setting("recipe", reason))
+}
+
+/// What lies over `preset`: the recipe that is `asked` for. Where none is, the preset's own if it has
+/// one, else that for `features` of a pretrained backbone or that for training from nothing.
+///
+/// # Errors
+/// A name that there is not.
+pub(crate) fn over(preset: &Table, asked: Option<&str>, features: bool) -> Result<Table> {
+    let has_its_own = preset.get("schedule").is_some_and(|table| table.get("num_epochs").is_some());
+    let text = match asked {
+        Some(name) => named(name)?,
+        None if has_its_own => "",
+        None => named(if features { "features" } else { "scratch" })?,
+    };
+    Ok(text.parse().expect("recipes are valid"))
+}
