@@ -10,6 +10,10 @@ const WIDTHS: Range = Range::within(1.0, 4096.0);
 
 /// Where the residual networks for small images come from.
 const SMALL_RESNET: &str = "He et al. 2016, section 4.2";
+/// What they are made of.
+const SMALL_RESNET_STAGES: &str = "a 3×3 convolution to 16 channels, three stages of n blocks of two 3×3 \
+                                   convolutions with 16, 32, 64 channels, global average pooling: \
+                                   6n + 2 layers, 64 features";
 
 kinds! {
     /// The backbones that an experiment can name.
@@ -18,56 +22,84 @@ kinds! {
     /// Six 3×3 convolutions and two fully connected layers, the second of which is the head.
     Cnn8 = "cnn8" {
         summary: "six 3×3 convolutions and a fully connected layer, for small images",
+        equation: &[
+            "3×3 convolutions to w, w, 2w, 2w, 49w/16, 49w/16 channels with BatchNorm and ReLU, 2×2 max \
+             pooling after each two",
+            "then fully connected to 4w features, BatchNorm, ReLU",
+        ],
         parameters: &[Parameter::count("width", 64, WIDTHS, "channels of the first layer")],
         reference: "paper, section 6; the authors' script",
+        differs: &[],
     }
     /// Fully connected layers, for vectors and tiny images.
     Mlp = "mlp" {
         summary: "two fully connected layers, for vectors and tiny images",
+        equation: &["z = ReLU(BatchNorm(W_2 ReLU(BatchNorm(W_1 x + b_1)) + b_2))"],
         parameters: &[Parameter::count("width", 128, WIDTHS, "units of each layer")],
         reference: "",
+        differs: &[],
     }
     /// Nothing: the head sits on the features themselves.
     None = "none" {
         summary: "no layer: the head sits on the features themselves, which are standardised",
+        equation: &["z = x"],
         parameters: &[],
         reference: "",
+        differs: &[],
     }
     /// One fully connected layer, for features of a pretrained network.
     Hidden = "hidden" {
         summary: "one fully connected layer, for the features of a pretrained network",
+        equation: &["z = ReLU(BatchNorm(W x + b))"],
         parameters: &[Parameter::count("width", 256, WIDTHS, "units of the layer")],
         reference: "",
+        differs: &[],
     }
     /// ResNet-20 for small images.
     Resnet20 = "resnet20" {
         summary: "residual network of 20 layers, for small images",
+        equation: &[SMALL_RESNET_STAGES],
         parameters: &[],
         reference: SMALL_RESNET,
+        differs: &[],
     }
     /// ResNet-32 for small images.
     Resnet32 = "resnet32" {
         summary: "residual network of 32 layers, for small images",
+        equation: &[SMALL_RESNET_STAGES],
         parameters: &[],
         reference: SMALL_RESNET,
+        differs: &[],
     }
     /// ResNet-44 for small images.
     Resnet44 = "resnet44" {
         summary: "residual network of 44 layers, for small images",
+        equation: &[SMALL_RESNET_STAGES],
         parameters: &[],
         reference: SMALL_RESNET,
+        differs: &[],
     }
     /// ResNet-56 for small images.
     Resnet56 = "resnet56" {
         summary: "residual network of 56 layers, for small images",
+        equation: &[SMALL_RESNET_STAGES],
         parameters: &[],
         reference: SMALL_RESNET,
+        differs: &[],
     }
     /// ResNet-50 for photographs.
     Resnet50 = "resnet50" {
         summary: "residual network of 50 layers, for photographs",
+        equation: &[
+            "a 7×7 convolution and 3×3 max pooling of stride 2, stages of 3, 4, 6, 3 bottlenecks, 2,048 \
+             features by global average pooling",
+        ],
         parameters: &[],
         reference: "He et al. 2016, section 4.1",
+        differs: &[
+            "As in torchvision, whose weights load, the 3×3 convolution of a bottleneck takes the stride; \
+             in the paper the first 1×1 does.",
+        ],
     }
 }
 

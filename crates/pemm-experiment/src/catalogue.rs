@@ -30,6 +30,9 @@ pub struct PresetSummary {
     pub name: &'static str,
     /// The first sentence of its file.
     pub summary: String,
+    /// Its file.
+    #[serde(skip)]
+    pub text: &'static str,
 }
 
 /// Every method, by sort. A new sort of methods is a row here.
@@ -59,7 +62,8 @@ pub fn presets() -> Vec<PresetSummary> {
         let end = text.match_indices(". ").map(|(at, _)| at).find(|&at| is_end(at));
         text[..end.unwrap_or(text.len())].trim_end_matches('.').to_owned()
     };
-    PRESETS.iter().map(|&(name, text)| PresetSummary { name, summary: summary(text) }).collect()
+    let preset = |&(name, text)| PresetSummary { name, summary: summary(text), text };
+    PRESETS.iter().map(preset).collect()
 }
 
 #[cfg(test)]
@@ -68,7 +72,7 @@ mod tests {
 
     #[test]
     fn every_preset_says_what_it_is_in_one_line() {
-        for PresetSummary { name, summary } in presets() {
+        for PresetSummary { name, summary, .. } in presets() {
             assert!((20..200).contains(&summary.len()), "{name}: {summary}");
         }
     }
@@ -79,6 +83,32 @@ mod tests {
             for (index, method) in methods.iter().enumerate() {
                 assert!(methods[..index].iter().all(|other| other.name != method.name), "{title}");
                 assert!(method.summary.chars().count() <= 90, "{}", method.summary);
+            }
+        }
+    }
+
+    /// A page without its equation, or one whose differences are from nothing, says too little.
+    #[test]
+    fn every_method_has_its_equation_and_every_difference_its_source() {
+        for Group { methods, key, .. } in groups() {
+            for method in methods {
+                let is_nothing = method.name == "none" && key == EnergyKind::KEY;
+                assert_eq!(method.equation.is_empty(), is_nothing, "{key} {}", method.name);
+                let place = format!("{key} {}: {:?}", method.name, method.differs);
+                assert!(method.differs.is_empty() || !method.reference.is_empty(), "{place}");
+                let texts = method.equation.iter().chain(method.differs);
+                assert!(
+                    texts.clone().all(|text| text.trim() == *text && text.len() > 3),
+                    "{place}"
+                );
+                // A difference ends as a sentence does, and one that begins with a key is of a key.
+                for text in method.differs {
+                    assert!(text.ends_with('.'), "{place}");
+                    let word = text.split(':').next().filter(|word| !word.contains(' '));
+                    if let Some(word) = word.filter(|word| word.len() < text.len()) {
+                        assert!(method.parameter(word).is_some(), "{place}");
+                    }
+                }
             }
         }
     }

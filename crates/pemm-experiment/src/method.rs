@@ -1,4 +1,5 @@
-//! How a method describes itself: name, one line, parameters and reference.
+//! How a method describes itself: name, one line, equation, parameters, reference, and what differs
+//! from that.
 //!
 //! Each method says this once, in the list of its sort. Defaults, checks, the keys that go when a
 //! layer names another kind, `pemm methods` and the contract tests are all made from it.
@@ -17,10 +18,16 @@ pub struct Method {
     pub name: &'static str,
     /// What it is, in one line.
     pub summary: &'static str,
+    /// What it computes, line by line; symbols as in the documentation: scores s, probabilities p,
+    /// given label y, features z, K classes.
+    pub equation: &'static [&'static str],
     /// Its parameters.
     pub parameters: &'static [Parameter],
     /// Where it comes from.
     pub reference: &'static str,
+    /// Where it is not what its source is, in the default of a parameter or altogether, and what that
+    /// changes: the one place that says so.
+    pub differs: &'static [&'static str],
 }
 
 impl Method {
@@ -85,6 +92,10 @@ pub enum Accepts {
 }
 
 impl Parameter {
+    const fn new(key: &'static str, accepts: Accepts, meaning: &'static str) -> Self {
+        Self { key, meaning, accepts }
+    }
+
     /// A number.
     pub const fn number(
         key: &'static str,
@@ -92,7 +103,7 @@ impl Parameter {
         range: Range,
         meaning: &'static str,
     ) -> Self {
-        Self { key, meaning, accepts: Accepts::Number { default, range } }
+        Self::new(key, Accepts::Number { default, range }, meaning)
     }
 
     /// A whole number.
@@ -102,7 +113,7 @@ impl Parameter {
         range: Range,
         meaning: &'static str,
     ) -> Self {
-        Self { key, meaning, accepts: Accepts::Count { default, range } }
+        Self::new(key, Accepts::Count { default, range }, meaning)
     }
 
     /// One of some words, the first of which is the default.
@@ -111,7 +122,27 @@ impl Parameter {
         words: &'static [&'static str],
         meaning: &'static str,
     ) -> Self {
-        Self { key, meaning, accepts: Accepts::Word { default: words[0], words } }
+        Self::new(key, Accepts::Word { default: words[0], words }, meaning)
+    }
+
+    /// A number of epochs that follows from the others where it is left out.
+    pub const fn epochs(
+        key: &'static str,
+        default: &'static str,
+        range: &'static str,
+        meaning: &'static str,
+    ) -> Self {
+        Self::new(key, Accepts::Epochs { default, range }, meaning)
+    }
+
+    /// Anything else, as text.
+    pub const fn text(
+        key: &'static str,
+        default: &'static str,
+        range: &'static str,
+        meaning: &'static str,
+    ) -> Self {
+        Self::new(key, Accepts::Text { default, range }, meaning)
     }
 }
 

@@ -1,5 +1,5 @@
-//! The objectives that an experiment can name. Their equations and code stand in `pemm::objective`, a
-//! file each; an exhaustive match there joins the two.
+//! The objectives that an experiment can name. Their code stands in `pemm::objective`, a file each; an
+//! exhaustive match there joins the two.
 
 use crate::kind::kinds;
 use crate::method::{Parameter, Range};
@@ -13,6 +13,10 @@ const fn alpha(default: f64) -> Parameter {
     Parameter::number("alpha", default, range, "of Beta(alpha, alpha); 1 is uniform, near 0 none")
 }
 
+/// Of objectives that train two networks.
+const BOTH_PREDICT: &str =
+    "Predictions are the mean of both networks' probabilities; they report each network by itself.";
+
 kinds! {
     /// The objectives that an experiment can name.
     ObjectiveKind, "Objectives", "objective.kind":
@@ -20,41 +24,69 @@ kinds! {
     /// The mean loss and the terms of the centers.
     Plain = "plain" {
         summary: "mean loss and the terms of the centers",
+        equation: &["mean_n w_n ℓ_n + λ V(centers) + ω reconstruction"],
         parameters: &[],
         reference: "the paper, eq. 13",
+        differs: &[
+            "The paper sums the losses of a batch, here, as in the authors' script, their mean is taken: \
+             for the same λ the energy is N times as strong as in the paper.",
+        ],
     }
     /// Straight lines between samples.
     Mixup = "mixup" {
         summary: "straight lines between pairs of samples",
+        equation: &[
+            "m ℓ(f(x̃), y) + (1 - m) ℓ(f(x̃), y'), x̃ = m x + (1 - m) x', m ~ Beta(alpha, alpha)",
+            "(x', y') another sample of the batch; one m and one permutation a step",
+        ],
         parameters: &[alpha(1.0)],
-        reference: "Zhang et al. 2018",
+        reference: "Zhang et al. 2018, who take alpha 1 on clean CIFAR-10, and 8 and 32 with wrong labels",
+        differs: &[
+            "alpha: 1, the value for clean labels, since nobody knows how many are wrong. With 8 or 32 \
+             images are mixed more evenly, which fits fewer wrong labels and is slower to learn.",
+        ],
     }
     /// Early-learning regularisation.
     Elr = "elr" {
         summary: "early-learning regularisation: a memory of early predictions against labels",
+        equation: &["mean ℓ_n + λ mean log(1 - <t_n, p_n>), t_n ← b t_n + (1 - b) p_n"],
         parameters: &[
             Parameter::number(
                 "memory_rate",
                 0.7,
                 Range::up_to(0.0, 1.0),
-                "share of the memory that an epoch keeps",
+                "share b of the memory that an epoch keeps",
             ),
-            Parameter::number("weight", 3.0, Range::NOT_NEGATIVE, "of the second term"),
+            Parameter::number("weight", 3.0, Range::NOT_NEGATIVE, "λ of the second term"),
         ],
-        reference: "Liu et al. 2020",
+        reference: "Liu et al. 2020, eq. 6 and 7: b 0.7 and λ 3 for CIFAR-10 with symmetric noise, 0.9 and \
+                    1 with asymmetric noise, 0.9 and 7 for CIFAR-100",
+        differs: &["Their ELR+ (two networks, averaged weights, mixup) is not this."],
     }
     /// Samples weighted by how probably their label is right.
     Reweight = "reweight" {
         summary: "samples weighted by a mixture of two normals over losses or distances",
+        equation: &[
+            "mean w_n ℓ_n, w_n = P(lower of two normals | doubt of n in the epoch before) / its mean",
+        ],
         parameters: &[
             Parameter::word("by", &["loss", "distance"], "what a label is doubted by"),
             warmup(5, 1.0),
         ],
         reference: "the paper, section 4.4; Arazo et al. 2019",
+        differs: &[
+            "The paper says to \"reweight the data samples according to the estimated distribution\" and \
+             not how; Arazo et al. fit two Beta distributions and mix labels instead of weighting them.",
+            "Doubts are those of the training steps themselves, on augmented samples.",
+        ],
     }
     /// Two networks that select for each other.
     CoTeaching = "co-teaching" {
         summary: "two networks, each learns from what the other finds easy",
+        equation: &[
+            "each takes the mean loss over the share R(e) of the batch with the other's smallest losses",
+            "R(e) = 1 - forget_rate min(e / ramp_epochs, 1) in epoch e, from 0",
+        ],
         parameters: &[
             Parameter::number(
                 "forget_rate",
@@ -64,17 +96,43 @@ kinds! {
             ),
             Parameter::count("ramp_epochs", 10, Range::from(1.0), "epochs until it is"),
         ],
-        reference: "Han et al. 2018",
+        reference: "Han et al. 2018, algorithm 1",
+        differs: &[
+            "forget_rate: they set it to the true share of wrong labels, which nobody knows. 0.2 does not \
+             look at it: with more wrong labels than that, some are always learned from.",
+            "The first epoch leaves nothing out, where theirs leaves out the first step of the ramp.",
+            "The number of samples that are kept is rounded up, there down.",
+            "Their code divides the mean loss by the number of kept samples once more, which Adam, their \
+             optimiser, does not feel; here it is the mean.",
+            BOTH_PREDICT,
+        ],
     }
     /// Two networks that learn where they disagree.
     Decoupling = "decoupling" {
         summary: "two networks that learn only where they disagree",
+        equation: &[
+            "each takes the mean of ℓ_n over the samples that both predict differently",
+        ],
         parameters: &[warmup(0, 0.0)],
-        reference: "Malach and Shalev-Shwartz 2017",
+        reference: "Malach and Shalev-Shwartz 2017, algorithm 1",
+        differs: &[
+            "The mean over the differing samples is taken, however few they are; the authors' code divides \
+             by a tenth of the batch at least.",
+            "Their code also weights classes by their counts in the batch (loss.class_weights is the like \
+             over the whole part).",
+            BOTH_PREDICT,
+        ],
     }
     /// Two networks that guess the labels which they doubt.
     DivideMix = "divide-mix" {
         summary: "two networks; doubted labels are replaced by guesses, with mixup",
+        equation: &[
+            "w_n: posterior of the lower of two normals over the other network's losses",
+            "targets t: sharpen(w y + (1 - w) p) where w > threshold, else sharpen((p + p') / 2)",
+            "mixup of images and targets, m ~ Beta(alpha, alpha), m ≥ 1/2",
+            "-mean_labeled Σ t log p + λ_u mean_unlabeled ‖t - p‖²/K + Σ_k 1/K log((1/K) / p̄_k)",
+            "λ_u rises to weight over the 16 epochs after the warm-up",
+        ],
         parameters: &[
             warmup(10, 1.0),
             Parameter::number("threshold", 0.5, Range::SHARE, "trust above which labels stay"),
@@ -88,6 +146,12 @@ kinds! {
             Parameter::number("weight", 25.0, Range::NOT_NEGATIVE, "of unlabeled samples"),
         ],
         reference: "Li et al. 2020, simplified",
+        differs: &[
+            "Losses are those of the training steps and not scaled, the mixture is fitted to the end, λ_u is \
+             constant within an epoch, both networks are updated at once, a batch is divided as it comes, \
+             and there is one augmented view of an image where theirs has two.",
+            BOTH_PREDICT,
+        ],
     }
 }
 

@@ -2,7 +2,7 @@
 //! `pemm::energy`.
 
 use crate::kind::kinds;
-use crate::method::{Accepts, Parameter, Range};
+use crate::method::{Parameter, Range};
 
 const WEIGHT: Parameter = Parameter::number("weight", 1.0, Range::NOT_NEGATIVE, "λ");
 const U: Parameter = Parameter::number("u", 3.0, Range::above(1.0, 64.0), "power of the push, > v");
@@ -15,11 +15,8 @@ const PAIRS: Parameter = Parameter::word(
 );
 const START: Parameter =
     Parameter::word("start", &["drawn", "rest"], "where the centers are before the first step");
-const CLAMP: Parameter = Parameter {
-    key: "clamp",
-    meaning: "range to which each pair's value is clamped",
-    accepts: Accepts::Text { default: "none", range: "[low, high]" },
-};
+const CLAMP: Parameter =
+    Parameter::text("clamp", "none", "[low, high]", "range to which each pair's value is clamped");
 
 kinds! {
     /// What holds the centers apart.
@@ -28,12 +25,18 @@ kinds! {
     /// Nothing.
     None = "none" {
         summary: "nothing; the only one that goes with a linear head",
+        equation: &[],
         parameters: &[],
         reference: "",
+        differs: &[],
     }
     /// Potential energy (eq. 10–12).
     Potential = "potential" {
         summary: "energy 1/r^u - ξ/r^v at r = ‖c_i - c_j‖ + β over all pairs: push near, pull far",
+        equation: &[
+            "λ Σ E(‖c_i - c_j‖ + β) over all pairs of {0, c_1 … c_K}, E(r) = 1/r^u - ξ/r^v",
+            "at rest r0 = (u / (ξ v))^(1/(u - v)), so that all distances are r0 - β",
+        ],
         parameters: &[
             WEIGHT,
             U,
@@ -50,11 +53,19 @@ kinds! {
             START,
         ],
         reference: "paper, eq. 10-12",
+        differs: &[
+            "The paper sums the losses of a batch, here their mean is taken: for the same λ the energy \
+             is N times as strong as there.",
+            "The authors' script has ξ = 1, β = 0, λ = 2, pairs = \"split-mean\" and \
+             clamp = [-1.5, 1000]: preset authors.",
+        ],
     }
     /// Center margin (eq. 14) at the potential's `r0`.
     Margin = "margin" {
         summary: "center margin max(0, r0 - ‖c_i - c_j‖) over all pairs: push near, nothing far",
+        equation: &["λ Σ max(0, r0 - ‖c_i - c_j‖) over all pairs of {0, c_1 … c_K}"],
         parameters: &[WEIGHT, U, V, XI, PAIRS, CLAMP, START],
         reference: "paper, eq. 14",
+        differs: &[],
     }
 }

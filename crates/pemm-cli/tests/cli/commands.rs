@@ -66,6 +66,33 @@ fn known_data_sets() {
 }
 
 #[test]
+fn the_name_of_a_method_shows_its_page() {
+    let place = Place::new();
+    let page = place.pemm("methods sce").ok();
+    page.says(&[
+        "loss.kind = \"sce\"",
+        "Equation\n  -α log p_y",
+        "Source\n",
+        "ln 1e-4",
+        "--preset sce",
+    ]);
+    page.says(&["Differs from it\n  log_zero: the paper"]);
+    assert!(!page.out.contains("nce-rce\""), "{page}");
+    place.pemm("methods nce").ok().says(&["nothing that we know of"]);
+    // A part of a name lists, without pages.
+    let listed = place.pemm("methods gce").ok();
+    assert!(listed.out.contains("Equation"), "gce is a whole name: {listed}");
+    let listed = place.pemm("methods bootstr").ok();
+    listed.says(&["  bootstrap-soft", "  bootstrap-hard", "Presets (--preset)"]);
+    assert!(!listed.out.contains("Equation"), "{listed}");
+    let values = place.pemm("methods elr --json").ok().json_lines();
+    let methods = values[0]["groups"][0]["methods"].as_array().unwrap();
+    assert_eq!((methods.len(), methods[0]["name"].as_str()), (1, Some("elr")));
+    assert!(methods[0]["differs"].as_array().is_some_and(|differs| !differs.is_empty()));
+    place.pemm("methods klingon").fails(2, &["has `klingon` in its name"]);
+}
+
+#[test]
 fn completions_of_three_shells() {
     let place = Place::new();
     for (shell, part) in [("bash", "complete -F _pemm"), ("zsh", "#compdef pemm"), ("fish", "pemm")]

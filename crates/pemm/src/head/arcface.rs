@@ -34,10 +34,6 @@ const SMALLEST_SQUARED_SINE: f64 = 1e-7;
 /// # Reference
 /// Deng et al. 2019, ArcFace: Additive Angular Margin Loss for Deep Face Recognition, eq. 3.
 ///
-/// # Differs from the authors' code
-/// For θ > π - m, where cos(θ + m) grows with θ again, their code goes on as `cos θ - m sin m`; this
-/// is the equation throughout. Weights start as a linear layer's.
-///
 /// # Example
 /// ```
 /// use burn::tensor::{Device, Tensor};

@@ -31,10 +31,6 @@ use crate::layers::uniform;
 /// # Reference
 /// Wang et al. 2018, CosFace: Large Margin Cosine Loss for Deep Face Recognition, eq. 4.
 ///
-/// # Differs from the authors' code
-/// In nothing that we know of but the weights' initial values, which are those of a linear layer;
-/// their length matters only for how far a step turns them. InsightFace takes m = 0.4.
-///
 /// # Example
 /// ```
 /// use burn::tensor::{Device, Tensor};

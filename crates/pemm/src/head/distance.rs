@@ -21,7 +21,6 @@ use crate::layers::uniform;
 ///
 /// # Reference
 /// Wang et al., Potential Energy based Mixture Model for Noisy Label Learning, eq. 6 and 7.
-/// Differs from the authors' script in nothing but σ, which there is 1.
 ///
 /// # Example
 /// ```

@@ -32,10 +32,6 @@ pub(super) const CODE: Code = Code {
 /// # Reference
 /// Reed et al. 2014, Training Deep Neural Networks on Noisy Labels with Bootstrapping.
 ///
-/// # Differs from the authors' code
-/// We know of none of theirs. The re-implementation in the SCE authors' code clamps p at Keras's
-/// epsilon; this does not.
-///
 /// # Example
 /// ```
 /// use burn::tensor::{Device, Tensor};

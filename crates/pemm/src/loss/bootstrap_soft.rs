@@ -33,10 +33,6 @@ pub(super) const CODE: Code = Code {
 /// # Reference
 /// Reed et al. 2014, Training Deep Neural Networks on Noisy Labels with Bootstrapping.
 ///
-/// # Differs from the authors' code
-/// We know of none of theirs. The re-implementations in the Forward and SCE authors' code clamp p
-/// at Keras's epsilon; this does not.
-///
 /// # Example
 /// ```
 /// use burn::tensor::{Device, Tensor};

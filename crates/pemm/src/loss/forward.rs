@@ -38,10 +38,6 @@ const LOG_ZERO: f32 = -1e5;
 /// Patrini et al. 2017, Making Deep Neural Networks Robust to Label Noise: a Loss Correction
 /// Approach, theorem 2.
 ///
-/// # Differs from the authors' code
-/// It clamps p at Keras's epsilon and multiplies probabilities; this adds logarithms. How T is
-/// estimated stands at [`Transition::estimate`].
-///
 /// # Example
 /// ```
 /// use burn::tensor::{Device, Tensor};

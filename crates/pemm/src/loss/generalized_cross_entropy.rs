@@ -37,10 +37,6 @@ pub(super) const CODE: Code = Code {
 /// Zhang and Sabuncu 2018, Generalized Cross Entropy Loss for Training Deep Neural Networks with
 /// Noisy Labels, eq. 6.
 ///
-/// # Differs from the authors' code
-/// We know of re-implementations only. Some clamp p at 1e-7, which cuts the gradient below; this
-/// does not.
-///
 /// # Example
 /// ```
 /// use burn::tensor::{Device, Tensor};

@@ -28,11 +28,6 @@ pub(super) const CODE: Code = Code {
 /// # Reference
 /// Ghosh, Kumar, Sastry 2017, Robust Loss Functions under Label Noise for Deep Neural Networks.
 ///
-/// # Differs from the authors' code
-/// We know of none of theirs. Ma et al.'s code leaves out the factor 2, which is a learning rate
-/// twice as large here; half of this loss is [`GeneralizedCrossEntropy`](super::GeneralizedCrossEntropy)
-/// with q = 1.
-///
 /// # Example
 /// ```
 /// use burn::tensor::{Device, Tensor};

@@ -46,10 +46,6 @@ pub(super) const CODE: Code = Code {
 /// # Reference
 /// Ma et al. 2020, Normalized Loss Functions for Deep Learning with Noisy Labels.
 ///
-/// # Differs from the authors' code
-/// It clamps q at 1e-4, which is A = ln 1e-4 = -9.21; our default is -4, as for every loss with
-/// RCE in it, so that arms differ in the method alone.
-///
 /// # Example
 /// ```
 /// use burn::tensor::{Device, Tensor};

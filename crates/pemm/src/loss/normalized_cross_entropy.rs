@@ -24,9 +24,6 @@ pub(super) const CODE: Code =
 /// # Reference
 /// Ma et al. 2020, Normalized Loss Functions for Deep Learning with Noisy Labels.
 ///
-/// # Differs from the authors' code
-/// In nothing; theirs has a weight, which [`NormalizedAndReverse`](super::NormalizedAndReverse) has.
-///
 /// # Example
 /// ```
 /// use burn::tensor::{Device, Tensor};

@@ -35,9 +35,6 @@ pub(super) const CODE: Code = Code {
 /// # Reference
 /// Menon et al. 2020, Can Gradient Clipping Mitigate Label Noise?
 ///
-/// # Differs from the authors' code
-/// We know of re-implementations only; the loss is the same there.
-///
 /// # Example
 /// ```
 /// use burn::tensor::{Device, Tensor};

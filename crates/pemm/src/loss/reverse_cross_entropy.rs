@@ -33,10 +33,6 @@ pub(super) const CODE: Code = Code {
 /// # Reference
 /// Paper, eq. 8; Wang et al. 2019 (Symmetric Cross Entropy), eq. 5.
 ///
-/// # Differs from the authors' code
-/// It clamps q instead of naming A, and also clamps p at 1e-7, which changes nothing at their
-/// precision.
-///
 /// # Example
 /// ```
 /// use burn::tensor::{Device, Tensor};

@@ -41,9 +41,6 @@ pub(super) const CODE: Code = Code {
 /// # Reference
 /// Paper, eq. 9 (β_rce = 1); Wang et al. 2019.
 ///
-/// # Differs from the authors' code
-/// As [`ReverseCrossEntropy`](super::ReverseCrossEntropy); the code's A is ln 1e-4, the text's -4.
-///
 /// # Example
 /// ```
 /// use burn::tensor::{Device, Tensor};

@@ -37,11 +37,6 @@ pub(super) const CODE: Code = Code {
 /// # Reference
 /// Zhang and Sabuncu 2018, section 3.3, eq. 11 without its weights.
 ///
-/// # Differs from the authors' code
-/// The paper alternates between training and choosing weights v_n in {0, 1} once in several epochs,
-/// from the best model by validation so far; here every step decides anew from its own prediction,
-/// so there is no memory, and no warm-up.
-///
 /// # Example
 /// ```
 /// use burn::tensor::{Device, Tensor};
