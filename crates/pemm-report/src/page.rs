@@ -101,6 +101,7 @@ mod tests {
         let figure = Figure {
             name: "figure".into(),
             title: HOSTILE.into(),
+            verdict: HOSTILE.into(),
             description: HOSTILE.into(),
             width: 600.0,
             height: 10.0,
@@ -117,6 +118,7 @@ mod tests {
         };
         Report {
             title: HOSTILE.into(),
+            verdict: HOSTILE.into(),
             lead: HOSTILE.into(),
             notices: vec![HOSTILE.into()],
             tiles: vec![Tile {

@@ -8,7 +8,9 @@ use crate::chart::{Data, Figure};
 pub struct Report {
     /// The heading.
     pub title: String,
-    /// One sentence below it.
+    /// What came out, in one or two sentences below it.
+    pub verdict: String,
+    /// What it is about, in one sentence.
     pub lead: String,
     /// What a reader must know first: the run failed, a file could not be read.
     pub notices: Vec<String>,
@@ -40,6 +42,8 @@ pub struct Section {
     pub id: &'static str,
     /// Its heading.
     pub title: String,
+    /// Whether a page shows its heading alone until a reader opens it.
+    pub is_folded: bool,
     /// Its paragraphs.
     pub text: Vec<String>,
     /// Its figures.
@@ -82,6 +86,12 @@ impl Section {
     /// A section with nothing in it yet.
     pub fn new(id: &'static str, title: impl Into<String>) -> Self {
         Self { id, title: title.into(), ..Self::default() }
+    }
+
+    /// The section folded: for readers who want to know more.
+    #[must_use]
+    pub fn folded(self) -> Self {
+        Self { is_folded: true, ..self }
     }
 
     /// Whether it says nothing.

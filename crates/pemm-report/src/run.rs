@@ -1,5 +1,6 @@
 //! The report on one run.
 
+mod by_class;
 mod centers;
 pub(crate) mod curves;
 mod features;
@@ -104,23 +105,28 @@ fn mismatch(record: &Record, outputs: &Outputs) -> Option<String> {
 pub fn report(run: &Stored, options: &mut Options<'_>) -> Report {
     let Stored { record, noise, outputs, problems, .. } = run;
     let outputs = outputs.as_ref();
-    let mut sections =
-        vec![curves::learning(record), curves::memorisation(record), curves::confidence(record)];
-    if let Some(outputs) = outputs.filter(|_| options.num_points > 0) {
-        sections.push(features::features(record, outputs, options.num_points, options.on_round));
-    }
-    sections.push(centers::centers(record, outputs));
-    if let Some(outputs) = outputs {
-        sections.push(outcome::outcome(record, outputs));
-    }
-    sections.push(outcome::noise_matrices(record, noise.as_ref(), outputs));
+    // First what everybody asks, then, folded, what explains it.
+    let mut sections = vec![by_class::by_class(record)];
     if let Some(outputs) = outputs {
         sections.push(gallery::gallery(record, outputs));
     }
-    sections.push(made_of(record));
+    sections.extend([curves::learning(record), curves::memorisation(record)]);
+    if let Some(outputs) = outputs {
+        sections.push(outcome::outcome(record, outputs).folded());
+    }
+    if let Some(outputs) = outputs.filter(|_| options.num_points > 0) {
+        let (num_points, on_round) = (options.num_points, &mut *options.on_round);
+        sections.push(features::features(record, outputs, num_points, on_round).folded());
+    }
+    sections.push(centers::centers(record, outputs).folded());
+    sections.push(outcome::noise_matrices(record, noise.as_ref(), outputs).folded());
+    sections.push(curves::confidence(record).folded());
+    sections.push(curves::objective(record));
+    sections.push(made_of(record).folded());
     sections.retain(|section| !section.is_empty());
     Report {
         title: format!("{} on {}", record.arm, record.data.name),
+        verdict: by_class::verdict(record, outputs),
         lead: lead(record),
         notices: notices(record, outputs, problems),
         tiles: tiles(record),
@@ -198,6 +204,7 @@ fn tiles(record: &Record) -> Vec<Tile> {
     accuracy("Test accuracy, best by noisy validation", &choice.best_by_noisy_val, "", false);
     let note = ", chosen by the test set itself: not a valid result";
     accuracy("Oracle: best test accuracy", &choice.oracle_best_on_test, note, true);
+    tiles.extend(by_class::tiles(record));
     let scored = record.epochs.iter().rev().find_map(|epoch| epoch.scored);
     if let Some(scored) = scored
         && let (Some(fitted), Some(corrected), Some(flipped)) =

@@ -80,6 +80,7 @@ pub fn report(all: &Runs, allow: &[String], options: &mut Options<'_>) -> Report
         .map_or_else(|| all.path.display().to_string(), |name| name.to_string_lossy().into_owned());
     Report {
         title: name,
+        verdict: String::new(),
         lead: format!(
             "{} runs of {} method{}. Test accuracies are means over seeds ± sample standard \
              deviation, after the last epoch unless it says otherwise.",

@@ -172,26 +172,36 @@ fn common_shape<'a>(
         channels = channels.max(shape.channels);
         *sizes.entry([shape.height, shape.width]).or_insert(0) += 1;
     }
-    let (&[height, width], _) = sizes.iter().max_by_key(|(_, count)| **count)?;
-    if let Some([height, width]) = resize {
-        return Some((Shape { channels, height, width }, None));
-    }
-    let is_small = height.max(width) <= MAX_UNASKED;
-    if is_small && sizes.len() == 1 {
+    let (&[first_height, first_width], _) = sizes.first_key_value()?;
+    let as_asked = match resize {
+        Some(size) => Some(size),
+        None => {
+            let is_small = first_height.max(first_width) <= MAX_UNASKED;
+            (sizes.len() == 1 && is_small).then_some([first_height, first_width])
+        }
+    };
+    if let Some([height, width]) = as_asked {
         return Some((Shape { channels, height, width }, None));
     }
     let found = match sizes.len() {
-        1 => format!("all images have {height}×{width} pixels"),
-        num => {
-            format!("the images have {num} different sizes (height×width), mostly {height}×{width}")
-        }
+        1 => format!("all images have {first_height}×{first_width} pixels"),
+        num => format!("the images have {num} different sizes"),
     };
-    let [height, width] = if is_small { [height, width] } else { [MAX_UNASKED; 2] };
+    let side = median_side(&sizes).min(MAX_UNASKED);
     let note = format!(
-        "data.resize: {found}; they are brought to {height}×{width}. Another size: --size. A \
-         pretrained backbone (--backbone) sees more of them, and is the better choice for photographs"
+        "data.resize: {found}; they are brought to {side}×{side}. Another size: --size. A pretrained \
+         backbone (--backbone) sees more of them, and is the better choice for photographs"
     );
+    let (height, width) = (side, side);
     Some((Shape { channels, height, width }, Some(note)))
+}
+
+/// The median of the shorter sides, at least 1.
+fn median_side(sizes: &BTreeMap<[usize; 2], usize>) -> usize {
+    let mut sides: Vec<usize> =
+        sizes.iter().flat_map(|(&[h, w], &count)| std::iter::repeat_n(h.min(w), count)).collect();
+    sides.sort_unstable();
+    sides[sides.len() / 2].max(1)
 }
 
 /// The images that could not be read, by name, the first of them if they are many.
@@ -286,9 +296,11 @@ mod tests {
         let (shape, note) = shape_of(&[[600, 800], [600, 800]], None);
         assert_eq!(shape, [64, 64]);
         assert!(note.contains("all images have 600×800") && note.contains("to 64×64"), "{note}");
-        let (shape, note) = shape_of(&[[60, 80], [70, 80], [70, 80]], None);
+        // Icons among photographs do not make the photographs small.
+        let (shape, note) = shape_of(&[[32, 32], [32, 32], [600, 70], [70, 80], [90, 80]], None);
         assert_eq!(shape, [64, 64]);
-        assert!(note.contains("2 different sizes (height×width), mostly 70×80"), "{note}");
+        assert!(note.contains("4 different sizes"), "{note}");
+        assert_eq!(shape_of(&[[20, 30], [24, 24], [90, 28]], None).0, [24, 24]);
         assert_eq!(shape_of(&[[600, 800]], Some([600, 800])), ([600, 800], String::new()));
         assert_eq!(shape_of(&[[64, 48]], None), ([64, 48], String::new()));
         assert!(common_shape([].iter(), None).is_none());
@@ -299,8 +311,8 @@ mod tests {
         let folder = folder();
         grey(&folder.path().join("train/b/3.png"), 5, 50);
         let set = open(&config(&folder)).unwrap();
-        assert_eq!(set.train.shape, Shape { channels: 1, height: 2, width: 3 });
-        assert!(set.notes.iter().any(|note| note.contains("brought to 2×3")), "{:?}", set.notes);
+        assert_eq!(set.train.shape, Shape { channels: 1, height: 2, width: 2 });
+        assert!(set.notes.iter().any(|note| note.contains("brought to 2×2")), "{:?}", set.notes);
         let set = open(&DataConfig { resize: Some([4, 4]), ..config(&folder) }).unwrap();
         assert_eq!(set.train.shape, Shape { channels: 1, height: 4, width: 4 });
         let Pixels::Decoded(pixels) = &*set.train.pixels else { panic!("it fits") };

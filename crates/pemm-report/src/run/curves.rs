@@ -5,11 +5,10 @@ use pemm_runs::{Choice, Chosen, EpochRecord, Record, Scored};
 use crate::chart::{Axis, Color, Figure, LineChart, Marker, Series};
 use crate::report::{Section, percent};
 
-/// The curves of every run: accuracy, objective with each of its terms, learning rate.
+/// The accuracies of every epoch.
 pub(super) fn learning(record: &Record) -> Section {
-    let mut section = Section::new("learning", "Learning");
-    let epochs = &record.epochs;
-    if epochs.is_empty() {
+    let mut section = Section::new("learning", "Epoch by epoch");
+    if record.epochs.is_empty() {
         section.text.push("No epoch is finished yet.".into());
         return section;
     }
@@ -20,6 +19,16 @@ pub(super) fn learning(record: &Record) -> Section {
             .into(),
     );
     section.figures.push(accuracy(record));
+    section
+}
+
+/// What is minimised, term by term, and the learning rate.
+pub(super) fn objective(record: &Record) -> Section {
+    let mut section = Section::new("objective", "What was minimised").folded();
+    let epochs = &record.epochs;
+    if epochs.is_empty() {
+        return section;
+    }
     section.figures.push(
         per_epoch("objective", "Objective", "objective, mean per sample")
             .series(Series::new(

@@ -1,9 +1,18 @@
 //! The training samples whose given label the model doubts most.
 
+use pemm_runs::outputs::Doubt;
 use pemm_runs::{Outputs, Record};
 
 use crate::image::png;
 use crate::report::{Sample, Section};
+
+/// Samples on the page.
+const SHOWN: usize = 24;
+
+/// How many training samples the model gives another class than their label.
+pub(super) fn disputed(outputs: &Outputs) -> usize {
+    outputs.train.doubts(&outputs.given).iter().filter(|doubt| doubt.score > 0.0).count()
+}
 
 /// The gallery that the run stored.
 pub(super) fn gallery(record: &Record, outputs: &Outputs) -> Section {
@@ -16,8 +25,10 @@ pub(super) fn gallery(record: &Record, outputs: &Outputs) -> Section {
     let doubts = outputs.train.doubts(&outputs.given);
     let [height, width, channels] = gallery.shape;
     let size = height * width * channels;
-    for (place, &sample) in gallery.samples.iter().enumerate() {
-        let Some(doubt) = doubts.iter().find(|doubt| doubt.sample == sample) else { continue };
+    let is_disputed = |doubt: &&Doubt| doubt.score > 0.0;
+    for (place, &sample) in gallery.samples.iter().enumerate().take(SHOWN) {
+        let doubt = doubts.iter().filter(is_disputed).find(|doubt| doubt.sample == sample);
+        let Some(doubt) = doubt else { continue };
         let pixels = gallery.pixels.get(place * size..(place + 1) * size).filter(|_| size > 0);
         section.samples.push(Sample {
             image: pixels.and_then(|pixels| png(pixels, gallery.shape)),
@@ -28,17 +39,22 @@ pub(super) fn gallery(record: &Record, outputs: &Outputs) -> Section {
             clean: outputs.clean.as_ref().map(|clean| name(clean[sample as usize])),
         });
     }
-    let disagrees = doubts.iter().filter(|doubt| doubt.score > 0.0).count();
+    let disagrees = disputed(outputs);
+    let shown = match section.samples.len() {
+        0 => String::new(),
+        shown => format!(
+            " Here are the {shown} of them of which it is surest. The score is the probability of the \
+             suggestion minus that of the given label."
+        ),
+    };
     section.text.push(format!(
-        "The model disagrees with the label of {disagrees} of {} training samples; these are the \
-         {} that it doubts most. The score is the probability of the suggestion minus that of the \
-         given label, by a model that was trained on these very labels: what it memorised it does \
-         not doubt. pemm audit judges each sample by models that never saw it.",
+        "The model gives another class than the label to {disagrees} of {} training samples.{shown} \
+         It was trained on these very labels and may have learned some of the wrong ones by heart; \
+         pemm audit judges each sample by models that never saw it, and finds more.",
         doubts.len(),
-        section.samples.len()
     ));
-    if let Some(clean) = &outputs.clean {
-        let right = |doubt: &&pemm_runs::outputs::Doubt| {
+    if let Some(clean) = outputs.clean.as_ref().filter(|_| !section.samples.is_empty()) {
+        let right = |doubt: &&Doubt| {
             let clean = clean[doubt.sample as usize];
             clean != doubt.given && clean == doubt.suggestion
         };

@@ -78,7 +78,7 @@ fn per_class(classes: &[String], shares: &[Vec<f64>], totals: &[usize], mean: f6
         label: classes[class].clone(),
         value: shares[class][class],
         error: None,
-        color: Color::Series(class),
+        color: Color::Series(0),
     };
     order.into_iter().map(bar).fold(chart, BarChart::bar).figure()
 }

@@ -1,6 +1,6 @@
 //! How far the whole job is: all folds, all epochs.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use pemm::train::Event;
@@ -8,7 +8,11 @@ use pemm_runs::time::duration;
 
 use crate::console::Console;
 
-/// A bar over the images of all folds, or a line per epoch where nobody watches.
+/// Where there is no bar, an epoch has a line if the last line is so long ago.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// A bar over the images of all folds. Where nobody watches: a line at the end of each fold, and on
+/// the way where a fold takes long.
 pub(super) struct FoldsDisplay<'a> {
     console: &'a Console,
     num_folds: usize,
@@ -20,6 +24,7 @@ pub(super) struct FoldsDisplay<'a> {
     /// When this process began, and the images that were done then.
     started: Instant,
     found: usize,
+    last_line: Instant,
     bar: Option<ProgressBar>,
 }
 
@@ -34,6 +39,7 @@ impl<'a> FoldsDisplay<'a> {
             here: 0,
             started: Instant::now(),
             found: 0,
+            last_line: Instant::now(),
             bar: None,
         }
     }
@@ -75,7 +81,10 @@ impl<'a> FoldsDisplay<'a> {
             }
             Event::Epoch(epoch) => {
                 self.here = epoch.epoch * self.num_train;
-                if !self.console.draws() {
+                let is_milestone = (fold, epoch.epoch) == (1, 1) || epoch.epoch == self.num_epochs;
+                let is_due = is_milestone || self.last_line.elapsed() >= PAUSE;
+                if !self.console.draws() && is_due {
+                    self.last_line = Instant::now();
                     self.console.note(&self.line(fold, epoch.epoch, epoch.images_per_sec));
                 }
             }
