@@ -68,7 +68,10 @@ impl Normalization {
     }
 
     /// Refuses a normalisation that was measured on data of another kind, or tampered with.
-    pub(crate) fn check(&self, shape: Shape) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] for another number of channels, and for a value that cannot be.
+    pub fn check(&self, shape: Shape) -> Result<()> {
         let refuse = |reason| Err(DataError::setting("normalization", reason));
         if [self.mean.len(), self.deviation.len()] != [shape.channels; 2] {
             return refuse(format!(

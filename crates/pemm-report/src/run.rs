@@ -71,34 +71,29 @@ impl Stored {
         let folder = RunFolder::open(path)?;
         if folder.has(NOISE) {
             match folder.read_noise() {
-                Ok(noise) => stored.noise = Some(noise),
+                Ok(noise) if noise.labels_sha256 == stored.record.noise.labels_sha256 => {
+                    stored.noise = Some(noise);
+                }
+                Ok(_) => stored.problems.push(format!(
+                    "{NOISE}: is of other labels than those of the record, so it is of another run; \
+                     bring this run's own file back"
+                )),
                 Err(error) => stored.problems.push(error.to_string()),
             }
         }
         if folder.has(OUTPUTS) {
             match Outputs::read(&folder.file(OUTPUTS)) {
-                Ok(outputs) => match mismatch(&stored.record, &outputs) {
-                    None => stored.outputs = Some(outputs),
-                    Some(reason) => stored.problems.push(reason),
+                Ok(outputs) => match outputs.check_run(&stored.record) {
+                    Ok(()) => stored.outputs = Some(outputs),
+                    Err(reason) => stored.problems.push(format!(
+                        "{OUTPUTS}: {reason}; write it again with `pemm report RUN --outputs`"
+                    )),
                 },
                 Err(error) => stored.problems.push(error.to_string()),
             }
         }
         Ok(stored)
     }
-}
-
-/// Why `outputs` are not those of `record`.
-fn mismatch(record: &Record, outputs: &Outputs) -> Option<String> {
-    let expected = (record.data.classes.len(), record.data.num_train, record.data.num_test);
-    let num_test = outputs.test.as_ref().map_or(0, |test| test.len());
-    let found = (outputs.train.num_classes, outputs.given.len(), num_test);
-    (expected != found).then(|| {
-        format!(
-            "{OUTPUTS}: is for (classes, training, test samples) {found:?}, the record for \
-             {expected:?}; write it again with `pemm report RUN --outputs`"
-        )
-    })
 }
 
 /// The report on `run`.
@@ -280,6 +275,8 @@ fn made_of(record: &Record) -> Section {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pemm_runs::Bond;
+
     use crate::testing::{outputs, record, stored};
 
     fn made(run: &Stored) -> Report {
@@ -408,8 +405,20 @@ mod tests {
         let read = Stored::read(path).unwrap();
         assert!(read.outputs.is_none() && read.problems.len() == 1);
         assert!(made(&read).notices.iter().any(|notice| notice.contains(OUTPUTS)));
+        let of_run = |seed: u64| {
+            let mut record = record("pemm", 3);
+            record.identity = format!("{seed:064}");
+            Outputs { run: Some(Bond::of(&record)), ..outputs() }
+        };
+        of_run(2).write(&path.join(OUTPUTS)).unwrap();
+        let read = Stored::read(path).unwrap();
+        assert!(read.outputs.is_none() && read.problems[0].contains("another run"));
         outputs().write(&path.join(OUTPUTS)).unwrap();
         assert!(Stored::read(path).unwrap().outputs.is_some());
+        let other = NoiseManifest::given(&[0, 1], None, 2);
+        std::fs::write(path.join(NOISE), serde_json::to_vec(&other).unwrap()).unwrap();
+        let read = Stored::read(path).unwrap();
+        assert!(read.noise.is_none() && read.problems[0].contains("other labels"));
         let file = Stored::read(&path.join("record.json")).unwrap();
         assert!(file.outputs.is_none() && made(&file).html().ends_with("</html>"));
     }

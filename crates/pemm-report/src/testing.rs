@@ -91,6 +91,7 @@ pub(crate) fn outputs() -> Outputs {
         features: (0..4 * num).map(|i| (i % 7) as f32).collect(),
     };
     Outputs {
+        run: None,
         epoch: 3,
         train: part(6),
         given: vec![0, 1, 2, 0, 1, 2],

@@ -131,13 +131,13 @@ impl LockedFolder {
         record.write(&self.file(RECORD))
     }
 
-    /// Opens the log for appending after the `num_epochs` epochs of the checkpoint (0 without one),
-    /// and gives those epochs. Later lines are cut off.
+    /// Opens the log for appending after `epochs`, those of the checkpoint (none without one). Later
+    /// lines are cut off.
     ///
     /// # Errors
     /// [`RunError::Format`] if the log does not begin with those epochs; [`RunError::Io`].
-    pub fn open_log(&self, num_epochs: usize) -> Result<(Log, Vec<EpochRecord>)> {
-        Log::open(&self.file(LOG), num_epochs)
+    pub fn open_log(&self, epochs: &[EpochRecord]) -> Result<Log> {
+        Log::open(&self.file(LOG), epochs)
     }
 
     fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
@@ -219,7 +219,7 @@ mod tests {
         folder.write_environment(&record.environment).unwrap();
         folder.write_record(&record).unwrap();
         folder.write_noise(&manifest()).unwrap();
-        folder.open_log(0).unwrap().0.append(&record.epochs[0]).unwrap();
+        folder.open_log(&[]).unwrap().append(&record.epochs[0]).unwrap();
         drop(folder);
 
         // Killed before its first checkpoint, while it wrote one.
@@ -230,7 +230,7 @@ mod tests {
         drop(folder);
 
         let Claim::Continue(folder) = claim().unwrap() else { panic!("must continue") };
-        assert_eq!(folder.open_log(1).unwrap().1, record.epochs);
+        folder.open_log(&record.epochs).unwrap();
         record.status = Status::Finished;
         folder.write_record(&record).unwrap();
         drop(folder);

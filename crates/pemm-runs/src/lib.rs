@@ -12,6 +12,7 @@
 //! | [`number`] | numbers in JSON that survive when they are not finite |
 //! | [`folder`] | a run folder: its layout, and how it is read |
 //! | [`found`] | what lies where runs and records are kept |
+//! | [`bond`] | which run a file of tensors belongs to, and that it is as it was written |
 //! | [`claim`] | who may write to a run folder |
 //! | [`tables`] | what is made from many records: a room of its own |
 //! | [`grid_lock`] | one grid at a time in a folder |
@@ -26,6 +27,7 @@
 //! and a first [`Record`] with status `running` → per epoch a log line, then the checkpoint, then
 //! the record → the record with its final status. [`RunFolder::open`] reads it at any time.
 
+pub mod bond;
 pub mod choice;
 pub mod claim;
 pub mod environment;
@@ -45,6 +47,7 @@ pub mod tables;
 pub mod time;
 pub mod write;
 
+pub use bond::Bond;
 pub use choice::{Choice, Chosen};
 pub use claim::{Claim, LockedFolder};
 pub use environment::Environment;

@@ -22,13 +22,13 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log `path`, made if missing, and cuts it back to the `num_epochs` epochs of the
-    /// checkpoint (0 without one). Gives those epochs.
+    /// Opens the log `path`, made if missing, and cuts it back to `epochs`, those of the checkpoint
+    /// (none without one).
     ///
     /// # Errors
-    /// [`RunError::Format`] if the first `num_epochs` lines are not those epochs: the log is left
-    /// as it is. [`RunError::Full`], [`RunError::Io`].
-    pub(crate) fn open(path: &Path, num_epochs: usize) -> Result<(Self, Vec<EpochRecord>)> {
+    /// [`RunError::Format`] if its first lines are not those epochs: the log is left as it is.
+    /// [`RunError::Full`], [`RunError::Io`].
+    pub(crate) fn open(path: &Path, epochs: &[EpochRecord]) -> Result<Self> {
         let io = |source| write::failed(path, source);
         let mut options = File::options();
         let mut file =
@@ -36,7 +36,8 @@ impl Log {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
 
-        let (epochs, length) = leading_epochs(path, &bytes, num_epochs)?;
+        let (found, length) = leading_epochs(path, &bytes, epochs.len())?;
+        refuse_others(path, &found, epochs)?;
         file.set_len(length as u64).map_err(io)?;
         let mut length = file.seek(SeekFrom::End(0)).map_err(io)?;
         if length > 0 && bytes[length as usize - 1] != b'\n' {
@@ -47,7 +48,7 @@ impl Log {
         if let Some(folder) = path.parent() {
             write::sync_folder(folder)?;
         }
-        Ok((Self { path: path.to_path_buf(), file, length, num_epochs }, epochs))
+        Ok(Self { path: path.to_path_buf(), file, length, num_epochs: epochs.len() })
     }
 
     /// Appends one line and waits until it is on the disk.
@@ -107,6 +108,21 @@ fn leading_epochs(
     Ok((epochs, length))
 }
 
+/// A log and a checkpoint are of one run only if they say the same of every epoch. They are compared
+/// as text, in which NaN equals itself.
+fn refuse_others(path: &Path, found: &[EpochRecord], epochs: &[EpochRecord]) -> Result<()> {
+    let text = |epoch| serde_json::to_string(epoch).expect("an epoch is plain data");
+    let other = found.iter().zip(epochs).position(|(found, epoch)| text(found) != text(epoch));
+    let Some(index) = other else { return Ok(()) };
+    let reason = format!(
+        "line {}: these are not the numbers that the checkpoint state.safetensors has of that epoch; \
+         one of the two files is of another run: bring the right one back, or run the experiment in a \
+         new folder",
+        index + 1
+    );
+    Err(RunError::format(path, reason))
+}
+
 /// The epochs of the log `path`, for watching a run: a torn last line is left out.
 pub(crate) fn read(path: &Path) -> Result<Vec<EpochRecord>> {
     let bytes = match std::fs::read(path) {
@@ -123,11 +139,14 @@ mod tests {
     use crate::epoch::tests::epoch;
     use std::fs;
 
+    fn epochs(num: usize) -> Vec<EpochRecord> {
+        (1..=num).map(|number| epoch(number, None, None)).collect()
+    }
+
     fn three_epochs(path: &Path) -> Vec<u8> {
-        let (mut log, epochs) = Log::open(path, 0).unwrap();
-        assert!(epochs.is_empty());
-        for number in 1..=3 {
-            log.append(&epoch(number, None, None)).unwrap();
+        let mut log = Log::open(path, &[]).unwrap();
+        for epoch in epochs(3) {
+            log.append(&epoch).unwrap();
         }
         fs::read(path).unwrap()
     }
@@ -149,8 +168,7 @@ mod tests {
             let num_known = line_ends.iter().filter(|&&end| end <= killed_at).count();
             for num_epochs in 0..=num_known {
                 fs::write(&path, &whole[..killed_at]).unwrap();
-                let (mut log, epochs) = Log::open(&path, num_epochs).unwrap();
-                assert_eq!(epochs.len(), num_epochs);
+                let mut log = Log::open(&path, &epochs(num_epochs)).unwrap();
                 for number in num_epochs + 1..=3 {
                     log.append(&epoch(number, None, None)).unwrap();
                 }
@@ -169,9 +187,13 @@ mod tests {
             (whole.replacen("\"loss\"", "\"lost\"", 1), "line 1: no epoch's numbers"),
             (whole[..whole.len() - 9].to_string(), "line 3: no epoch's numbers"),
             (whole.lines().next().unwrap().to_string(), "3 epochs, the log only 1"),
+            (
+                whole.replacen("\"loss\":1.5", "\"loss\":1.25", 1),
+                "line 1: these are not the numbers",
+            ),
         ] {
             fs::write(&path, &text).unwrap();
-            let message = Log::open(&path, 3).unwrap_err().to_string();
+            let message = Log::open(&path, &epochs(3)).unwrap_err().to_string();
             assert!(message.contains(reason), "{message}");
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
@@ -183,7 +205,7 @@ mod tests {
         let path = folder.path().join("log.jsonl");
         assert!(read(&path).unwrap().is_empty());
         let whole = three_epochs(&path);
-        let (mut log, _) = Log::open(&path, 3).unwrap();
+        let mut log = Log::open(&path, &epochs(3)).unwrap();
         assert!(log.append(&epoch(3, None, None)).is_err());
         assert_eq!(fs::read(&path).unwrap(), whole);
         fs::write(&path, &whole[..whole.len() - 9]).unwrap();

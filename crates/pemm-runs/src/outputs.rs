@@ -15,7 +15,8 @@
 //! | `gallery.samples` | U32 | `[M]`, positions in the training part, most doubted first |
 //! | `gallery.images` (unless samples are vectors) | U8 | `[M, height, width, 1 or 3]` |
 //!
-//! The metadata entry `pemm` holds the schema, the epoch and the names of the gallery's samples.
+//! The metadata entry `pemm` holds the schema, the epoch, the names of the gallery's samples, and since
+//! schema 2 the [`Bond`] to the run.
 
 use std::path::Path;
 
@@ -23,11 +24,15 @@ use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::bond::{self, Bond};
 use crate::error::{Result, RunError};
+use crate::record::Record;
 use crate::write;
 
-/// The schema that this version writes and reads.
-const SCHEMA: u32 = 1;
+/// The schema that this version writes.
+const SCHEMA: u32 = 2;
+/// That of before there were bonds, which is still read.
+const WITHOUT_BOND: u32 = 1;
 /// Larger files are not read: nobody's pictures need them.
 const MAX_BYTES: u64 = 2 << 30;
 const METADATA: &str = "pemm";
@@ -35,6 +40,8 @@ const METADATA: &str = "pemm";
 /// What a model says of a run's samples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outputs {
+    /// The run that they are of; none in files of schema 1.
+    pub run: Option<Bond>,
     /// The epoch of the weights, from 1.
     pub epoch: usize,
     /// The training part.
@@ -98,6 +105,8 @@ struct Card {
     schema: u32,
     epoch: usize,
     names: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run: Option<Bond>,
 }
 
 impl PartOutputs {
@@ -159,7 +168,12 @@ impl Outputs {
     pub fn write(&self, path: &Path) -> Result<()> {
         let wrong = |reason: String| RunError::format(path, reason);
         self.check().map_err(wrong)?;
-        let card = Card { schema: SCHEMA, epoch: self.epoch, names: self.gallery.names.clone() };
+        let card = Card {
+            schema: if self.run.is_some() { SCHEMA } else { WITHOUT_BOND },
+            epoch: self.epoch,
+            names: self.gallery.names.clone(),
+            run: self.run.clone(),
+        };
         let card = serde_json::to_string(&card).map_err(|error| wrong(error.to_string()))?;
         let mut tensors: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
         let test = self.test.as_ref().map(|part| ("test.probabilities", "test.features", part));
@@ -196,9 +210,36 @@ impl Outputs {
             (*name, view)
         });
         let metadata = [(METADATA.to_owned(), card)].into_iter().collect();
-        let bytes = safetensors::serialize(views, Some(metadata))
+        let mut bytes = safetensors::serialize(views, Some(metadata))
             .map_err(|error| wrong(error.to_string()))?;
+        if self.run.is_some() {
+            bond::stamp(&mut bytes);
+        }
         write::atomic(path, &bytes)
+    }
+
+    /// Whether they are of the run of `record`.
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn check_run(&self, record: &Record) -> std::result::Result<(), String> {
+        if let Some(bond) = &self.run {
+            bond.check(record)?;
+        }
+        let test = self.test.as_ref().map_or(0, PartOutputs::len);
+        let found = (self.train.num_classes, self.given.len(), test);
+        let expected = (record.data.classes.len(), record.data.num_train, record.data.num_test);
+        if found != expected {
+            return Err(format!(
+                "is for (classes, training, test samples) {found:?}, the record for {expected:?}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether they are of the weights that the run of `record` returns, and not of earlier ones.
+    pub fn are_of_the_last_weights(&self, record: &Record) -> bool {
+        record.choice.last.as_ref().is_none_or(|last| last.epoch == self.epoch)
     }
 
     /// Reads and checks the file `path`.
@@ -281,9 +322,14 @@ fn parse(bytes: &[u8]) -> std::result::Result<Outputs, String> {
     let card = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA));
     let card: Card = serde_json::from_str(card.map_or("", String::as_str))
         .map_err(|error| format!("its metadata is not that of a run's outputs: {error}"))?;
-    if card.schema != SCHEMA {
-        return Err(format!("written under schema {}, this pemm reads {SCHEMA}", card.schema));
+    let expected = if card.run.is_some() { SCHEMA } else { WITHOUT_BOND };
+    if card.schema != expected {
+        return Err(format!(
+            "written under schema {}, this pemm reads {WITHOUT_BOND} and {SCHEMA}",
+            card.schema
+        ));
     }
+    bond::check(bytes)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
     let file = File { tensors };
     let part = |name: &str| -> std::result::Result<PartOutputs, String> {
@@ -304,6 +350,7 @@ fn parse(bytes: &[u8]) -> std::result::Result<Outputs, String> {
     }
     let has_test = has("test.probabilities");
     let outputs = Outputs {
+        run: card.run,
         epoch: card.epoch,
         train: part("train")?,
         given: file.integers("train.given")?,
@@ -364,6 +411,7 @@ fn words<'a>(view: &TensorView<'a>) -> impl Iterator<Item = [u8; 4]> + use<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::tests::record;
 
     fn outputs() -> Outputs {
         let part = |rows: &[[f32; 2]]| PartOutputs {
@@ -373,6 +421,7 @@ mod tests {
             features: rows.iter().map(|row| row[0] * 8.0).collect(),
         };
         Outputs {
+            run: Some(Bond::of(&record("pemm", 1, 0.9))),
             epoch: 3,
             train: part(&[[0.75, 0.25], [0.25, 0.75], [0.5, 0.5]]),
             given: vec![1, 1, 0],
@@ -395,6 +444,7 @@ mod tests {
         let path = folder.path().join("outputs.safetensors");
         let full = outputs();
         let bare = Outputs {
+            run: None,
             clean: None,
             test: None,
             test_labels: vec![],
@@ -404,7 +454,10 @@ mod tests {
         };
         for outputs in [full, bare] {
             outputs.write(&path).unwrap();
-            assert_eq!(Outputs::read(&path).unwrap(), outputs);
+            let mut read = Outputs::read(&path).unwrap();
+            assert_eq!(read.run.is_some(), outputs.run.is_some());
+            read.run.clone_from(&outputs.run);
+            assert_eq!(read, outputs);
         }
         let mut wide = outputs();
         wide.train.features[0] = 1e9;
@@ -452,12 +505,31 @@ mod tests {
             std::fs::write(&path, &whole[..cut]).unwrap();
             assert!(matches!(Outputs::read(&path), Err(RunError::Format { .. })), "{cut}");
         }
-        let schema = br#"\"schema\":1"#;
+        let schema = br#"\"schema\":2"#;
         let at = whole.windows(schema.len()).position(|window| window == schema).unwrap();
         let mut bytes = whole.clone();
         bytes[at + schema.len() - 1] = b'7';
         std::fs::write(&path, bytes).unwrap();
         let message = Outputs::read(&path).unwrap_err().to_string();
         assert!(message.contains("written under schema 7"), "{message}");
+        let mut bytes = whole;
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let message = Outputs::read(&path).unwrap_err().to_string();
+        assert!(message.contains("was damaged or changed"), "{message}");
+    }
+
+    #[test]
+    fn those_of_another_run_or_of_other_weights_are_told() {
+        let mut run = record("pemm", 1, 0.9);
+        run.data.classes.truncate(2);
+        (run.data.num_train, run.data.num_test) = (3, 1);
+        let now = Outputs { epoch: 1, ..outputs() };
+        now.check_run(&run).unwrap();
+        assert!(now.are_of_the_last_weights(&run) && !outputs().are_of_the_last_weights(&run));
+        let other = Outputs { run: Some(Bond::of(&record("pemm", 2, 0.9))), ..now.clone() };
+        assert!(other.check_run(&run).unwrap_err().contains("another run"));
+        run.data.num_test = 2;
+        assert!(now.check_run(&run).unwrap_err().contains("(2, 3, 1)"));
     }
 }

@@ -1,13 +1,15 @@
-//! All that is needed to continue a run, in one file that is replaced whole.
+//! All that is needed to continue a run, in one file that is replaced whole, and its weights.
 
 use pemm_runs::folder::{BEST, LAST, STATE};
-use pemm_runs::{EpochRecord, LockedFolder, RunFolder, write};
+use pemm_runs::{Bond, EpochRecord, LockedFolder, Record, RunFolder, Status, bond, write};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::tensors::{TensorMap, from_safetensors, to_safetensors};
 
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
+/// That of before states knew their run, which is still read.
+const WITHOUT_BOND: u32 = 1;
 const MODEL: &str = "model";
 const MOMENTUM: &str = "momentum";
 const OBJECTIVE: &str = "objective";
@@ -38,16 +40,28 @@ pub struct Saved {
     pub epochs: Vec<EpochRecord>,
     /// Epoch with the best validation accuracy so far; the first of equals.
     pub best_epoch: Option<usize>,
+    /// The run that it is of; none in files of schema 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run: Option<Bond>,
 }
 
 impl Saved {
     /// Before the first epoch.
     pub fn start() -> Self {
-        Self { schema: SCHEMA, epochs: Vec::new(), best_epoch: None }
+        Self { schema: SCHEMA, epochs: Vec::new(), best_epoch: None, run: None }
     }
 }
 
-/// Writes `last.safetensors` or `best.safetensors`; `card` goes into the metadata.
+/// What is said of a file that an older pemm wrote.
+pub(crate) fn unbound(file: &str) -> String {
+    format!(
+        "{file}: an older pemm wrote it, without the run that it is of and without a checksum; \
+         whether it is the right file is not checked"
+    )
+}
+
+/// Writes `last.safetensors` or `best.safetensors`; `card`, which holds the [`Bond`] to the run, goes
+/// into the metadata.
 pub fn write_weights(
     folder: &RunFolder,
     best: bool,
@@ -56,18 +70,74 @@ pub fn write_weights(
 ) -> Result<()> {
     let name = if best { BEST } else { LAST };
     let card = serde_json::to_string(card).expect("a card is plain data");
-    Ok(write::atomic(&folder.file(name), &to_safetensors(model, &card))?)
+    let mut bytes = to_safetensors(model, &card);
+    bond::stamp(&mut bytes);
+    Ok(write::atomic(&folder.file(name), &bytes)?)
 }
 
-/// Puts the best weights by noisy validation in the place of the last, for a run that returns them.
-pub(crate) fn take_best(folder: &RunFolder) -> Result<()> {
+/// Whether weights of `epoch`, with the bond `run` if there is one, are those that the run of `record`
+/// has now: no other run's, and no older copy. A run that goes on may have written newer ones since its
+/// record.
+///
+/// # Errors
+/// What differs.
+pub(crate) fn check_owner(
+    run: Option<&Bond>,
+    epoch: usize,
+    best: bool,
+    record: &Record,
+) -> std::result::Result<(), String> {
+    run.map_or(Ok(()), |run| run.check(record))?;
+    let choice = &record.choice;
+    let Some(chosen) = (if best { choice.best_by_noisy_val } else { choice.last }) else {
+        return Ok(());
+    };
+    let goes_on = record.status != Status::Finished;
+    let newest = if best { chosen.epoch } else { record.epochs.len() };
+    if epoch == chosen.epoch || (goes_on && epoch >= newest) {
+        return Ok(());
+    }
+    Err(format!(
+        "holds the weights after epoch {epoch}, and those of this run are of epoch {}: it is an older \
+         copy",
+        chosen.epoch
+    ))
+}
+
+/// Puts the best weights by noisy validation of the run of `record` in the place of the last, for a
+/// run that returns them.
+pub(crate) fn take_best(folder: &RunFolder, record: &Record) -> Result<()> {
+    check_best(folder, record)?;
     let best = folder.file(BEST);
-    let refuse = |error: std::io::Error| Error::Weights {
+    let bytes = std::fs::read(&best).map_err(|error| Error::Weights {
         file: best.display().to_string(),
         reason: error.to_string(),
-    };
-    let bytes = std::fs::read(&best).map_err(refuse)?;
+    })?;
     Ok(write::atomic(&folder.file(LAST), &bytes)?)
+}
+
+/// Whether `best.safetensors` is that of the run of `record`, which is not finished yet.
+///
+/// # Errors
+/// A file that is no model's, is damaged, of another run, or an older copy.
+pub(crate) fn check_best(folder: &RunFolder, record: &Record) -> Result<()> {
+    /// What every card says of its file.
+    #[derive(Deserialize)]
+    struct Card {
+        epoch: usize,
+        run: Option<Bond>,
+    }
+    let (_, text, file) = read_weights(folder, true)?;
+    serde_json::from_str::<Card>(&text)
+        .map_err(|error| format!("its metadata is not that of a model: {error}"))
+        .and_then(|card| check_owner(card.run.as_ref(), card.epoch, true, record))
+        .map_err(|reason| {
+            let reason = format!(
+                "{reason}; bring this run's own file back, or delete state.safetensors to start again \
+                 from epoch 1"
+            );
+            Error::Weights { file, reason }
+        })
 }
 
 /// Reads `last.safetensors`, or `best.safetensors`: tensors, the text of the metadata, and the
@@ -91,8 +161,8 @@ pub fn read_weights(folder: &RunFolder, best: bool) -> Result<(TensorMap, String
 }
 
 impl State {
-    /// Writes the state, whole or not at all.
-    pub fn write(&self, folder: &LockedFolder) -> Result<()> {
+    /// Writes the state of the run of `record`, whole or not at all.
+    pub fn write(&self, folder: &LockedFolder, record: &Record) -> Result<()> {
         let parts = [
             (MODEL, &self.model),
             (MOMENTUM, &self.momentum),
@@ -105,15 +175,20 @@ impl State {
                 tensors.iter().map(move |(name, values)| (format!("{part}.{name}"), values.clone()))
             })
             .collect();
-        let text = serde_json::to_string(&self.progress).expect("records are plain data");
-        Ok(write::atomic(&folder.file(STATE), &to_safetensors(&all, &text))?)
+        let run = Some(Bond::of(record));
+        let progress = Saved { schema: SCHEMA, run, ..self.progress.clone() };
+        let text = serde_json::to_string(&progress).expect("records are plain data");
+        let mut bytes = to_safetensors(&all, &text);
+        bond::stamp(&mut bytes);
+        Ok(write::atomic(&folder.file(STATE), &bytes)?)
     }
 
-    /// Reads the state of `folder`.
+    /// Reads the state of `folder`, whose run is that of `record`; also what is to be said of a file
+    /// that cannot be checked.
     ///
     /// # Errors
-    /// A file that is no state, or of another schema.
-    pub fn read(folder: &RunFolder) -> Result<Self> {
+    /// A file that is no state, of another schema, of another run, or changed since it was written.
+    pub fn read(folder: &RunFolder, record: &Record) -> Result<(Self, Option<String>)> {
         let path = folder.file(STATE);
         let file = path.display().to_string();
         let refuse = |reason: String| {
@@ -125,9 +200,17 @@ impl State {
             from_safetensors(&bytes, &file).map_err(|error| refuse(error.to_string()))?;
         let progress: Saved = serde_json::from_str(&text)
             .map_err(|e| refuse(format!("its metadata is not that of a run: {e}")))?;
-        if progress.schema != SCHEMA {
-            return Err(refuse(format!("schema {}, this pemm reads {SCHEMA}", progress.schema)));
+        let schema = if progress.run.is_some() { SCHEMA } else { WITHOUT_BOND };
+        if progress.schema != schema {
+            return Err(refuse(format!(
+                "schema {}, this pemm reads {WITHOUT_BOND} and {SCHEMA}",
+                progress.schema
+            )));
         }
+        if let Some(run) = &progress.run {
+            run.check(record).map_err(refuse)?;
+        }
+        let warning = progress.run.is_none().then(|| unbound(&file));
         let numbered = progress.epochs.iter().zip(1..).all(|(epoch, number)| epoch.epoch == number);
         let best = progress.best_epoch.unwrap_or(1);
         if !numbered || progress.epochs.is_empty() || !(1..=progress.epochs.len()).contains(&best) {
@@ -151,6 +234,6 @@ impl State {
             };
             part.insert(rest.to_owned(), values);
         }
-        Ok(state)
+        Ok((state, warning))
     }
 }

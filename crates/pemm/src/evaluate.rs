@@ -45,6 +45,18 @@ impl Predictions {
     pub fn classes(&self) -> Vec<u32> {
         argmax_rows(&self.probabilities, self.num_classes)
     }
+
+    /// The first sample with a value that is not finite, and what that value is.
+    pub(crate) fn not_finite(&self) -> Option<(usize, &'static str)> {
+        let first = |values: &[f32], size: usize, what| {
+            let at = values.iter().position(|value| !value.is_finite())?;
+            Some((at / size.max(1), what))
+        };
+        let distances = self.distances.as_deref().unwrap_or_default();
+        first(&self.probabilities, self.num_classes, "a probability")
+            .or_else(|| first(distances, self.num_classes, "a distance"))
+            .or_else(|| first(&self.features, self.num_features, "a feature"))
+    }
 }
 
 /// Runs `networks` in evaluation over all samples of `loader`, in order: probabilities are the mean

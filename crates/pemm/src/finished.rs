@@ -10,10 +10,10 @@ use pemm_data::normalize::Normalization;
 use pemm_data::{Part, Score, Shape, Streams, source};
 use pemm_embed::{Backbone, BackboneCard};
 use pemm_experiment::Experiment;
-use pemm_runs::{PartScores, Record, RunFolder};
+use pemm_runs::{Bond, PartScores, Record, RunFolder};
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::read_weights;
+use crate::checkpoint::{check_owner, read_weights, unbound};
 use crate::data::{Embedding, RunData};
 use crate::error::{Error, Result};
 use crate::evaluate::{Predictions, Scorer, predict, score};
@@ -43,6 +43,9 @@ pub struct ModelCard {
     /// The pretrained backbone whose features the classifier takes, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pretrained: Option<BackboneCard>,
+    /// The run that it is of; none in files of versions before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Bond>,
 }
 
 fn one() -> usize {
@@ -55,9 +58,18 @@ fn is_one(num: &usize) -> bool {
 
 impl ModelCard {
     /// Holds what the card would make us build to the tensors that are there, so that a hostile
-    /// file cannot ask for more memory than it has bytes.
+    /// file cannot ask for more memory than it has bytes, and both to what can be calculated with.
     fn check(&self, tensors: &TensorMap) -> std::result::Result<(), String> {
-        let channels = self.shape.channels;
+        /// Values of one sample, 256 MiB of them.
+        const MAX_VALUES: usize = 1 << 26;
+        let Shape { channels, height, width } = self.shape;
+        let size = [channels, height, width].into_iter().try_fold(1usize, usize::checked_mul);
+        if !size.is_some_and(|size| (1..=MAX_VALUES).contains(&size)) {
+            return Err(format!(
+                "its metadata claim samples of {channels}×{height}×{width} values; 1 to {MAX_VALUES} \
+                 are possible"
+            ));
+        }
         // The layer of the backbone whose size is the file's to choose, and both sizes of the head.
         let sizes = self.model.backbone.sizes(self.model.width(), self.shape);
         let has = |name: &str, axis: usize, size: Option<usize>| {
@@ -68,11 +80,20 @@ impl ModelCard {
         let fits = (1..=MAX_NETWORKS).contains(&self.num_networks)
             && sizes.tensor.is_none_or(|tensor| has(tensor, 1, sizes.num_inputs))
             && has(head, 0, Some(self.classes.len()))
-            && has(head, 1, sizes.num_features)
-            && [&self.normalization.mean, &self.normalization.deviation]
-                .iter()
-                .all(|values| values.len() == channels);
-        if fits { Ok(()) } else { Err("its metadata do not describe the model it holds".into()) }
+            && has(head, 1, sizes.num_features);
+        if !fits {
+            return Err("its metadata do not describe the model it holds".into());
+        }
+        self.normalization.check(self.shape).map_err(|error| error.to_string())?;
+        for (name, values) in tensors {
+            if let Some(value) = values.data.iter().find(|value| !value.is_finite()) {
+                return Err(format!(
+                    "tensor {name} holds {value}; every weight must be a finite number, so this is no \
+                     trained model"
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -89,11 +110,11 @@ pub enum Weights {
 }
 
 impl Weights {
-    /// Whether those of the best epoch are meant in `folder`. Without a record that can be read,
-    /// nothing speaks against the last.
-    fn are_best(self, folder: &RunFolder) -> bool {
+    /// Whether those of the best epoch are meant in the run of `record`. Without a record, nothing
+    /// speaks against the last.
+    fn are_best(self, record: Option<&Record>) -> bool {
         match self {
-            Self::Chosen => folder.read_record().is_ok_and(|record| record.prefers_best()),
+            Self::Chosen => record.is_some_and(Record::prefers_best),
             Self::Last => false,
             Self::Best => true,
         }
@@ -107,31 +128,65 @@ pub struct Trained {
     pub networks: Vec<Classifier>,
     /// What it needs.
     pub card: ModelCard,
+    /// What could not be checked.
+    pub warnings: Vec<String>,
     device: Device,
+    /// Path of the weights, for errors.
+    file: String,
 }
 
 impl Trained {
-    /// Reads `weights` of a run folder.
+    /// Reads `weights` of a run folder, and holds them to the run's record, if that can be read.
     ///
     /// # Errors
-    /// None of that kind, or a file that is not what it should be.
+    /// A file that is no model's, is damaged, of another run, or an older copy.
     pub fn open(folder: &RunFolder, weights: Weights, device: &Device) -> Result<Self> {
-        let (tensors, text, file) = read_weights(folder, weights.are_best(folder))?;
-        let card: ModelCard = serde_json::from_str(&text).map_err(|error| Error::Weights {
-            file: file.clone(),
-            reason: format!("its metadata is not that of a model: {error}"),
-        })?;
-        card.check(&tensors).map_err(|reason| Error::Weights { file: file.clone(), reason })?;
+        // Before the weights: a run that goes on replaces them first.
+        let record = folder.read_record();
+        let best = weights.are_best(record.as_ref().ok());
+        let (tensors, text, file) = read_weights(folder, best)?;
+        let refuse = |reason: String| Error::Weights { file: file.clone(), reason };
+        let card: ModelCard = serde_json::from_str(&text)
+            .map_err(|error| refuse(format!("its metadata is not that of a model: {error}")))?;
+        card.check(&tensors).map_err(refuse)?;
+        let mut warnings = Vec::new();
+        match &record {
+            Ok(record) => {
+                check_owner(card.run.as_ref(), card.epoch, best, record).map_err(|reason| {
+                    refuse(format!("{reason}; bring this run's own file back, or train it again"))
+                })?
+            }
+            Err(error) => warnings
+                .push(format!("{error}; whether {file} is of this run is therefore not checked")),
+        }
+        if card.run.is_none() {
+            warnings.push(unbound(&file));
+        }
         let device = device.clone().without_autodiff();
         let ModelCard { num_networks, ref model, shape, .. } = card;
         let blank =
             networks(num_networks, model, shape, card.classes.len(), Streams::new(0), &device);
-        Ok(Self { networks: apply_all(blank, tensors, &file)?, card, device })
+        Ok(Self { networks: apply_all(blank, tensors, &file)?, card, warnings, device, file })
     }
 
     /// Probabilities, features, and distances to the centers, of all samples of `part`.
+    ///
+    /// # Errors
+    /// Samples that cannot be read, and a model whose numbers leave the range of 32 bits.
     pub fn predict(&self, part: Part, on_samples: &mut dyn FnMut(usize)) -> Result<Predictions> {
-        predict(&self.networks, &self.loader(part)?, &self.device, true, on_samples)
+        let loader = self.loader(part)?;
+        let predictions = predict(&self.networks, &loader, &self.device, true, on_samples)?;
+        match predictions.not_finite() {
+            None => Ok(predictions),
+            Some((sample, what)) => Err(Error::Weights {
+                file: self.file.clone(),
+                reason: format!(
+                    "{what} of {} is not a number: the weights, the normalisation or model.sigma are \
+                     too large or too small to calculate with; train again",
+                    loader.part().name(sample)
+                ),
+            }),
+        }
     }
 
     /// The pretrained backbone whose features the classifier takes, if it does, from `file`, or from
@@ -155,8 +210,11 @@ impl Trained {
 
     fn loader(&self, part: Part) -> Result<Loader> {
         const BATCH: usize = 256;
+        /// Values of a batch, so that large images do not need more memory than small ones.
+        const BATCH_VALUES: usize = 1 << 25;
+        let batch_size = (BATCH_VALUES / part.shape.len().max(1)).clamp(2, BATCH);
         let normalization = self.card.normalization.clone();
-        Ok(Loader::new(part, normalization, Augment::default(), BATCH, Streams::new(0))?)
+        Ok(Loader::new(part, normalization, Augment::default(), batch_size, Streams::new(0))?)
     }
 }
 
@@ -178,6 +236,9 @@ pub struct Evaluation {
     /// P(given j | true i) as the model sees it, from its predictions of the training part at the
     /// 97th percentile ([`Transition::estimate`]).
     pub noise_matrix: Vec<Vec<f64>>,
+    /// What could not be checked.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
 }
 
 /// The record, model and data of the run in `path`.
@@ -242,7 +303,6 @@ pub fn evaluate_run(
     let scorer = Scorer::new(prepared.sealed, given, test);
     let test = scorer.test(&trained.networks, &trained.device)?;
     let epoch = trained.card.epoch;
-    let noise_matrix = noise_matrix.rows().to_vec();
     let evaluation = Evaluation {
         epoch,
         train_accuracy_given: train.accuracy,
@@ -250,7 +310,8 @@ pub fn evaluate_run(
         validation: val.as_ref().map(PartScores::from),
         test,
         fits,
-        noise_matrix,
+        noise_matrix: noise_matrix.rows().to_vec(),
+        warnings: trained.warnings,
     };
     Ok((record, evaluation))
 }
@@ -282,6 +343,7 @@ mod tests {
                 model,
                 num_networks: 1,
                 pretrained: None,
+                run: None,
             };
             card.check(&tensors).unwrap();
             let other = ModelCard { shape: Shape { channels: 4, ..shape }, ..card.clone() };

@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use pemm_data::Part;
 use pemm_experiment::Experiment;
 use pemm_runs::folder::STATE;
-use pemm_runs::{RunFolder, Status};
+use pemm_runs::{Record, RunFolder, Status};
 
 use crate::checkpoint::State;
 use crate::data::{Embedding, RunData};
@@ -46,6 +46,8 @@ pub struct SamplePredictions {
     pub labels_sha256: String,
     /// Seconds that training took.
     pub training_secs: f64,
+    /// What could not be checked.
+    pub warnings: Vec<String>,
 }
 
 /// Trains `experiment` `count` times, each time with one fold held out, in the run folders
@@ -85,7 +87,7 @@ pub fn out_of_sample(
         gathered.training_secs += record.total_seconds;
         let held = data.prepared.val.clone().expect("a fold is held out");
         gathered.add(&trained, &data, held, index as u32, &mut |_| {})?;
-        gathered.add_margins(&out, &data)?;
+        gathered.add_margins(&out, &record, &data)?;
     }
     Ok(Some(gathered.in_order()))
 }
@@ -104,7 +106,7 @@ pub fn in_sample(
     let (record, trained, data) = reopen(path, Weights::Last, device, embedding)?;
     let mut gathered = Gathered { training_secs: record.total_seconds, ..Gathered::default() };
     gathered.add(&trained, &data, data.prepared.train.clone(), 1, on_samples)?;
-    gathered.add_margins(path, &data)?;
+    gathered.add_margins(path, &record, &data)?;
     Ok(gathered.in_order())
 }
 
@@ -124,6 +126,7 @@ struct Gathered {
     data_sha256: String,
     labels_sha256: String,
     training_secs: f64,
+    warnings: Vec<String>,
 }
 
 impl Gathered {
@@ -136,6 +139,7 @@ impl Gathered {
         on_samples: &mut dyn FnMut(usize),
     ) -> Result<()> {
         let prepared = &data.prepared;
+        self.warnings.extend(trained.warnings.iter().cloned());
         self.part = Some(part.clone());
         self.images.clone_from(&data.images);
         let rows = data.source_rows(&part);
@@ -155,15 +159,18 @@ impl Gathered {
         Ok(())
     }
 
-    /// Adds the margins that the run in `path` recorded while it trained on `data`.
-    fn add_margins(&mut self, path: &Path, data: &RunData) -> Result<()> {
+    /// Adds the margins that the run in `path`, which is that of `record`, kept while it trained on
+    /// `data`.
+    fn add_margins(&mut self, path: &Path, record: &Record, data: &RunData) -> Result<()> {
         let train = &data.prepared.train;
         let folder = RunFolder::open(path)?;
         if !folder.has(STATE) {
             return Ok(()); // a finished run works without it
         }
         let mut dynamics = Dynamics::new(train.len());
-        let state = State::read(&folder)?.dynamics;
+        let (state, warning) = State::read(&folder, record)?;
+        self.warnings.extend(warning);
+        let state = state.dynamics;
         if state.is_empty() {
             return Ok(());
         }
@@ -187,6 +194,7 @@ impl Gathered {
             data_sha256,
             labels_sha256,
             training_secs,
+            warnings,
         } = self;
         let mut order: Vec<usize> = (0..samples.len()).collect();
         order.sort_by_key(|&i| samples[i].0);
@@ -219,6 +227,7 @@ impl Gathered {
             data_sha256,
             labels_sha256,
             training_secs,
+            warnings,
         }
     }
 }

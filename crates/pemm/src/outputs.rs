@@ -13,7 +13,7 @@ use pemm_data::normalize::Normalization;
 use pemm_data::{Pixels, Streams};
 use pemm_runs::folder::OUTPUTS;
 use pemm_runs::outputs::{Gallery, Outputs, PartOutputs};
-use pemm_runs::{Record, RunFolder};
+use pemm_runs::{Bond, Record, RunFolder};
 
 use crate::data::{Embedding, RunData};
 use crate::error::Result;
@@ -32,7 +32,8 @@ pub fn num_bytes(record: &Record) -> usize {
 }
 
 /// Writes `outputs.safetensors` into the run folder `path`, from the weights that
-/// [`Weights::Chosen`] means; an older one is replaced. `on_samples` hears how many samples each batch had.
+/// [`Weights::Chosen`] means; an older one is replaced. `on_samples` hears how many samples each batch
+/// had. Gives the file, and what could not be checked.
 ///
 /// # Errors
 /// No weights, or data that is no longer that of the run.
@@ -41,8 +42,8 @@ pub fn write_outputs(
     device: &Device,
     embedding: &Embedding<'_>,
     on_samples: &mut dyn FnMut(usize),
-) -> Result<PathBuf> {
-    let (_, trained, data) = reopen(path, Weights::Chosen, device, embedding)?;
+) -> Result<(PathBuf, Vec<String>)> {
+    let (record, trained, data) = reopen(path, Weights::Chosen, device, embedding)?;
     let RunData { prepared, images, .. } = data;
     let given = prepared.train.given.clone();
     let train = part_outputs(trained.predict(prepared.train.clone(), on_samples)?);
@@ -56,6 +57,7 @@ pub fn write_outputs(
     };
     let (clean, test_labels) = prepared.sealed.reveal();
     let outputs = Outputs {
+        run: Some(Bond::of(&record)),
         epoch: trained.card.epoch,
         train,
         given,
@@ -67,7 +69,7 @@ pub fn write_outputs(
     };
     let file = RunFolder::open(path)?.file(OUTPUTS);
     outputs.write(&file)?;
-    Ok(file)
+    Ok((file, trained.warnings))
 }
 
 /// The images of samples whose row r of the features was made from image r.

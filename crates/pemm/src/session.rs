@@ -9,10 +9,12 @@ use pemm_data::loader::Loader;
 use pemm_data::prepare::Prepared;
 use pemm_data::{Part, Score, Stream, Streams};
 use pemm_experiment::Plan;
-use pemm_runs::{Chosen, EpochRecord, LockedFolder, Log, PartScores, Record, Scores, process};
+use pemm_runs::{
+    Bond, Chosen, EpochRecord, LockedFolder, Log, PartScores, Record, Scores, process,
+};
 
 use crate::centers::{center_stats, separate};
-use crate::checkpoint::{Saved, State, read_weights, write_weights};
+use crate::checkpoint::{Saved, State, check_best, read_weights, write_weights};
 use crate::dynamics::Dynamics;
 use crate::error::{Error, Result};
 use crate::evaluate::{Scorer, score, to_device};
@@ -77,6 +79,7 @@ impl Session {
                 model: plan.model().clone(),
                 num_networks: networks.len(),
                 pretrained: backbone,
+                run: None,
             },
             sgds: vec![Sgd::new(plan.experiment().optim.clone()); networks.len()],
             networks,
@@ -93,10 +96,19 @@ impl Session {
         })
     }
 
-    /// Takes up the checkpoint of `folder`, if there is one, and cuts the log back to it.
-    pub(crate) fn restore(&mut self, folder: &LockedFolder, record: &mut Record) -> Result<Log> {
+    /// Takes up the checkpoint of `folder`, if there is one, and cuts the log back to it. What could
+    /// not be checked goes to `warnings`.
+    pub(crate) fn restore(
+        &mut self,
+        folder: &LockedFolder,
+        record: &mut Record,
+        warnings: &mut Vec<String>,
+    ) -> Result<Log> {
+        self.card.run = Some(Bond::of(record));
         if folder.has(pemm_runs::folder::STATE) {
-            let State { model, momentum, objective, dynamics, progress } = State::read(folder)?;
+            let (state, warning) = State::read(folder, record)?;
+            warnings.extend(warning);
+            let State { model, momentum, objective, dynamics, progress } = state;
             let device = self.device.clone().without_autodiff();
             let num = self.networks.len();
             let models = split(model.clone(), num);
@@ -111,8 +123,14 @@ impl Session {
             self.networks = apply_all(std::mem::take(&mut self.networks), model, &name)?;
             record.set_epochs(progress.epochs.clone());
             self.saved = progress;
+            if folder.has(pemm_runs::folder::BEST) {
+                check_best(folder, record)?;
+            }
+            // The last weights are the state's; whatever lies in their place is of no use.
+            self.card.epoch = self.saved.epochs.len();
+            write_weights(folder, false, &collect_all(&self.networks), &self.card)?;
         }
-        Ok(folder.open_log(self.saved.epochs.len())?.0)
+        Ok(folder.open_log(&self.saved.epochs)?)
     }
 
     /// Whether all epochs are done, or the last ones brought nothing.
@@ -259,7 +277,7 @@ impl Session {
             dynamics: self.dynamics.state(),
             progress: self.saved.clone(),
         };
-        state.write(folder)?;
+        state.write(folder, record)?;
         record.set_epochs(self.saved.epochs.clone());
         folder.write_record(record)?;
         on_event(Event::Epoch(&self.saved.epochs[self.saved.epochs.len() - 1]));

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
+use pemm_runs::bond;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::error::{Error, Result};
@@ -148,9 +149,11 @@ pub fn to_safetensors(tensors: &TensorMap, text: &str) -> Vec<u8> {
 }
 
 /// Reads a safetensors file and the text that [`to_safetensors`] put there. Only float32 tensors are
-/// taken; anything else is refused by name.
+/// taken; anything else is refused by name, and so is a file of a run that was changed since it was
+/// written.
 pub fn from_safetensors(bytes: &[u8], file: &str) -> Result<(TensorMap, String)> {
     let refuse = |reason: String| Error::Weights { file: file.to_owned(), reason };
+    bond::check(bytes).map_err(refuse)?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| refuse(e.to_string()))?;
     let parsed = SafeTensors::deserialize(bytes).map_err(|e| refuse(e.to_string()))?;
     let text = header.metadata().as_ref().and_then(|m| m.get(METADATA)).cloned();

@@ -74,9 +74,9 @@ pub fn train(
     record.tags = plan.experiment().loss.tags();
 
     // ---- what changes while it goes -------------------------------------------------------------
-    let warnings = ready.warnings().to_vec();
+    let mut warnings = ready.warnings().to_vec();
     let mut session = Session::new(ready)?;
-    let mut log = session.restore(&folder, &mut record)?;
+    let mut log = session.restore(&folder, &mut record, &mut warnings)?;
     folder.write_record(&record)?;
     let num_steps = session.train.num_batches();
     on_event(Event::Started {
@@ -122,7 +122,7 @@ pub fn train(
 
     // ---- end ------------------------------------------------------------------------------------
     if session.plan.experiment().schedule.patience.is_some() {
-        take_best(&folder)?;
+        take_best(&folder, &record)?;
     }
     if let Some(chosen) = record.chosen() {
         record.scores = session.scores(&folder, chosen, record.prefers_best())?;

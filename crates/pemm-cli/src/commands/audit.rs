@@ -154,6 +154,7 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
             out,
         )
     };
+    judged.warnings.iter().for_each(|warning| console.warn(warning));
     let audit = judge(&judged)?;
     if let Some(permutation) = &audit.summary.permutation {
         console.warn(&format!(

@@ -51,6 +51,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     });
     bar.finish_and_clear();
     let (record, evaluation) = result?;
+    evaluation.warnings.iter().for_each(|warning| console.warn(warning));
     super::warn_if_unfinished(&record, console);
     super::note_choice(&record, evaluation.epoch, console);
     if let Some(path) = &arguments.noise_matrix {

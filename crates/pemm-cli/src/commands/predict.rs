@@ -58,11 +58,14 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     let folder = RunFolder::open(&arguments.run)?;
     let weights = super::weights(arguments.best, arguments.last);
     let trained = Trained::open(&folder, weights, &device)?;
-    // The weights are enough to predict; what the record says is of interest, and no more.
+    // The weights are enough to predict; without a record there is a warning.
+    trained.warnings.iter().for_each(|warning| console.warn(warning));
     if let Ok(record) = folder.read_record() {
         super::warn_if_unfinished(&record, console);
         super::note_choice(&record, trained.card.epoch, console);
     }
+    // Before any image: it holds the size that the card names to what the network can take.
+    let backbone = trained.backbone(&folder, arguments.backbone.as_deref())?;
     let shape = match &trained.card.pretrained {
         Some(card) => {
             let [height, width] = card.preprocessing.size;
@@ -80,7 +83,6 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     }
     let num_left_out = loose.account.num_images_left_out();
     let part = loose.part;
-    let backbone = trained.backbone(&folder, arguments.backbone.as_deref())?;
     let part = match &backbone {
         Some(backbone) => {
             let files = part.names.iter().map(PathBuf::from).collect();

@@ -8,7 +8,7 @@ use pemm_report::chart::{Data, Figure};
 use pemm_report::run::{Options, Stored};
 use pemm_report::runs::Runs;
 use pemm_runs::folder::{EXPERIMENT, OUTPUTS, RECORD, REPORT};
-use pemm_runs::write;
+use pemm_runs::{Outputs, Record, RunFolder, write};
 
 use crate::console::Console;
 use crate::embedding::Features;
@@ -68,8 +68,11 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     if arguments.outputs {
         // Of one run they are made anew, of many where they are missing.
         let runs = runs(&arguments.path)?;
-        for run in runs.iter().filter(|run| runs.len() == 1 || !has_outputs(run)) {
-            store_outputs(run, &arguments.device, console)?;
+        let is_one = runs.len() == 1;
+        for run in runs {
+            if is_one || !has_outputs(&run, &RunFolder::open(&run)?.read_record()?) {
+                store_outputs(&run, &arguments.device, console)?;
+            }
         }
     }
     let report = make(&arguments.path, &arguments.allow, arguments.points, console)?;
@@ -185,11 +188,13 @@ fn is_run(path: &Path) -> bool {
 pub(crate) fn store_outputs(path: &Path, device: &str, console: &Console) -> Result<(), Failure> {
     let device = pemm::device::open(device)?;
     let bar = console.counter("samples");
-    Features::new(console, None).with(|embedding| {
+    let written = Features::new(console, None).with(|embedding| {
         let mut count = |samples| bar.inc(samples as u64);
         pemm::outputs::write_outputs(path, &device, &embedding, &mut count)
-    })?;
+    });
     bar.finish_and_clear();
+    let (_, warnings) = written?;
+    warnings.iter().for_each(|warning| console.warn(warning));
     Ok(())
 }
 
@@ -206,7 +211,9 @@ pub(crate) fn refresh(folder: &Path, num_points: usize, console: &Console) {
     }
 }
 
-/// Whether `folder` holds stored outputs.
-pub(crate) fn has_outputs(folder: &Path) -> bool {
-    folder.join(OUTPUTS).is_file()
+/// Whether `folder` holds the outputs of the weights that the run of `record` returns.
+pub(crate) fn has_outputs(folder: &Path, record: &Record) -> bool {
+    Outputs::read(&folder.join(OUTPUTS)).is_ok_and(|outputs| {
+        outputs.check_run(record).is_ok() && outputs.are_of_the_last_weights(record)
+    })
 }

@@ -135,7 +135,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
             out.display()
         )));
     }
-    if arguments.outputs.stores(&outcome.record) && !report::has_outputs(&out) {
+    if arguments.outputs.stores(&outcome.record) && !report::has_outputs(&out, &outcome.record) {
         let stored = report::store_outputs(&out, &arguments.device, console);
         if let Err(failure) = stored {
             console.warn(&format!("no outputs for the report: {}", failure.message()));

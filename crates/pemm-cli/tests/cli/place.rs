@@ -64,6 +64,13 @@ impl Place {
         fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
+    /// The values of a safetensors file. Its header names the run, so files of two runs differ there.
+    pub(crate) fn tensors(&self, name: &str) -> Vec<u8> {
+        let bytes = self.read(name);
+        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap());
+        bytes[8 + length as usize..].to_vec()
+    }
+
     pub(crate) fn text(&self, name: &str) -> String {
         String::from_utf8(self.read(name)).unwrap()
     }

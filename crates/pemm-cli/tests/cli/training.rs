@@ -61,7 +61,7 @@ fn seeds_make_the_weights_and_threads_do_not() {
     let weights = |out: &str, more: &str| {
         let said = place.pemm(&format!("{train} --out {out} {more}")).ok();
         assert_eq!(said.err, "");
-        place.read(&format!("{out}/last.safetensors"))
+        place.tensors(&format!("{out}/last.safetensors"))
     };
     let first = weights("one", "--threads 1");
     assert!(first == weights("two", "--threads 2"), "threads change bits");

@@ -39,9 +39,7 @@ pub(super) fn maps(
             break;
         }
         let outputs = RunFolder::open(path).and_then(|f| Outputs::read(&f.file(OUTPUTS)));
-        let Some(outputs) =
-            outputs.ok().filter(|o| o.train.num_classes == record.data.classes.len())
-        else {
+        let Some(outputs) = outputs.ok().filter(|outputs| outputs.check_run(record).is_ok()) else {
             continue;
         };
         let (part, labels) = match &outputs.test {

@@ -2,6 +2,7 @@
 
 #[path = "../../examples/bare_loop.rs"]
 mod bare_loop;
+mod bonds;
 mod contract;
 mod energy;
 mod methods;

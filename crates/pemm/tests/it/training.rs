@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pemm::experiment::{Experiment, Layer};
+use pemm::tensors::{TensorMap, from_safetensors};
 use pemm::train::{Event, Outcome, RunOptions};
 use pemm_runs::{Record, RunFolder, Status};
 
@@ -40,6 +41,11 @@ pub(crate) fn run(
 
 pub(crate) fn bytes(folder: &Path, name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap()
+}
+
+/// The values of a file of weights. Its header names the run.
+pub(crate) fn tensors(folder: &Path, name: &str) -> TensorMap {
+    from_safetensors(&bytes(folder, name), name).unwrap().0
 }
 
 /// Records without what may differ from run to run: times and speeds.
@@ -94,7 +100,7 @@ fn clean_labels_and_test_set_do_not_enter_the_training() {
     run(experiment(&["schedule.num_epochs=3"]), &often, None).unwrap();
     run(experiment(&["schedule.num_epochs=3", "schedule.score_every=0"]), &once, None).unwrap();
     for name in ["last.safetensors", "best.safetensors"] {
-        assert_eq!(bytes(&often, name), bytes(&once, name), "{name}");
+        assert_eq!(tensors(&often, name), tensors(&once, name), "{name}");
     }
 }
 
@@ -185,11 +191,7 @@ fn a_backbone_starts_from_a_file_that_the_run_knows_by_what_it_holds() {
     let second = || run(experiment(&keys), &place("second"), None);
 
     second().unwrap();
-    let tensors = |name: &str| {
-        let bytes = bytes(&place(name), "last.safetensors");
-        pemm::tensors::from_safetensors(&bytes, name).unwrap().0
-    };
-    let (first, now) = (tensors("first"), tensors("second"));
+    let [first, now] = ["first", "second"].map(|name| tensors(&place(name), "last.safetensors"));
     let name = "backbone.blocks.0.conv.weight";
     let furthest = first[name].data.iter().zip(&now[name].data).map(|(a, b)| (a - b).abs());
     assert!(furthest.fold(0.0, f32::max) < 1e-6);

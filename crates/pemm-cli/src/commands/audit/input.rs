@@ -82,6 +82,7 @@ pub(super) fn from_files(
         data_sha256: labels.data_sha256,
         labels_sha256: labels.labels_sha256,
         training_secs: 0.0,
+        warnings: Vec::new(),
     })
 }
 
