@@ -142,7 +142,9 @@ mod tests {
                     Accepts::Text { default, .. } => {
                         assert_eq!((default, found.is_null()), ("none", true));
                     }
-                    Accepts::Count { .. } | Accepts::Epochs { .. } => unreachable!("has none"),
+                    Accepts::Count { .. } | Accepts::Epochs { .. } | Accepts::Open { .. } => {
+                        unreachable!("has none")
+                    }
                 }
             }
         }

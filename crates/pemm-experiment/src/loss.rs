@@ -136,6 +136,10 @@ impl LossConfig {
             self.parameters.set("matrix", ESTIMATED);
         }
         let is_estimated = self.parameters.word("matrix") == Some(ESTIMATED);
+        if !is_estimated && self.percentile().is_some() {
+            let reason = "goes with loss.matrix = \"estimated\" only";
+            return Err(ExperimentError::setting("loss.percentile", reason));
+        }
         let Some(after) = self.estimate_after() else {
             if is_estimated {
                 if num_epochs < 2 {
@@ -163,6 +167,11 @@ impl LossConfig {
     /// Epochs of cross entropy before the matrix is estimated, where it is.
     pub fn estimate_after(&self) -> Option<usize> {
         self.parameters.count("estimate_after")
+    }
+
+    /// The percentile of the matrix's estimate, where one is asked for.
+    pub fn percentile(&self) -> Option<f64> {
+        self.parameters.number("percentile")
     }
 
     /// The file of the matrix, if it is one, and its hash.

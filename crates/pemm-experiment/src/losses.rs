@@ -12,13 +12,22 @@ const LOG_ZERO: Parameter = Parameter::number(
     Range::NEGATIVE,
     "A, the value of log 0; public code that clamps q at 1e-4 has ln 1e-4 = -9.21",
 );
+const PERCENTILE: Parameter = Parameter::open(
+    "percentile",
+    "within each class's own samples",
+    Range::within(0.0, 100.0),
+    "of all samples' probabilities of a class: the surest sample below it stands for the class; 100 is \
+     the surest of all",
+)
+.later();
 const Q: Parameter =
     Parameter::number("q", 0.7, Range::above(0.0, 1.0), "q → 0 is ce, q = 1 is half of mae");
 
 /// What the default of [`LOG_ZERO`] changes for Wang et al.'s and Ma et al.'s losses.
 const CLAMPED: &str = "log_zero: the paper of Wang et al. says -4, which is the default; their code and \
                        that of Ma et al. clamp q at 1e-4, which is -9.21. A larger -A lets improbable \
-                       labels pull less beside probable ones, and takes larger steps at the same rate.";
+                       labels pull less beside probable ones, and takes larger steps at the same rate. \
+                       The presets sce and nce-rce have the codes' value.";
 /// Of losses whose public code keeps probabilities away from 0.
 const NO_CLAMP: &str = "Public code clamps p at 1e-7, so that a label which is less probable than that \
                         teaches nothing; here nothing is clamped.";
@@ -155,6 +164,7 @@ kinds! {
                 "1 or more, below schedule.num_epochs",
                 "epochs of ce before the matrix is estimated",
             ),
+            PERCENTILE,
         ],
         reference: "Patrini et al. 2017, theorem 2; the estimate: eq. 12 and 13, section 5",
         differs: &[
@@ -162,9 +172,11 @@ kinds! {
              one from the start; here one model goes on, and the matrix is of what its training steps of \
              one epoch said, on augmented samples. As in the paper: pemm evaluate RUN --noise-matrix \
              FILE, and loss.matrix = FILE in the next run.",
-            "The row of a class is that of its surest sample below the 97th percentile; for CIFAR-100 the \
-             paper takes the surest sample of all.",
-            "The authors' code sets the probabilities above it to 0 in place, so that \
+            "percentile: the paper takes the 97th of all samples for every data set but CIFAR-100, where \
+             it takes the surest sample (100). From 33 classes on the 97th is beyond all samples of a \
+             class, and then the row of another class is found. The default stays within a class's own \
+             samples; with 10 classes of one size it is the 97th.",
+            "With a percentile the authors' code sets the probabilities above it to 0 in place, so that \
              a sample which is too sure of one class stands with a hole for another; here nothing is \
              changed.",
         ],

@@ -47,6 +47,10 @@ pub struct Parameter {
     /// Default and allowed values.
     #[serde(flatten)]
     pub accepts: Accepts,
+    /// Whether it came after the first records: its default changes nothing, and stays out of
+    /// experiments, so that theirs keep their identity.
+    #[serde(skip)]
+    pub is_later: bool,
 }
 
 /// Default and allowed values of a parameter.
@@ -82,6 +86,13 @@ pub enum Accepts {
         /// Allowed values, in words.
         range: &'static str,
     },
+    /// A number that follows from something else where it is left out.
+    Open {
+        /// What is taken where it is left out, in words.
+        default: &'static str,
+        /// Allowed values.
+        range: Range,
+    },
     /// Anything else, as text.
     Text {
         /// Taken where it is left out.
@@ -93,7 +104,7 @@ pub enum Accepts {
 
 impl Parameter {
     const fn new(key: &'static str, accepts: Accepts, meaning: &'static str) -> Self {
-        Self { key, meaning, accepts }
+        Self { key, meaning, accepts, is_later: false }
     }
 
     /// A number.
@@ -135,6 +146,16 @@ impl Parameter {
         Self::new(key, Accepts::Epochs { default, range }, meaning)
     }
 
+    /// A number that follows from something else where it is left out.
+    pub const fn open(
+        key: &'static str,
+        default: &'static str,
+        range: Range,
+        meaning: &'static str,
+    ) -> Self {
+        Self::new(key, Accepts::Open { default, range }, meaning)
+    }
+
     /// Anything else, as text.
     pub const fn text(
         key: &'static str,
@@ -143,6 +164,11 @@ impl Parameter {
         meaning: &'static str,
     ) -> Self {
         Self::new(key, Accepts::Text { default, range }, meaning)
+    }
+
+    /// This one, come after the first records: see [`Self::is_later`].
+    pub const fn later(self) -> Self {
+        Self { is_later: true, ..self }
     }
 }
 
@@ -158,6 +184,9 @@ impl fmt::Display for Parameter {
             }
             Accepts::Word { default, words } => {
                 write!(formatter, "{key} = \"{default}\" ({}): {meaning}", alternatives(words))
+            }
+            Accepts::Open { default, range } => {
+                write!(formatter, "{key} = {default} ({range}): {meaning}")
             }
             Accepts::Epochs { default, range } | Accepts::Text { default, range } => {
                 write!(formatter, "{key} = {default} ({range}): {meaning}")

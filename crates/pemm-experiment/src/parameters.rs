@@ -50,8 +50,8 @@ pub(crate) type AlwaysWritten = (&'static str, Option<Value>);
 impl Parameters {
     /// The defaults of `method`; those that follow from something else stay out.
     pub fn defaults(method: &Method) -> Self {
-        let default = |parameter: &Parameter| Some((parameter.key, default(parameter.accepts)?));
-        Self(method.parameters.iter().filter_map(default).collect())
+        let filled = |parameter: &Parameter| Some((parameter.key, filled_in(parameter)?));
+        Self(method.parameters.iter().filter_map(filled).collect())
     }
 
     /// With another value of `key`.
@@ -89,6 +89,45 @@ impl Parameters {
         }
     }
 
+    /// The number `key` of `method`: what is set, or its default.
+    ///
+    /// # Panics
+    /// Where the method has no such number.
+    pub fn number_of(&self, method: &Method, key: &str) -> f64 {
+        match self.value_of(method, key) {
+            Value::Number(number) => number,
+            other => panic!("{key} of {} is {other:?}", method.name),
+        }
+    }
+
+    /// The whole number `key` of `method`, as [`Self::number_of`].
+    ///
+    /// # Panics
+    /// Where the method has no such whole number.
+    pub fn count_of(&self, method: &Method, key: &str) -> usize {
+        match self.value_of(method, key) {
+            Value::Count(count) => count,
+            other => panic!("{key} of {} is {other:?}", method.name),
+        }
+    }
+
+    /// The word `key` of `method`, as [`Self::number_of`].
+    ///
+    /// # Panics
+    /// Where the method has no such word.
+    pub fn word_of(&self, method: &Method, key: &str) -> String {
+        match self.value_of(method, key) {
+            Value::Word(word) => word,
+            other => panic!("{key} of {} is {other:?}", method.name),
+        }
+    }
+
+    fn value_of(&self, method: &Method, key: &str) -> Value {
+        let default = || method.parameter(key).and_then(|parameter| default(parameter.accepts));
+        let value = self.0.get(key).cloned().or_else(default);
+        value.unwrap_or_else(|| panic!("{} has no {key}", method.name))
+    }
+
     /// Sets `key`.
     pub(crate) fn set(&mut self, key: &'static str, value: impl Into<Value>) {
         self.0.insert(key, value.into());
@@ -124,13 +163,17 @@ impl Parameters {
         self.drop_idle(&methods.iter().map(|(_, method)| *method).collect::<Vec<_>>(), always);
         for (_, method) in methods {
             for parameter in method.parameters {
-                let value = match (self.0.get(parameter.key), default(parameter.accepts)) {
+                let value = match (self.0.get(parameter.key), filled_in(parameter)) {
                     (Some(value), _) => value.clone(),
                     (None, Some(value)) => value,
                     (None, None) => continue,
                 };
                 check(&format!("{section}.{}", parameter.key), parameter.accepts, &value)?;
-                self.0.insert(parameter.key, value);
+                if parameter.is_later && default(parameter.accepts).as_ref() == Some(&value) {
+                    self.0.remove(parameter.key);
+                } else {
+                    self.0.insert(parameter.key, value);
+                }
             }
         }
         match self.0.keys().find(|key| !is_of_a_method(key)) {
@@ -153,7 +196,9 @@ impl Parameters {
         table: &mut A,
     ) -> Result<(), A::Error> {
         let value = match parameter.accepts {
-            Accepts::Number { .. } => table.next_value::<Option<f64>>()?.map(Value::Number),
+            Accepts::Number { .. } | Accepts::Open { .. } => {
+                table.next_value::<Option<f64>>()?.map(Value::Number)
+            }
             Accepts::Count { .. } | Accepts::Epochs { .. } => {
                 table.next_value::<Option<usize>>()?.map(Value::Count)
             }
@@ -197,18 +242,25 @@ impl Parameters {
     }
 }
 
+/// What an experiment gets that leaves `parameter` out.
+fn filled_in(parameter: &Parameter) -> Option<Value> {
+    default(parameter.accepts).filter(|_| !parameter.is_later)
+}
+
 fn default(accepts: Accepts) -> Option<Value> {
     match accepts {
         Accepts::Number { default, .. } => Some(Value::Number(default)),
         Accepts::Count { default, .. } => Some(Value::Count(default)),
         Accepts::Word { default, .. } => Some(default.into()),
-        Accepts::Epochs { .. } | Accepts::Text { .. } => None,
+        Accepts::Epochs { .. } | Accepts::Open { .. } | Accepts::Text { .. } => None,
     }
 }
 
 fn check(key: &str, accepts: Accepts, value: &Value) -> Result<()> {
     match (accepts, value) {
-        (Accepts::Number { range, .. }, Value::Number(number)) => range.check(key, *number),
+        (Accepts::Number { range, .. } | Accepts::Open { range, .. }, Value::Number(number)) => {
+            range.check(key, *number)
+        }
         (Accepts::Count { range, .. }, Value::Count(count)) => range.check(key, *count as f64),
         (Accepts::Word { words, .. }, Value::Word(word)) => {
             if words.contains(&word.as_str()) {
@@ -224,5 +276,46 @@ fn check(key: &str, accepts: Accepts, value: &Value) -> Result<()> {
             Ok(())
         }
         (_, value) => Err(ExperimentError::setting(key, format!("cannot be {value:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::method::Range;
+
+    const METHOD: Method = Method {
+        name: "made-up",
+        summary: "of one key from the start and two that came later",
+        equation: &[],
+        parameters: &[
+            Parameter::number("old", 0.5, Range::SHARE, "there from the start"),
+            Parameter::number("new", 0.25, Range::SHARE, "came later").later(),
+            Parameter::open("free", "something else", Range::SHARE, "came later too").later(),
+        ],
+        reference: "",
+        differs: &[],
+    };
+
+    fn resolved(parameters: Parameters) -> Result<Parameters> {
+        let mut parameters = parameters;
+        parameters.resolve("section", &[("section.kind", &METHOD)], &[])?;
+        Ok(parameters)
+    }
+
+    #[test]
+    fn a_key_that_came_later_stays_out_until_it_says_something_else() {
+        let without = resolved(Parameters::default()).unwrap();
+        assert_eq!(without, Parameters::default().with("old", 0.5), "as before there was the key");
+        assert_eq!(resolved(Parameters::default().with("new", 0.25)).unwrap(), without);
+        assert_eq!((without.number("new"), without.number_of(&METHOD, "new")), (None, 0.25));
+        let with = resolved(Parameters::default().with("new", 0.75)).unwrap();
+        assert_eq!(with.number_of(&METHOD, "new"), 0.75);
+        assert_ne!(with, without);
+        let error = resolved(Parameters::default().with("new", 1.5)).unwrap_err().to_string();
+        assert_eq!(error, "section.new: must be from 0 to 1, is 1.5");
+        let open = resolved(Parameters::default().with("free", 1.0)).unwrap();
+        assert_eq!((open.number("free"), without.number("free")), (Some(1.0), None));
+        assert!(resolved(Parameters::default().with("free", -1.0)).is_err());
     }
 }

@@ -259,7 +259,7 @@ fn a_key_is_of_one_sort_within_its_section() {
     use crate::method::{Accepts, Parameter};
     fn sort(parameter: &Parameter) -> u8 {
         match parameter.accepts {
-            Accepts::Number { .. } => 0,
+            Accepts::Number { .. } | Accepts::Open { .. } => 0,
             Accepts::Count { .. } | Accepts::Epochs { .. } => 1,
             Accepts::Word { .. } | Accepts::Text { .. } => 2,
         }

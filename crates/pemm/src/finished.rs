@@ -19,7 +19,6 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Predictions, Scorer, predict, score};
 use crate::model::{Classifier, ModelPlan};
 use crate::networks::{MAX_NETWORKS, apply_all, networks};
-use crate::objective::estimated_forward::PERCENTILE;
 use crate::tensors::TensorMap;
 
 /// What a model needs beside its weights; stands in the metadata of every weights file, so that the
@@ -233,8 +232,8 @@ pub struct Evaluation {
     pub test: Option<Score>,
     /// Fitted clean and flipped training samples.
     pub fits: Option<pemm_data::dataset::Fits>,
-    /// P(given j | true i) as the model sees it, from its predictions of the training part at the
-    /// 97th percentile ([`Transition::estimate`]).
+    /// P(given j | true i) as the model sees it, from its predictions of the training part
+    /// ([`Transition::estimate`]).
     pub noise_matrix: Vec<Vec<f64>>,
     /// What could not be checked.
     #[serde(skip)]
@@ -280,10 +279,12 @@ pub(crate) fn reopen(
     Ok((record, trained, data))
 }
 
-/// Opens the data of a run again and evaluates its model on every part.
+/// Opens the data of a run again and evaluates its model on every part; `percentile` is that of the
+/// noise matrix ([`Transition::estimate`]).
 pub fn evaluate_run(
     path: &Path,
     weights: Weights,
+    percentile: Option<f64>,
     device: &Device,
     embedding: &Embedding<'_>,
     on_samples: &mut dyn FnMut(usize),
@@ -293,7 +294,7 @@ pub fn evaluate_run(
     let given = prepared.train.given.clone();
     let predictions = trained.predict(prepared.train, on_samples)?;
     let noise_matrix =
-        Transition::estimate(&predictions.probabilities, predictions.num_classes, PERCENTILE);
+        Transition::estimate(&predictions.probabilities, predictions.num_classes, percentile);
     let predicted = predictions.classes();
     let val = prepared.val.map(|part| trained.loader(part)).transpose()?;
     let val = val.map(|val| score(&trained.networks, &val, &trained.device)).transpose()?;

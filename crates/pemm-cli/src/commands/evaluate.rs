@@ -32,6 +32,10 @@ pub(crate) struct Arguments {
     /// forward correction; take it from a run with cross entropy
     #[arg(long, value_name = "CSV")]
     noise_matrix: Option<PathBuf>,
+    /// The sample that stands for a class in that matrix is the surest below this percentile of all
+    /// samples' probabilities of the class; left out, one within the class's own samples
+    #[arg(long, value_name = "PERCENT", requires = "noise_matrix", value_parser = percentile)]
+    percentile: Option<f64>,
     /// Replace that file if it is there
     #[arg(long, requires = "noise_matrix")]
     force: bool,
@@ -47,7 +51,8 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     let bar = console.counter("images");
     let result = Features::new(console, None).with(|embedding| {
         let mut count = |count| bar.inc(count as u64);
-        evaluate_run(&arguments.run, weights, &device, &embedding, &mut count)
+        let (run, percentile) = (&arguments.run, arguments.percentile);
+        evaluate_run(run, weights, percentile, &device, &embedding, &mut count)
     });
     bar.finish_and_clear();
     let (record, evaluation) = result?;
@@ -59,6 +64,11 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         console.note(&format!("noise matrix in {}", path.display()));
     }
     console.result(&text(&record.data.classes, &evaluation), &evaluation)
+}
+
+fn percentile(text: &str) -> Result<f64, String> {
+    let percentile = text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
+    percentile.ok_or_else(|| "is no number from 0 to 100".to_owned())
 }
 
 /// One row per true class; 17 digits, so that rows still sum to 1.

@@ -33,7 +33,8 @@ pub fn build(
     let num_classes = context.num_classes;
     let base = center_objective(&experiment.loss, &context)?;
     if let Some(after) = experiment.loss.estimate_after() {
-        return Ok(Box::new(EstimatedForward::new(base, after, num_classes)));
+        let percentile = experiment.loss.percentile();
+        return Ok(Box::new(EstimatedForward::new(base, after, percentile, num_classes)));
     }
     let parameters = &experiment.objective.parameters;
     let number = |key| parameters.number(key).expect("checked: parameters are filled in");

@@ -9,9 +9,6 @@ use crate::loss::ForwardCorrection;
 use crate::model::Classifier;
 use crate::tensors::{TensorMap, Values, floats};
 
-/// The percentile of Patrini et al. for the sample that stands for a class.
-pub const PERCENTILE: f64 = 97.0;
-
 /// Names in [`Objective::state`].
 const PREDICTIONS: &str = "forward.predictions";
 const MATRIX: &str = "forward.matrix";
@@ -23,16 +20,12 @@ const MATRIX: &str = "forward.matrix";
 /// reconstruction, sample weights) is the same before and after.
 ///
 /// # Reference
-/// Patrini et al. 2017, section 4.
-///
-/// # Differs from the authors' code
-/// There a model is trained to the end with cross entropy, the matrix is estimated from it, and a
-/// second model is trained from the start; `pemm evaluate RUN --noise-matrix FILE` with
-/// `loss.matrix = FILE` does that. Here the predictions are those that the training steps of one epoch made on the way, so
-/// they are of augmented samples and of a model that changes, and cost nothing.
+/// Patrini et al. 2017, section 4; what differs stands in the entry of `forward`.
 pub struct EstimatedForward {
     inner: CenterObjective,
     after: usize,
+    /// Of the estimate, where one is asked for.
+    percentile: Option<f64>,
     num_classes: usize,
     /// Class probabilities seen in the epoch before the estimate, `[N, K]`.
     predictions: Vec<f32>,
@@ -42,9 +35,14 @@ pub struct EstimatedForward {
 
 impl EstimatedForward {
     /// `inner` with its cross entropy corrected from epoch `after` (counted from 0) on, which is 1 or
-    /// more.
-    pub fn new(inner: CenterObjective, after: usize, num_classes: usize) -> Self {
-        Self { inner, after, num_classes, predictions: Vec::new(), matrix: None }
+    /// more, by the matrix at `percentile` ([`Transition::estimate`]).
+    pub fn new(
+        inner: CenterObjective,
+        after: usize,
+        percentile: Option<f64>,
+        num_classes: usize,
+    ) -> Self {
+        Self { inner, after, percentile, num_classes, predictions: Vec::new(), matrix: None }
     }
 
     /// Corrects from now on. The matrix passes through float32, as it does in a checkpoint.
@@ -69,7 +67,8 @@ impl Objective for EstimatedForward {
         progress: &mut Progress<'_>,
     ) -> Terms {
         if progress.epoch >= self.after && self.matrix.is_none() {
-            let estimate = Transition::estimate(&self.predictions, self.num_classes, PERCENTILE);
+            let estimate =
+                Transition::estimate(&self.predictions, self.num_classes, self.percentile);
             let matrix = estimate.rows().iter().flatten().map(|&p| p as f32).collect();
             self.correct(matrix);
         }

@@ -88,9 +88,15 @@ fn two_networks_are_stored_and_their_mean_is_evaluated() {
     assert_ne!(first, peer);
     let num_parameters: usize = trained.networks.iter().map(pemm::model::num_parameters).sum();
     assert_eq!(record.model.num_parameters, num_parameters);
-    let (_, evaluation) =
-        evaluate_run(&out, Weights::Last, &Device::flex(), &Embedding::default(), &mut |_| {})
-            .unwrap();
+    let (_, evaluation) = evaluate_run(
+        &out,
+        Weights::Last,
+        None,
+        &Device::flex(),
+        &Embedding::default(),
+        &mut |_| {},
+    )
+    .unwrap();
     assert_eq!(Some(evaluation.test.unwrap().accuracy), record.choice.last.unwrap().test_accuracy);
 }
 
