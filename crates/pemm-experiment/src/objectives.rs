@@ -9,7 +9,7 @@ const fn warmup(default: usize, least: f64) -> Parameter {
 }
 
 const fn alpha(default: f64) -> Parameter {
-    let range = Range::within(0.05, 16.0);
+    let range = Range::within(0.05, 1024.0);
     Parameter::number("alpha", default, range, "of Beta(alpha, alpha); 1 is uniform, near 0 none")
 }
 
@@ -85,7 +85,7 @@ kinds! {
         summary: "two networks, each learns from what the other finds easy",
         equation: &[
             "each takes the mean loss over the share R(e) of the batch with the other's smallest losses",
-            "R(e) = 1 - forget_rate min(e / ramp_epochs, 1) in epoch e, from 0",
+            "R(e) = 1 - forget_rate min((e + ramp_offset) / ramp_epochs, 1) in epoch e, from 0",
         ],
         parameters: &[
             Parameter::number(
@@ -95,12 +95,22 @@ kinds! {
                 "share of a batch that is left out in the end",
             ),
             Parameter::count("ramp_epochs", 10, Range::from(1.0), "epochs until it is"),
+            Parameter::count(
+                "ramp_offset",
+                0,
+                Range::NOT_NEGATIVE,
+                "epochs that the ramp is ahead in the first one",
+            )
+            .later(),
         ],
         reference: "Han et al. 2018, algorithm 1",
         differs: &[
             "forget_rate: they set it to the true share of wrong labels, which nobody knows. 0.2 does not \
              look at it: with more wrong labels than that, some are always learned from.",
-            "The first epoch leaves nothing out, where theirs leaves out the first step of the ramp.",
+            "ramp_offset: with 0 the first epoch leaves nothing out, where theirs leaves out the first \
+             step of the ramp, and the ramp ends an epoch later. The preset co-teaching has 1 and 9 \
+             ramp_epochs, which is the authors' code at T_k = 10 (forget_rate/9 in the first epoch, all \
+             of it from the ninth on).",
             "The number of samples that are kept is rounded up, there down.",
             "Their code divides the mean loss by the number of kept samples once more, which Adam, their \
              optimiser, does not feel; here it is the mean.",
@@ -111,13 +121,24 @@ kinds! {
     Decoupling = "decoupling" {
         summary: "two networks that learn only where they disagree",
         equation: &[
-            "each takes the mean of ℓ_n over the samples that both predict differently",
+            "each takes Σ ℓ_n over the samples that both predict differently, divided by",
+            "max(their number, least_share · size of the batch)",
         ],
-        parameters: &[warmup(0, 0.0)],
+        parameters: &[
+            warmup(0, 0.0),
+            Parameter::number(
+                "least_share",
+                0.0,
+                Range::SHARE,
+                "of a batch by which the sum is divided at least; 0 is the mean",
+            )
+            .later(),
+        ],
         reference: "Malach and Shalev-Shwartz 2017, algorithm 1",
         differs: &[
-            "The mean over the differing samples is taken, however few they are; the authors' code divides \
-             by a tenth of the batch at least.",
+            "least_share: the authors' code has 0.1 (min_batch_size), and so has the preset decoupling. \
+             Left out, the mean over the differing samples is taken, however few they are: with 2 of 128 \
+             the step is 6.4 times as large as theirs, just when both networks agree on nearly all.",
             "Their code also weights classes by their counts in the batch (loss.class_weights is the like \
              over the whole part).",
             BOTH_PREDICT,

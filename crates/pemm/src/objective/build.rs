@@ -36,9 +36,10 @@ pub fn build(
         let percentile = experiment.loss.percentile();
         return Ok(Box::new(EstimatedForward::new(base, after, percentile, num_classes)));
     }
-    let parameters = &experiment.objective.parameters;
-    let number = |key| parameters.number(key).expect("checked: parameters are filled in");
-    let count = |key| parameters.count(key).expect("checked: parameters are filled in");
+    let (parameters, method) =
+        (&experiment.objective.parameters, experiment.objective.kind.method());
+    let number = |key| parameters.number_of(method, key);
+    let count = |key| parameters.count_of(method, key);
     Ok(match experiment.objective.kind {
         ObjectiveKind::Plain => Box::new(base),
         ObjectiveKind::Mixup => Box::new(Mixup { base, alpha: number("alpha") }),
@@ -47,9 +48,9 @@ pub fn build(
             Box::new(EarlyLearning::new(base, rate, weight, num_samples, num_classes))
         }
         ObjectiveKind::Reweight => {
-            let by = match parameters.word("by") {
-                Some("distance") => DoubtedBy::Distance,
-                Some("loss") => DoubtedBy::Loss,
+            let by = match parameters.word_of(method, "by").as_str() {
+                "distance" => DoubtedBy::Distance,
+                "loss" => DoubtedBy::Loss,
                 by => unreachable!("a word of the entry that no code knows: {by:?}"),
             };
             Box::new(Reweighting::new(base, by, count("warmup_epochs"), num_samples))
@@ -58,10 +59,13 @@ pub fn build(
             base,
             forget_rate: number("forget_rate"),
             ramp_epochs: count("ramp_epochs"),
+            ramp_offset: count("ramp_offset"),
         }),
-        ObjectiveKind::Decoupling => {
-            Box::new(Decoupling { base, warmup_epochs: count("warmup_epochs") })
-        }
+        ObjectiveKind::Decoupling => Box::new(Decoupling {
+            base,
+            warmup_epochs: count("warmup_epochs"),
+            least_share: number("least_share"),
+        }),
         ObjectiveKind::DivideMix => {
             let parameters = DivideMixParameters {
                 warmup_epochs: count("warmup_epochs"),

@@ -9,17 +9,16 @@ use crate::tensors::floats;
 
 /// Co-teaching: in each step each network takes the `R(e)` share of the batch on which the *other*
 /// has the smallest losses, and minimises its mean loss there, with
-/// `R(e) = 1 - forget_rate · min(e / ramp_epochs, 1)` in epoch e (from 0). Center terms of both
-/// networks are added.
+/// `R(e) = 1 - forget_rate · min((e + ramp_offset) / ramp_epochs, 1)` in epoch e (from 0). Center terms
+/// of both networks are added.
 ///
 /// # Parameters
-/// `forget_rate` in `[0, 0.95]`: 0 trains two independent networks. The paper sets it to the true
-/// noise rate, which nobody knows; the default does not look at it. `ramp_epochs` ≥ 1.
+/// `forget_rate` in `[0, 0.95]`: 0 trains two independent networks. `ramp_epochs` ≥ 1. `ramp_offset` ≥
+/// 0: with 0 the first epoch leaves nothing out.
 ///
 /// # Reference
 /// Han et al. 2018, Co-teaching: Robust Training of Deep Neural Networks with Extremely Noisy Labels,
-/// algorithm 1. Differs: predictions are averaged over both networks, where they report each, and the
-/// number of samples that are kept is rounded up.
+/// algorithm 1, and their public code; what differs stands in the entry.
 pub struct CoTeaching {
     /// Loss per sample and terms of the centers.
     pub base: CenterObjective,
@@ -27,6 +26,16 @@ pub struct CoTeaching {
     pub forget_rate: f64,
     /// Epochs until it is reached.
     pub ramp_epochs: usize,
+    /// Epochs that the ramp is ahead in the first one.
+    pub ramp_offset: usize,
+}
+
+impl CoTeaching {
+    /// R(e), the share of a batch that is kept in `epoch`, from 0.
+    fn kept(&self, epoch: usize) -> f64 {
+        let ramp = (epoch + self.ramp_offset) as f64 / self.ramp_epochs as f64;
+        1.0 - self.forget_rate * ramp.min(1.0)
+    }
 }
 
 impl Objective for CoTeaching {
@@ -42,11 +51,9 @@ impl Objective for CoTeaching {
     ) -> Terms {
         let outputs = forward_both(networks, batch, progress);
         let losses = losses_of_both(&self.base, networks, &outputs, batch);
-        let ramp = (progress.epoch as f64 / self.ramp_epochs as f64).min(1.0);
-        let kept = 1.0 - self.forget_rate * ramp;
-        let chosen = losses.each_ref().map(|losses| smallest(&floats(losses.clone()), kept));
+        let chosen = easy_for_both(&losses, self.kept(progress.epoch));
         let [own, peer] = losses.map(|losses| weighted(losses, batch));
-        let loss = mean_of(own, &chosen[1]) + mean_of(peer, &chosen[0]);
+        let loss = mean_of(own, &chosen[1], 0.0) + mean_of(peer, &chosen[0], 0.0);
         self.base.with_loss_of_two(loss, networks, outputs)
     }
 }
@@ -70,12 +77,19 @@ pub(super) fn losses_of_both(
     [0, 1].map(|k| base.losses(&networks[k], &outputs[k], batch.given.clone()))
 }
 
-/// Mean of `losses` `[N]` over the samples that are chosen; 0 if none is.
-pub(super) fn mean_of(losses: Tensor<1>, chosen: &[bool]) -> Tensor<1> {
-    let count = chosen.iter().filter(|&&is| is).count().max(1) as f32;
-    let shares: Vec<f32> = chosen.iter().map(|&is| if is { 1.0 / count } else { 0.0 }).collect();
+/// Sum of `losses` `[N]` over the samples that are chosen, divided by their number, or by `least` where
+/// that is more; 0 if none is.
+pub(super) fn mean_of(losses: Tensor<1>, chosen: &[bool], least: f64) -> Tensor<1> {
+    let count = chosen.iter().filter(|&&is| is).count().max(1) as f64;
+    let share = (1.0 / count.max(least)) as f32;
+    let shares: Vec<f32> = chosen.iter().map(|&is| if is { share } else { 0.0 }).collect();
     let shares = TensorData::new(shares, [chosen.len()]);
     (losses.clone() * Tensor::from_data(shares, &losses.device())).sum()
+}
+
+/// Which samples are among the `share` that each network finds easiest.
+fn easy_for_both(losses: &[Tensor<1>; 2], share: f64) -> [Vec<bool>; 2] {
+    losses.each_ref().map(|losses| smallest(&floats(losses.clone()), share))
 }
 
 /// Which samples are among the `share` with the smallest losses: at least one, the first of equals.
@@ -91,7 +105,48 @@ fn smallest(losses: &[f32], share: f64) -> Vec<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loss::{CrossEntropy, Loss};
+    use crate::objective::reference_case::{ReferenceCase, objectives};
     use burn::tensor::Device;
+
+    #[test]
+    fn value_and_gradients_are_those_of_pytorch() {
+        let cases = ReferenceCase::all_of_objectives("co_teaching");
+        assert_eq!(cases.len(), 1);
+        let case = &cases[0];
+        let scores = ["own", "peer"].map(|name| case.input(name).require_grad());
+        let losses =
+            scores.each_ref().map(|scores| CrossEntropy.forward(scores.clone(), case.given()));
+        let chosen = easy_for_both(&losses, case.params["share"].as_f64().unwrap());
+        let [own, peer] = losses;
+        let loss = mean_of(own, &chosen[1], 0.0) + mean_of(peer, &chosen[0], 0.0);
+        case.agrees(loss, &[("own", &scores[0]), ("peer", &scores[1])]);
+    }
+
+    #[test]
+    fn the_ramp_of_the_preset_is_that_of_the_authors_code() {
+        let layer = pemm_experiment::Layer::from_assignment("preset=co-teaching").unwrap();
+        let config = pemm_experiment::Experiment::from_layers(&[layer]).unwrap().objective;
+        let (parameters, method) = (config.parameters, config.kind.method());
+        let known = &objectives()["co_teaching_ramp"];
+        let base =
+            CenterObjective { loss: Box::new(CrossEntropy), energy: None, reconstruction: 0.0 };
+        let preset = CoTeaching {
+            base,
+            forget_rate: known["forget_rate"].as_f64().unwrap(),
+            ramp_epochs: parameters.count_of(method, "ramp_epochs"),
+            ramp_offset: parameters.count_of(method, "ramp_offset"),
+        };
+        let left_out: Vec<f64> = serde_json::from_value(known["left_out"].clone()).unwrap();
+        assert!(left_out.len() > 10 && left_out[0] > 0.0);
+        for (epoch, expected) in left_out.into_iter().enumerate() {
+            let found = 1.0 - preset.kept(epoch);
+            assert!((found - expected).abs() < 1e-12, "epoch {epoch}: {found}, not {expected}");
+        }
+        // Without an offset it is an epoch late.
+        let late = CoTeaching { ramp_offset: 0, ..preset };
+        assert_eq!(late.kept(0), 1.0);
+    }
 
     #[test]
     fn the_smallest_losses_are_chosen() {
@@ -104,8 +159,12 @@ mod tests {
     #[test]
     fn the_mean_is_over_the_chosen() {
         let losses = Tensor::<1>::from_floats([1.0, 2.0, 6.0], &Device::flex());
-        let mean = |chosen: &[bool]| mean_of(losses.clone(), chosen).into_scalar::<f32>();
-        assert_eq!(mean(&[false, true, true]), 4.0);
-        assert_eq!(mean(&[false; 3]), 0.0);
+        let mean = |chosen: &[bool], least: f64| {
+            mean_of(losses.clone(), chosen, least).into_scalar::<f32>()
+        };
+        assert_eq!(mean(&[false, true, true], 0.0), 4.0);
+        assert_eq!(mean(&[false, true, true], 1.5), 4.0);
+        assert_eq!(mean(&[false, true, true], 4.0), 2.0);
+        assert_eq!(mean(&[false; 3], 0.0), 0.0);
     }
 }

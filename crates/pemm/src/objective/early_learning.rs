@@ -117,7 +117,7 @@ mod tests {
         let probabilities = activation::softmax(logits.clone(), 1);
         let total = CrossEntropy.forward(logits.clone(), case.given()).mean()
             + agreement_penalty(memory, probabilities).mean() * 3.0;
-        case.agrees(total, "logits", &logits);
+        case.agrees(total, &[("logits", &logits)]);
     }
 
     #[test]

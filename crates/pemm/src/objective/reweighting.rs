@@ -32,9 +32,9 @@ pub enum DoubtedBy {
 /// `warmup_epochs` ≥ 1. `by`: [`DoubtedBy::Distance`] needs a head with centers.
 ///
 /// # Reference
-/// Section 4.4 of the paper suggests to "reweight the data samples according to the estimated
-/// distribution"; the mixture over losses is that of Arazo et al. 2019 and, with normals, of DivideMix
-/// (Li et al. 2020), which divide the samples by it where this weights them.
+/// Section 4.4 of the paper; the mixture over losses is that of Arazo et al. 2019 and, with normals, of
+/// DivideMix (Li et al. 2020), which divides the samples by it where this weights them. What differs
+/// stands in the entry.
 pub struct Reweighting {
     base: CenterObjective,
     by: DoubtedBy,
@@ -117,6 +117,25 @@ impl Objective for Reweighting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loss::{CrossEntropy, Loss};
+    use crate::objective::reference_case::ReferenceCase;
+
+    #[test]
+    fn weights_value_and_gradient_are_those_of_pytorch() {
+        for case in ReferenceCase::all_of_objectives("reweighting") {
+            let numbers = |key: &str| -> Vec<f32> {
+                serde_json::from_value(case.params[key].clone()).unwrap()
+            };
+            let weights = trust(&numbers("doubts"));
+            let expected = numbers("weights");
+            let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4;
+            assert!(weights.iter().zip(&expected).all(close), "{weights:?}, not {expected:?}");
+            let logits = case.input("logits").require_grad();
+            let losses = CrossEntropy.forward(logits.clone(), case.given());
+            let weights = Tensor::from_floats(&expected[..losses.dims()[0]], &losses.device());
+            case.agrees((losses * weights).mean(), &[("logits", &logits)]);
+        }
+    }
 
     #[test]
     fn large_doubts_weigh_little_and_the_mean_is_one() {

@@ -1,0 +1,134 @@
+"""Writes reference values of the objectives that are no mere loss, in float64 by PyTorch autograd.
+
+Usage: make_objectives.py OUT.json. Needs PyTorch and scikit-learn. Written from the papers and the
+authors' public code, beside the Rust code and not after it.
+
+A case has `inputs`, `params`, `value` and `gradients` as in values.json; `labels` are common.
+"""
+import json, sys
+import numpy as np
+import torch, torch.nn.functional as F
+from sklearn.mixture import GaussianMixture
+
+torch.set_default_dtype(torch.float64)
+torch.manual_seed(17)
+B, K = 8, 4
+y = torch.randint(0, K, (B,))
+own, peer = torch.randn(B, K) * 1.5, torch.randn(B, K) * 1.5
+cases = []
+
+
+def add(name, source, fn, inputs, params):
+    leaves = {k: v.clone().requires_grad_(True) for k, v in inputs.items()}
+    value = fn(**leaves)
+    value.backward()
+    cases.append(dict(
+        name=name, source=source, params=params,
+        inputs={k: v.tolist() for k, v in inputs.items()}, value=value.item(),
+        gradients={k: v.grad.tolist() for k, v in leaves.items()}))
+
+
+def each(logits):
+    return F.cross_entropy(logits, y, reduction="none")
+
+
+# Co-teaching: each network's mean over the samples that the other finds easiest.
+def co_teaching(own, peer, kept):
+    a, b = each(own), each(peer)
+    easy_own, easy_peer = torch.argsort(a.detach())[:kept], torch.argsort(b.detach())[:kept]
+    return a[easy_peer].mean() + b[easy_own].mean()
+
+
+add("co_teaching", "Han et al. 2018, algorithm 1, lines 4 to 8; R = 5/8",
+    lambda own, peer: co_teaching(own, peer, 5), dict(own=own, peer=peer), dict(share=5 / 8))
+
+# What the authors' code leaves out in epoch 0, 1, ... of its training: it fills the ramp from its
+# entry 0 on and begins to train at entry 1.
+num_gradual, forget = 10, 0.2
+schedule = np.ones(20) * forget
+schedule[:num_gradual] = np.linspace(0, forget, num_gradual)
+ramp = schedule[1:14].tolist()
+
+
+# Decoupling: the sum over the samples that both predict differently, over a tenth of the batch at least.
+def decoupling(own, peer, least_share):
+    differ = (own.argmax(1) != peer.argmax(1)).double()
+    below = max(differ.sum().item(), least_share * len(y))
+    return (each(own) * differ).sum() / below + (each(peer) * differ).sum() / below
+
+
+agreeing = own + 0.1 * torch.randn(B, K)
+agreeing[:2] = own[:2].roll(1, 1)
+for least_share in (0.0, 0.1, 0.75):
+    add("decoupling", "Malach and Shalev-Shwartz 2017, algorithm 1; their train.py, `loss`, without class weights",
+        lambda own, peer: decoupling(own, peer, least_share), dict(own=own, peer=agreeing),
+        dict(least_share=least_share, differing=int((own.argmax(1) != agreeing.argmax(1)).sum())))
+
+
+# Re-weighting: the posterior of the lower of two normals, fitted until nothing moves, as weights.
+def mixture_posterior(x):
+    spread = x.var(unbiased=False)
+    quartiles = x.sort().values[[len(x) // 4, 3 * len(x) // 4]]
+    mean, var, weight = quartiles.clone(), spread.repeat(2), torch.tensor([.5, .5])
+    for _ in range(20000):
+        log = weight.log() - .5 * ((x[:, None] - mean) ** 2 / var + (2 * torch.pi * var).log())
+        share = log.softmax(1)
+        weight = share.mean(0)
+        mean = (share * x[:, None]).sum(0) / share.sum(0)
+        var = ((share * (x[:, None] - mean) ** 2).sum(0) / share.sum(0)).clamp_min(1e-3 * spread)
+    low = mean.argmin()
+    at = x.clamp(mean.min(), mean.max())  # never more than a smaller value's
+    log = weight.log() - .5 * ((at[:, None] - mean) ** 2 / var + (2 * torch.pi * var).log())
+    return log.softmax(1)[:, low]
+
+
+doubts = torch.cat([torch.rand(25) * .6, 1.8 + torch.rand(15) * 2.])[torch.randperm(40)].float().double()
+posterior = mixture_posterior(doubts)
+weights = posterior / posterior.mean()
+add("reweighting", "paper, section 4.4; the mixture of Arazo et al. 2019 with normals",
+    lambda logits: (weights[:B] * each(logits)).mean(), dict(logits=own),
+    dict(doubts=doubts.tolist(), weights=weights.tolist()))
+
+# DivideMix: posterior of the lower of two normals over losses scaled to 0-1, as its code calls for.
+losses = torch.cat([torch.rand(60) ** 2 * 1.2, 1.5 + torch.randn(30).abs() * 1.2])[torch.randperm(90)].float().double()
+scaled = (losses - losses.min()) / (losses.max() - losses.min())
+gmm = GaussianMixture(n_components=2, max_iter=10, tol=1e-2, reg_covar=5e-4, random_state=0)
+gmm.fit(scaled.numpy().reshape(-1, 1))
+clean = gmm.predict_proba(scaled.numpy().reshape(-1, 1))[:, gmm.means_.argmin()]
+
+trust = torch.tensor([.95, .1, .8, .5, .3, .99, .51, 0.])
+guess_own, guess_peer = torch.randn(B, K).softmax(1), torch.randn(B, K).softmax(1)
+threshold, T, share, lambda_u = .5, .5, .8, 3.
+perm = torch.randperm(B)
+
+
+def sharpen(q):
+    q = q ** (1 / T)
+    return q / q.sum(1, keepdim=True)
+
+
+def divide_mix(logits):
+    labeled = trust > threshold
+    refined = sharpen(trust[:, None] * F.one_hot(y, K) + (1 - trust[:, None]) * guess_own)
+    guessed = sharpen((guess_own + guess_peer) / 2)
+    targets = torch.where(labeled[:, None], refined, guessed)
+    mixed = share * targets + (1 - share) * targets[perm]
+    x, u = logits[labeled], logits[~labeled]
+    lx = -torch.mean(torch.sum(F.log_softmax(x, dim=1) * mixed[labeled], dim=1))
+    lu = torch.mean((torch.softmax(u, dim=1) - mixed[~labeled]) ** 2)
+    prior = torch.ones(K) / K
+    penalty = torch.sum(prior * torch.log(prior / torch.softmax(logits, dim=1).mean(0)))
+    return lx + lambda_u * lu + penalty
+
+
+add("divide_mix", "Li et al. 2020, algorithm 1; their Train_cifar.py, `train` and `SemiLoss`, for one view",
+    divide_mix, dict(logits=peer),
+    dict(trust=trust.tolist(), guess_own=guess_own.tolist(), guess_peer=guess_peer.tolist(),
+         threshold=threshold, temperature=T, share=share, perm=perm.tolist(), weight=lambda_u))
+
+json.dump(dict(
+    labels=y.tolist(), classes=K, cases=cases,
+    co_teaching_ramp=dict(forget_rate=forget, left_out=ramp),
+    clean_posterior=dict(losses=losses.tolist(), posterior=clean.tolist(), rounds=int(gmm.n_iter_))),
+    open(sys.argv[1], "w"), indent=1)
+print(gmm.n_iter_, gmm.means_.ravel(), [c["name"] for c in cases], [c["params"].get("differing") for c in cases])
