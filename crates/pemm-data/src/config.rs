@@ -141,8 +141,10 @@ pub enum NoiseKind {
     Superclass,
     /// i → i+1 modulo K.
     Pair,
-    /// The flip depends on the image (Xia et al. 2020).
+    /// The flip depends on the image, whose values are standardised (after Xia et al. 2020).
     Instance,
+    /// The same from the bytes as they are, as the public generator of Xia et al. 2020 has it.
+    InstanceRaw,
     /// A given row-stochastic matrix.
     Matrix,
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pemm_data::config::NoiseKind;
 use pemm_data::labels;
 use pemm_data::prepare::write_labels;
 use pemm_data::source::{self, Kind};
@@ -46,7 +45,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         return Err(Failure::usage(message));
     }
     let mut data = experiment.data.clone();
-    let is_by_image = experiment.noise.kind == NoiseKind::Instance;
+    let is_by_image = experiment.noise.looks_at_samples();
     if !is_by_image && source::detect(&data.path)? == Kind::ImageFolder {
         // Only the labels count, so the images may have any size, and none is kept.
         data.resize = data.resize.or(Some([8, 8]));

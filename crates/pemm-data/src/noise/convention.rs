@@ -36,7 +36,7 @@ impl Scheme {
             NoiseKind::BlockPair => block_pair(num_classes, seed)?,
             NoiseKind::Superclass => superclass(config, classes)?,
             NoiseKind::Pair => pair(num_classes),
-            NoiseKind::Instance => Self::Instance,
+            NoiseKind::Instance | NoiseKind::InstanceRaw => Self::Instance,
             NoiseKind::Matrix => {
                 let path = config.matrix.as_deref().expect("checked above");
                 if !path.is_file() {

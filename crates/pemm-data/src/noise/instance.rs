@@ -2,12 +2,16 @@
 //!
 //! Each sample n of class i has a flip rate q_n from the normal N(ε, 0.1²) cut to 0–1, and one T
 //! row of its own: T_n[i][i] = 1 - q_n, T_n[i][j] = q_n · softmax over j ≠ i of (x_n · W_i)[j],
-//! with x_n its D standardised features and W_i ∈ R^{D×K} drawn from N(0, 1) for every class.
+//! with x_n its D features and W_i ∈ R^{D×K} drawn from N(0, 1) for every class.
 //! Near ε = 0 or 1 the cut moves the mean: ε = 0 would not be clean, so a rate of 0 draws nothing.
 //!
-//! Differs from the authors' code: features are standardised one by one over the part (there one
-//! mean and deviation per colour), a constant feature counts as 0; the rate is cut by rejection;
-//! W depends on the seed alone, so that training and validation part share it.
+//! `instance` standardises the features one by one over the part ([`standardise`]; a constant one
+//! counts as 0), `instance-raw` takes them as they are: bytes from 0 to 255, of which x_n · W_i is so
+//! large that the softmax is nearly always 1 for one class, and since images share their bright pixels
+//! it is mostly the same class. The public generator does the latter.
+//!
+//! Differs from that: the rate is cut by rejection, which is the same distribution, and W depends on the
+//! seed alone, so that training and validation part share it.
 
 use rayon::prelude::*;
 
@@ -26,15 +30,30 @@ const MAX_PROJECTION: usize = 1 << 31;
 /// Rows of W that are kept at a time.
 const BLOCK: usize = 256;
 
-/// Labels after noise; `features` is `[N, D]`.
+/// Refuses `features` of `num_samples` samples that are not finite.
+pub(super) fn check(features: &[f32], num_samples: usize) -> Result<()> {
+    let Some(at) = features.iter().position(|value| !value.is_finite()) else { return Ok(()) };
+    let size = (features.len() / num_samples.max(1)).max(1);
+    Err(DataError::setting(
+        "noise.kind",
+        format!(
+            "noise by the image needs finite features; sample {} has {} as feature {}",
+            at / size,
+            features[at],
+            at % size
+        ),
+    ))
+}
+
+/// Labels after noise; `features` is `[N, D]`, finite.
 ///
 /// # Errors
-/// Features that are not finite, or not the same number for every sample, or K²·D above 2³¹.
+/// K²·D above 2³¹.
 pub(super) fn draw(
     given: &[u32],
     num_classes: usize,
     rate: f64,
-    mut features: Vec<f32>,
+    features: &[f32],
     seed: u64,
     rng: &mut Rng,
 ) -> Result<Vec<u32>> {
@@ -46,13 +65,12 @@ pub(super) fn draw(
         return Err(DataError::setting(
             "noise.kind",
             format!(
-                "\"instance\" projects {size} values for each pair of {num_classes} classes, \
+                "noise by the image projects {size} values for each pair of {num_classes} classes, \
                  which is more than 2^31 numbers; make the images smaller with data.resize"
             ),
         ));
     }
-    standardise(&mut features, size)?;
-    let scores = scores(given, num_classes, &features, size, seed);
+    let scores = scores(given, num_classes, features, size, seed);
     let mut labels = given.to_vec();
     for (label, scores) in labels.iter_mut().zip(scores) {
         if rng.unit() < flip_rate(rate, rng) {
@@ -62,19 +80,9 @@ pub(super) fn draw(
     Ok(labels)
 }
 
-/// Mean 0 and deviation 1 for each of the `size` columns of `features`, 0 for a constant one.
-fn standardise(features: &mut [f32], size: usize) -> Result<()> {
-    if let Some(at) = features.iter().position(|value| !value.is_finite()) {
-        return Err(DataError::setting(
-            "noise.kind",
-            format!(
-                "\"instance\" needs finite features; sample {} has {} as feature {}",
-                at / size,
-                features[at],
-                at % size
-            ),
-        ));
-    }
+/// Mean 0 and deviation 1 for each column of `features`, `[num_samples, D]`, 0 for a constant one.
+pub(super) fn standardise(features: &mut [f32], num_samples: usize) {
+    let size = features.len() / num_samples.max(1);
     let num_samples = (features.len() / size.max(1)) as f64;
     let mut mean = vec![0.0f64; size];
     for sample in features.chunks_exact(size.max(1)) {
@@ -98,7 +106,6 @@ fn standardise(features: &mut [f32], size: usize) -> Result<()> {
             };
         }
     }
-    Ok(())
 }
 
 /// x_n · W_i for every sample, `[N][K]`. Classes run in parallel, each with a stream of its own
@@ -180,10 +187,16 @@ mod tests {
         (0..num_samples * size).map(|_| (rng.unit() * 255.0) as f32).collect()
     }
 
+    /// Draws with standardised features at 30 %.
+    fn drawn(given: &[u32], mut features: Vec<f32>) -> Vec<u32> {
+        standardise(&mut features, given.len());
+        draw(given, 4, 0.3, &features, 1, &mut stream(1)).unwrap()
+    }
+
     #[test]
     fn the_rate_is_realised_and_flips_depend_on_the_image() {
         let given: Vec<u32> = (0..4000).map(|n| n % 4).collect();
-        let labels = draw(&given, 4, 0.3, features(4000, 16), 1, &mut stream(1)).unwrap();
+        let labels = drawn(&given, features(4000, 16));
         let flipped = labels.iter().zip(&given).filter(|(a, b)| a != b).count() as f64 / 4000.0;
         assert!((flipped - 0.3).abs() < 0.03, "{flipped}");
 
@@ -192,8 +205,7 @@ mod tests {
         for n in 0..2000 {
             images.copy_within(0..16, n * 16);
         }
-        let given = vec![0; 4000];
-        let labels = draw(&given, 4, 0.3, images, 1, &mut stream(1)).unwrap();
+        let labels = drawn(&[0; 4000], images);
         let mut counts = [0; 4];
         labels[..2000].iter().for_each(|&label| counts[label as usize] += 1);
         let most = *counts[1..].iter().max().unwrap();
@@ -203,18 +215,19 @@ mod tests {
     #[test]
     fn constant_features_and_hostile_ones() {
         let given = [0, 1, 0, 1];
-        assert!(draw(&given, 2, 0.5, vec![7.0; 12], 1, &mut stream(1)).is_ok());
+        let constant = drawn(&given, vec![7.0; 12]);
+        assert!(constant.iter().all(|&label| label < 4));
         let mut broken = vec![1.0; 12];
         broken[7] = f32::NAN;
-        let error = draw(&given, 2, 0.5, broken, 1, &mut stream(1)).unwrap_err().to_string();
+        let error = check(&broken, 4).unwrap_err().to_string();
         assert!(error.contains("sample 2 has NaN as feature 1"), "{error}");
-        assert!(draw(&[], 2, 0.5, vec![], 1, &mut stream(1)).unwrap().is_empty());
+        assert!(drawn(&[], vec![]).is_empty());
     }
 
     #[test]
     fn standardised_columns() {
         let mut columns = vec![1.0, 0.1, 3.0, 0.1, 5.0, 0.1];
-        standardise(&mut columns, 2).unwrap();
+        standardise(&mut columns, 3);
         let deviation = (8.0f64 / 3.0).sqrt();
         assert_eq!(columns[0], (-2.0 / deviation) as f32);
         assert_eq!([columns[1], columns[3], columns[5]], [0.0; 3]);

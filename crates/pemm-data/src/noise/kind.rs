@@ -9,7 +9,7 @@ use crate::nearest;
 
 impl NoiseKind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::None,
         Self::Symmetric,
         Self::SymmetricInclusive,
@@ -20,6 +20,7 @@ impl NoiseKind {
         Self::Superclass,
         Self::Pair,
         Self::Instance,
+        Self::InstanceRaw,
         Self::Matrix,
     ];
 
@@ -36,6 +37,7 @@ impl NoiseKind {
             Self::Superclass => "superclass",
             Self::Pair => "pair",
             Self::Instance => "instance",
+            Self::InstanceRaw => "instance-raw",
             Self::Matrix => "matrix",
         }
     }
@@ -99,6 +101,11 @@ impl NoiseConfig {
             return refuse("noise.groups", reason);
         }
         Ok(())
+    }
+
+    /// Whether labels are drawn from the values of the samples, which have to be at hand.
+    pub fn looks_at_samples(&self) -> bool {
+        matches!(self.kind, NoiseKind::Instance | NoiseKind::InstanceRaw)
     }
 
     /// Whether drawing would leave every label as it is, whatever the data.

@@ -11,6 +11,7 @@
 //! | `superclass` | to the next class of the superclass | 1-ε, ε |
 //! | `pair` | i → i+1 modulo K | 1-ε, ε |
 //! | `instance` | depends on the image, see `instance.rs` | one per image |
+//! | `instance-raw` | the same, from values that are not standardised | one per image |
 //! | `matrix` | every sample by itself, from its class's row | the file |
 //!
 //! Sources, and where public code differs, stand at each function of `convention.rs`.
@@ -45,7 +46,7 @@ pub struct Draw {
 ///
 /// `substream` keeps parts of one data set apart (0 training, 1 validation); what belongs to the
 /// data set as a whole, the pairs of `block-pair` and the projections of `instance`, depends on
-/// the seed alone. `instance_features` gives `[N, D]` and is called for `instance` only. A rate
+/// the seed alone. `instance_features` gives `[N, D]` and is called for `instance` and `instance-raw` only. A rate
 /// of 0 returns the labels as they are.
 ///
 /// # Errors
@@ -74,8 +75,13 @@ pub fn draw(
     let mut rng = Streams::new(seed).open_at(Stream::Noise, substream);
     let labels = if config.changes_nothing() {
         given.to_vec()
-    } else if config.kind == NoiseKind::Instance {
-        instance::draw(given, num_classes, config.rate, instance_features()?, seed, &mut rng)?
+    } else if config.looks_at_samples() {
+        let mut features = instance_features()?;
+        instance::check(&features, given.len())?;
+        if config.kind == NoiseKind::Instance {
+            instance::standardise(&mut features, given.len());
+        }
+        instance::draw(given, num_classes, config.rate, &features, seed, &mut rng)?
     } else {
         scheme.draw(given, num_classes, config.rate, &mut rng)
     };

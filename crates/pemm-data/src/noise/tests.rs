@@ -148,6 +148,10 @@ fn labels_are_pinned() {
         (NoiseKind::Superclass, "870de37ff70f0a890d33e8dac299ad23fea295a8779356ed5a60fbb7c6f752d3"),
         (NoiseKind::Pair, "b9b42101a66e0a294e4daa8df1acb2b808ba747a5fa6dec3534bc11abd930cec"),
         (NoiseKind::Instance, "edeeaada4c0ce74d98ebbfa2373d887e60809021bc229d52c37dc6d4390f4f9d"),
+        (
+            NoiseKind::InstanceRaw,
+            "26892abad8063e66b328a5ac0c65560b57cb30fbac53e4558853be979e2776ac",
+        ),
         (NoiseKind::Matrix, "d1a75bfdf32dd7ed7d54205e7e1bb484573af1f3e3cb5e2ca6d087074112738b"),
     ];
     for (kind, hash) in pinned {

@@ -182,6 +182,28 @@ fn instance_noise_reads_the_rows_of_the_part() {
     assert!(error.starts_with("data.memory_mib: "), "{error}");
 }
 
+/// The public generator's flips of a class go mostly to one other (0.67), ours spread (0.40): means
+/// over the seeds, of which each draws other projections.
+#[test]
+fn raw_bytes_send_the_flips_of_a_digit_mostly_to_one_other() {
+    const SEEDS: u64 = 20;
+    let digits = crate::source::open(&DataConfig::default()).unwrap();
+    let most_frequent = |text: &str, seed: u64| {
+        let prepared = prepare_set(digits.clone(), &data(0.0, 0.0), &noise(text), seed).unwrap();
+        let counts = prepared.manifest.realised.unwrap().counts;
+        let share = |(class, row): (usize, &Vec<u32>)| {
+            let others = || row.iter().enumerate().filter(|(k, _)| *k != class).map(|(_, &n)| n);
+            f64::from(others().max().unwrap()) / f64::from(others().sum::<u32>())
+        };
+        counts.iter().enumerate().map(share).sum::<f64>() / counts.len() as f64
+    };
+    for (text, expected) in [("instance-raw:0.4", 0.67), ("instance:0.4", 0.40)] {
+        let sum: f64 = (1..=SEEDS).map(|seed| most_frequent(text, seed)).sum();
+        let mean = sum / SEEDS as f64;
+        assert!((mean - expected).abs() < 0.04, "{text}: {mean}");
+    }
+}
+
 #[test]
 fn the_data_hash_sees_names_labels_and_classes() {
     let hash = |change: fn(&mut DataSet)| {
