@@ -133,6 +133,30 @@ mod tests {
         assert!(catalogue.iter().all(|table| table.rows(&[&redrawn]).is_empty()));
     }
 
+    /// The SCE paper's "40 %" of CIFAR-100 is 16 %: it must not stand beside 40 %.
+    #[test]
+    fn the_baselines_of_cifar_100_stand_beside_their_own_noise() {
+        let printed = |convention: &str| -> Vec<(String, f64)> {
+            let ours = column("cifar-100", convention, 0.4);
+            let tables = catalogue();
+            let rows = tables.iter().flat_map(|table| {
+                let rows = table.rows(&[&ours]);
+                let of = |(method, values): (&str, Vec<Option<Value>>)| {
+                    (method.to_owned(), values[0].unwrap().accuracy)
+                };
+                rows.into_iter().map(of).collect::<Vec<_>>()
+            });
+            rows.collect()
+        };
+        assert_eq!(printed("block-cycle"), [("PEMM".to_owned(), 64.81)]);
+        let pairs = printed("block-pair");
+        assert_eq!(pairs.len(), 5);
+        assert!(
+            pairs.contains(&("SCE".to_owned(), 63.10)) && pairs.contains(&("CE".to_owned(), 61.85))
+        );
+        assert_eq!(printed("symmetric").len(), 6);
+    }
+
     #[test]
     fn names_that_only_begin_alike_are_others() {
         assert!(is_named("CIFAR-10", "cifar10") && is_named("cifar-10-batches-bin", "cifar10"));
