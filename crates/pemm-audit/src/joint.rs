@@ -9,6 +9,12 @@ use crate::samples::Samples;
 ///
 /// # Reference
 /// Northcutt, Jiang, Chuang: Confident Learning, 2021, equations 1 and 2.
+///
+/// # Differs from cleanlab
+/// Where a model is confident of several classes, cleanlab's code takes the most probable of *all* K,
+/// which may be one that it is not confident of (a probable class with a still higher threshold); the
+/// paper, and this, the most probable of the confident ones. cleanlab also lets a probability be 1e-6
+/// below its threshold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConfidentJoint {
     /// t_j, `[K]`; 1 for a class that no sample is given.
@@ -90,6 +96,29 @@ mod tests {
         assert_eq!(joint.confident, [Some(0), Some(0), Some(1), Some(1), None]);
         let calibrated = joint.calibrated(&[3, 2]);
         assert!((calibrated[0][1] - 0.2).abs() < 1e-12 && calibrated[1] == [0.0, 0.4]);
+    }
+
+    /// cleanlab would count class 0 here, the most probable, though 0.4 is below its threshold.
+    #[test]
+    fn of_several_confident_classes_the_most_probable_confident_one_counts() {
+        let arrays = Arrays {
+            num_classes: 3,
+            given: &[0, 1, 2, 0, 0, 1, 2],
+            probabilities: &[
+                0.4, 0.35, 0.25, // the sample; thresholds 0.8, 0.3, 0.2
+                0.4, 0.25, 0.35, //
+                0.5, 0.35, 0.15, //
+                1.0, 0.0, 0.0, //
+                1.0, 0.0, 0.0, //
+                0.5, 0.35, 0.15, //
+                0.5, 0.25, 0.25, //
+            ],
+            ..Arrays::default()
+        };
+        let joint = ConfidentJoint::of(&Samples::new(arrays).unwrap());
+        let close = |(found, expected): (&f64, f64)| (found - expected).abs() < 1e-6;
+        assert!(joint.thresholds.iter().zip([0.8, 0.3, 0.2]).all(close), "{:?}", joint.thresholds);
+        assert_eq!(joint.confident[0], Some(1));
     }
 
     #[test]
