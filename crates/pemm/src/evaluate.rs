@@ -5,6 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use pemm_data::dataset::Fits;
 use pemm_data::loader::{Batch as HostBatch, Loader};
 use pemm_data::{Score, Sealed, Stream, Streams};
+pub use pemm_experiment::objectives::Combination;
 use pemm_runs::Scored;
 
 use crate::error::Result;
@@ -59,11 +60,32 @@ impl Predictions {
     }
 }
 
-/// Runs `networks` in evaluation over all samples of `loader`, in order: probabilities are the mean
-/// over them, distances and features those of the first. Features are kept if `with_features`.
-/// `on_samples` hears how many samples each batch had.
+/// Scores of each of `networks` in evaluation for all samples of `loader`, in order, each `[N, K]`.
+pub(crate) fn scores_of_each(
+    networks: &[Classifier],
+    loader: &Loader,
+    device: &Device,
+) -> Result<Vec<Vec<f32>>> {
+    let networks: Vec<Classifier> = networks.iter().map(Classifier::valid).collect();
+    let device = device.clone().without_autodiff();
+    // Nothing is drawn in evaluation.
+    let mut rng = Streams::new(0).open(Stream::Step);
+    let mut all = vec![Vec::new(); networks.len()];
+    for batch in loader.in_order() {
+        let images = to_device(batch?, &device).images;
+        for (network, scores) in networks.iter().zip(&mut all) {
+            scores.extend(floats(network.forward(images.clone(), &mut rng).scores));
+        }
+    }
+    Ok(all)
+}
+
+/// Runs `networks` in evaluation over all samples of `loader`, in order: probabilities are those of
+/// their `combination`, distances and features those of the first. Features are kept if
+/// `with_features`. `on_samples` hears how many samples each batch had.
 pub fn predict(
     networks: &[Classifier],
+    combination: Combination,
     loader: &Loader,
     device: &Device,
     with_features: bool,
@@ -77,14 +99,8 @@ pub fn predict(
     for batch in loader.in_order() {
         let images = to_device(batch?, &device).images;
         let first = networks[0].forward(images.clone(), &mut rng);
-        let mut probabilities = activation::softmax(first.scores.clone(), 1);
-        for peer in &networks[1..] {
-            let scores = peer.forward(images.clone(), &mut rng).scores;
-            probabilities = probabilities + activation::softmax(scores, 1);
-        }
-        if networks.len() > 1 {
-            probabilities = probabilities / networks.len() as f64;
-        }
+        let peers = networks[1..].iter().map(|peer| peer.forward(images.clone(), &mut rng).scores);
+        let probabilities = combined(first.scores.clone(), peers.collect(), combination);
         let [n, num_classes] = probabilities.dims();
         all.num_classes = num_classes;
         all.probabilities.extend(floats(probabilities));
@@ -100,9 +116,31 @@ pub fn predict(
     Ok(all)
 }
 
+/// Probabilities `[N, K]` of a network with scores `[N, K]` together with those of its `peers`.
+fn combined(scores: Tensor<2>, peers: Vec<Tensor<2>>, combination: Combination) -> Tensor<2> {
+    let num = (peers.len() + 1) as f64;
+    if num == 1.0 {
+        return activation::softmax(scores, 1);
+    }
+    match combination {
+        Combination::Probabilities => {
+            let first = activation::softmax(scores, 1);
+            peers.into_iter().fold(first, |sum, peer| sum + activation::softmax(peer, 1)) / num
+        }
+        Combination::Scores => {
+            activation::softmax(peers.into_iter().fold(scores, |sum, peer| sum + peer) / num, 1)
+        }
+    }
+}
+
 /// What `networks` say of the samples of `loader`, held against their given labels.
-pub fn score(networks: &[Classifier], loader: &Loader, device: &Device) -> Result<Score> {
-    let predictions = predict(networks, loader, device, false, &mut |_| {})?;
+pub fn score(
+    networks: &[Classifier],
+    combination: Combination,
+    loader: &Loader,
+    device: &Device,
+) -> Result<Score> {
+    let predictions = predict(networks, combination, loader, device, false, &mut |_| {})?;
     let given = &loader.part().given;
     Ok(Score::of(predictions.num_classes, given, &predictions.probabilities))
 }
@@ -114,19 +152,25 @@ pub struct Scorer {
     sealed: Sealed,
     given: Vec<u32>,
     test: Option<Loader>,
+    combination: Combination,
 }
 
 impl Scorer {
     /// A scorer for training labels `given`, in the order of the training part; `test` is a loader
-    /// of [`Sealed::test_images`].
-    pub fn new(sealed: Sealed, given: Vec<u32>, test: Option<Loader>) -> Self {
-        Self { sealed, given, test }
+    /// of [`Sealed::test_images`]; `combination` is that of the networks.
+    pub fn new(
+        sealed: Sealed,
+        given: Vec<u32>,
+        test: Option<Loader>,
+        combination: Combination,
+    ) -> Self {
+        Self { sealed, given, test, combination }
     }
 
     /// Scores the test set, if there is one.
     pub fn test(&self, networks: &[Classifier], device: &Device) -> Result<Option<Score>> {
         let Some(loader) = &self.test else { return Ok(None) };
-        let predictions = predict(networks, loader, device, false, &mut |_| {})?;
+        let predictions = predict(networks, self.combination, loader, device, false, &mut |_| {})?;
         Ok(self.sealed.score_test(&predictions.probabilities))
     }
 
@@ -147,5 +191,27 @@ impl Scorer {
             flipped_corrected: count(|f| f.flipped_corrected),
             num_flipped: count(|f| f.num_flipped),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One network is sure of class 0, the other a little less sure of class 1 and of it alone.
+    #[test]
+    fn scores_and_probabilities_combine_otherwise() {
+        let device = Device::flex();
+        let own = || Tensor::<2>::from_floats([[4.0, 0.0, 0.0]], &device);
+        let peer = || Tensor::<2>::from_floats([[-9.0, 2.0, 0.0]], &device);
+        let of = |combination| floats(combined(own(), vec![peer()], combination));
+        let mean = of(Combination::Probabilities);
+        let [first, second] = [own(), peer()].map(|scores| floats(activation::softmax(scores, 1)));
+        assert!(mean.iter().zip(first.iter().zip(&second)).all(|(m, (a, b))| *m == (a + b) / 2.0));
+        let added = of(Combination::Scores);
+        let expected = floats(activation::softmax((own() + peer()) / 2.0, 1));
+        assert_eq!(added, expected);
+        assert_eq!((argmax_rows(&mean, 3), argmax_rows(&added, 3)), (vec![0], vec![1]));
+        assert_eq!(floats(combined(own(), vec![], Combination::Scores)), first);
     }
 }

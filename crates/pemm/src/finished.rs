@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{check_owner, read_weights, unbound};
 use crate::data::{Embedding, RunData};
 use crate::error::{Error, Result};
-use crate::evaluate::{Predictions, Scorer, predict, score};
+use crate::evaluate::{Combination, Predictions, Scorer, predict, score};
 use crate::model::{Classifier, ModelPlan};
 use crate::networks::{MAX_NETWORKS, apply_all, networks};
 use crate::tensors::TensorMap;
@@ -36,9 +36,12 @@ pub struct ModelCard {
     pub normalization: Normalization,
     /// What the classifier is made of.
     pub model: ModelPlan,
-    /// Networks whose probabilities are averaged, 1 or 2; the second's tensors stand below `peer.`.
+    /// Networks that predict together, 1 or 2; the second's tensors stand below `peer.`.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub num_networks: usize,
+    /// How they do.
+    #[serde(default, skip_serializing_if = "Combination::is_of_probabilities")]
+    pub combination: Combination,
     /// The pretrained backbone whose features the classifier takes, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pretrained: Option<BackboneCard>,
@@ -123,7 +126,7 @@ impl Weights {
 /// A trained classifier.
 #[derive(Debug)]
 pub struct Trained {
-    /// The classifier, on a device without autodiff: one network, or two that are averaged.
+    /// The classifier, on a device without autodiff: one network, or two that predict together.
     pub networks: Vec<Classifier>,
     /// What it needs.
     pub card: ModelCard,
@@ -173,8 +176,8 @@ impl Trained {
     /// # Errors
     /// Samples that cannot be read, and a model whose numbers leave the range of 32 bits.
     pub fn predict(&self, part: Part, on_samples: &mut dyn FnMut(usize)) -> Result<Predictions> {
-        let loader = self.loader(part)?;
-        let predictions = predict(&self.networks, &loader, &self.device, true, on_samples)?;
+        let (loader, how) = (self.loader(part)?, self.card.combination);
+        let predictions = predict(&self.networks, how, &loader, &self.device, true, on_samples)?;
         match predictions.not_finite() {
             None => Ok(predictions),
             Some((sample, what)) => Err(Error::Weights {
@@ -297,11 +300,12 @@ pub fn evaluate_run(
         Transition::estimate(&predictions.probabilities, predictions.num_classes, percentile);
     let predicted = predictions.classes();
     let val = prepared.val.map(|part| trained.loader(part)).transpose()?;
-    let val = val.map(|val| score(&trained.networks, &val, &trained.device)).transpose()?;
+    let how = trained.card.combination;
+    let val = val.map(|val| score(&trained.networks, how, &val, &trained.device)).transpose()?;
     let test = prepared.sealed.test_images().map(|part| trained.loader(part)).transpose()?;
     let train = Score::of(predictions.num_classes, &given, &predictions.probabilities);
     let fits = prepared.sealed.fits(&given, &predicted);
-    let scorer = Scorer::new(prepared.sealed, given, test);
+    let scorer = Scorer::new(prepared.sealed, given, test, how);
     let test = scorer.test(&trained.networks, &trained.device)?;
     let epoch = trained.card.epoch;
     let evaluation = Evaluation {
@@ -343,6 +347,7 @@ mod tests {
                 normalization,
                 model,
                 num_networks: 1,
+                combination: Combination::default(),
                 pretrained: None,
                 run: None,
             };

@@ -6,6 +6,7 @@
 
 pub mod build;
 pub mod center;
+mod clean_posterior;
 pub mod co_teaching;
 pub mod decoupling;
 pub mod divide_mix;
@@ -49,8 +50,35 @@ pub struct Progress<'a> {
     pub epoch: usize,
     /// Number of epochs in all.
     pub num_epochs: usize,
+    /// Pass over the training part in this epoch, from 0.
+    pub pass: usize,
+    /// Step of the pass, from 0.
+    pub step: usize,
+    /// Number of steps of a pass.
+    pub num_steps: usize,
     /// Draws inside the step (dropout, mixup).
     pub rng: &'a mut Rng,
+}
+
+impl<'a> Progress<'a> {
+    /// The first and only step of a training.
+    pub fn first(rng: &'a mut Rng) -> Self {
+        Self { epoch: 0, num_epochs: 1, pass: 0, step: 0, num_steps: 1, rng }
+    }
+
+    /// Epochs that are over, and the share of this pass that is.
+    pub fn passed(&self) -> f64 {
+        self.epoch as f64 + self.step as f64 / self.num_steps.max(1) as f64
+    }
+}
+
+/// What the networks say in evaluation of every training sample, not augmented.
+#[derive(Debug)]
+pub struct Survey<'a> {
+    /// Scores by each network, each `[N, K]`, in the order of the training part.
+    pub scores: Vec<Vec<f32>>,
+    /// Given labels, `[N]`.
+    pub given: &'a [u32],
 }
 
 /// The value to minimise and what it is made of.
@@ -60,7 +88,7 @@ pub struct Terms {
     pub total: Tensor<1>,
     /// Name and value `[1]` of each weighted term; they sum to the total.
     pub terms: Vec<(&'static str, Tensor<1>)>,
-    /// Scores of the batch by the first network, `[N, K]`, for the records.
+    /// Scores of the batch by the first network (or the one that is trained), `[N, K]`, for the records.
     pub scores: Tensor<2>,
 }
 
@@ -75,13 +103,26 @@ impl Terms {
 
 /// What a training step minimises.
 pub trait Objective: Send {
-    /// Networks that it trains, 1 or 2; their probabilities are averaged in evaluation.
+    /// Networks that it trains, 1 or 2.
     fn num_networks(&self) -> usize {
         1
     }
 
-    /// Value and terms of one batch. `networks` has [`Self::num_networks`] of them; the gradients
-    /// of the total reach all.
+    /// Passes over the training part that make an epoch.
+    fn num_passes(&self) -> usize {
+        1
+    }
+
+    /// Whether it has to know before `epoch` (from 0) what the networks say of all training samples.
+    fn wants_survey(&self, _epoch: usize) -> bool {
+        false
+    }
+
+    /// Hears what [`Self::wants_survey`] asked for, before the first step of the epoch.
+    fn survey(&mut self, _survey: Survey<'_>) {}
+
+    /// Value and terms of one batch. `networks` has [`Self::num_networks`] of them; those that the
+    /// gradients of the total reach make a step.
     fn forward(
         &mut self,
         networks: &[Classifier],

@@ -17,11 +17,11 @@ use crate::centers::{center_stats, separate};
 use crate::checkpoint::{Saved, State, check_best, read_weights, write_weights};
 use crate::dynamics::Dynamics;
 use crate::error::{Error, Result};
-use crate::evaluate::{Scorer, score, to_device};
+use crate::evaluate::{Scorer, score, scores_of_each, to_device};
 use crate::finished::ModelCard;
 use crate::model::Classifier;
 use crate::networks::{apply_all, collect_all, join, split};
-use crate::objective::{Objective, Progress, Terms};
+use crate::objective::{Objective, Progress, Survey, Terms};
 use crate::optim::Sgd;
 use crate::ready::Ready;
 use crate::run::Event;
@@ -66,6 +66,7 @@ impl Session {
         } = ready;
         let Prepared { classes, shape, train, val, sealed, .. } = prepared;
         let given = train.given.clone();
+        let combination = plan.experiment().objective.kind.combination();
         let loader = |part: Part, augment| {
             Loader::new(part, normalization.clone(), augment, batch_size, streams)
         };
@@ -78,6 +79,7 @@ impl Session {
                 normalization: normalization.clone(),
                 model: plan.model().clone(),
                 num_networks: networks.len(),
+                combination,
                 pretrained: backbone,
                 run: None,
             },
@@ -87,7 +89,7 @@ impl Session {
             val: val.map(|part| loader(part, Augment::default())).transpose()?,
             dynamics: Dynamics::new(train.len()),
             train: loader(train, plan.augment())?,
-            scorer: Scorer::new(sealed, given, test),
+            scorer: Scorer::new(sealed, given, test, combination),
             streams,
             device,
             saved: Saved::start(),
@@ -156,8 +158,20 @@ impl Session {
         let mut statistics = EpochStatistics::new(self.train.part().given.clone());
         let mut learning_rate = 0.0;
 
+        // ---- what the objective asks for --------------------------------------------------------
+        if self.objective.wants_survey(epoch) {
+            let scores = scores_of_each(&self.networks, &self.train, &self.device)?;
+            self.objective.survey(Survey { scores, given: &self.train.part().given });
+        }
+
         // ---- steps ------------------------------------------------------------------------------
-        for (step, batch) in self.train.shuffled(epoch as u64).enumerate() {
+        let num_passes = self.objective.num_passes();
+        let train = &self.train;
+        let batches = (0..num_passes).flat_map(|pass| {
+            let batches = train.shuffled(order(epoch, pass)).enumerate();
+            batches.map(move |(step, batch)| (pass, step, batch))
+        });
+        for (pass, step, batch) in batches {
             if cancel.load(Ordering::Relaxed) {
                 return Ok(None);
             }
@@ -168,7 +182,8 @@ impl Session {
             }
             let batch = to_device(batch?, &self.device);
             let num_samples = batch.indices.len();
-            let mut progress = Progress { epoch, num_epochs: schedule.num_epochs, rng: &mut rng };
+            let num_epochs = schedule.num_epochs;
+            let mut progress = Progress { epoch, num_epochs, pass, step, num_steps, rng: &mut rng };
             let Terms { total, terms, scores } =
                 self.objective.forward(&self.networks, &batch, &mut progress);
             let terms: Vec<(&str, f64)> =
@@ -180,15 +195,22 @@ impl Session {
             for (network, sgd) in self.networks.iter_mut().zip(&mut self.sgds) {
                 *network = sgd.step(network.clone(), &mut gradients, learning_rate);
             }
-            statistics.add(&batch.indices, &floats(scores), &terms);
-            on_event(Event::Step(epoch + 1, step + 1, num_samples));
+            if pass == 0 {
+                statistics.add(&batch.indices, &floats(scores));
+            }
+            statistics.add_terms(num_samples, &terms);
+            // Steps and samples of an epoch are told as those of one pass.
+            let done = (pass * num_steps + step + 1).div_ceil(num_passes);
+            let share = num_samples * (pass + 1) / num_passes - num_samples * pass / num_passes;
+            on_event(Event::Step(epoch + 1, done, share));
         }
         self.dynamics.add(&statistics.margins);
         let training_secs = started.elapsed().as_secs_f64();
 
         // ---- validation by given labels -----------------------------------------------------------
-        let val =
-            self.val.as_ref().map(|val| score(&self.networks, val, &self.device)).transpose()?;
+        let how = self.card.combination;
+        let val = self.val.as_ref();
+        let val = val.map(|val| score(&self.networks, how, val, &self.device)).transpose()?;
         let val_accuracy_given = val.as_ref().map(|val| val.accuracy);
 
         // ---- for the records only -----------------------------------------------------------------
@@ -237,7 +259,9 @@ impl Session {
                 let (tensors, _, file) = read_weights(folder, is_best)?;
                 self.networks = apply_all(std::mem::take(&mut self.networks), tensors, &file)?;
                 let val = self.val.as_ref();
-                let val = val.map(|val| score(&self.networks, val, &self.device)).transpose()?;
+                let how = self.card.combination;
+                let val =
+                    val.map(|val| score(&self.networks, how, val, &self.device)).transpose()?;
                 let test = self.scorer.test(&self.networks, &self.device)?;
                 scores(chosen.epoch, val.as_ref(), test.as_ref())
             }
@@ -287,6 +311,11 @@ impl Session {
 
 fn scores(epoch: usize, val: Option<&Score>, test: Option<&Score>) -> Scores {
     Scores { epoch, validation: val.map(PartScores::from), test: test.map(PartScores::from) }
+}
+
+/// Number of the order in which `pass` of `epoch` takes the samples.
+fn order(epoch: usize, pass: usize) -> u64 {
+    epoch as u64 | (pass as u64) << 31
 }
 
 fn scalar(tensor: burn::tensor::Tensor<1>) -> f64 {

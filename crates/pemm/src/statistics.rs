@@ -37,8 +37,8 @@ impl EpochStatistics {
         }
     }
 
-    /// Adds a step: the samples at `indices`, their scores `[N, K]`, and the value of each term.
-    pub(crate) fn add(&mut self, indices: &[u32], scores: &[f32], terms: &[(&str, f64)]) {
+    /// Adds a step: the samples at `indices` and their scores `[N, K]`.
+    pub(crate) fn add(&mut self, indices: &[u32], scores: &[f32]) {
         let num_classes = scores.len() / indices.len().max(1);
         for (&index, class) in indices.iter().zip(argmax_rows(scores, num_classes)) {
             self.hits += usize::from(self.given[index as usize] == class);
@@ -50,10 +50,14 @@ impl EpochStatistics {
             self.max_softmax += max_softmax;
             self.entropy += entropy;
         }
-        for &(name, value) in terms {
-            *self.terms.entry(name.to_owned()).or_default() += value * indices.len() as f64;
-        }
         self.num_samples += indices.len();
+    }
+
+    /// Adds the value of each term of a step over `num_samples` samples; several passes add up.
+    pub(crate) fn add_terms(&mut self, num_samples: usize, terms: &[(&str, f64)]) {
+        for &(name, value) in terms {
+            *self.terms.entry(name.to_owned()).or_default() += value * num_samples as f64;
+        }
     }
 
     fn mean(&self, sum: f64) -> f64 {
@@ -122,8 +126,10 @@ mod tests {
     #[test]
     fn means_are_over_samples_not_steps() {
         let mut statistics = EpochStatistics::new(vec![0, 1, 1]);
-        statistics.add(&[0, 1], &[1.0, 0.0, 1.0, 0.0], &[("loss", 1.0)]);
-        statistics.add(&[2], &[0.0, 1.0], &[("loss", 4.0)]);
+        statistics.add(&[0, 1], &[1.0, 0.0, 1.0, 0.0]);
+        statistics.add_terms(2, &[("loss", 1.0)]);
+        statistics.add(&[2], &[0.0, 1.0]);
+        statistics.add_terms(1, &[("loss", 4.0)]);
         assert_eq!(statistics.total(), 2.0);
         assert!((statistics.accuracy() - 2.0 / 3.0).abs() < 1e-12);
         assert_eq!(statistics.predicted, [0, 0, 1]);

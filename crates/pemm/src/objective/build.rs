@@ -74,7 +74,7 @@ pub fn build(
                 alpha: number("alpha"),
                 weight: number("weight"),
             };
-            Box::new(DivideMix::new(base, parameters, num_samples))
+            Box::new(DivideMix::new(base, parameters))
         }
     })
 }

@@ -1,49 +1,42 @@
-//! In the style of DivideMix: doubted labels are thrown away, their images kept.
+//! DivideMix: doubted labels are thrown away, their images kept.
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData, activation};
-use pemm_audit::mixture::Mixture;
 
 use super::center::weighted;
-use super::co_teaching::{forward_both, losses_of_both};
-use super::epoch_memory::EpochMemory;
+use super::clean_posterior::clean_posterior;
 use super::mixup::Mixing;
-use super::{Batch, CenterObjective, Objective, Progress, Terms};
-use crate::error::Result;
-use crate::loss::log_probability;
+use super::{Batch, CenterObjective, Objective, Progress, Survey, Terms};
+use crate::error::{Error, Result};
 use crate::model::Classifier;
-use crate::tensors::{TensorMap, floats};
+use crate::tensors::TensorMap;
 
-/// A semi-supervised objective in the style of DivideMix. After `warmup_epochs` of the experiment's
-/// loss on both networks, for each network in each step:
+/// DivideMix: two networks, each trained in a pass of its own over every epoch. After `warmup_epochs` of
+/// the experiment's loss, in the pass of one network, whose predictions are p, beside its peer's p':
 ///
-/// - `w_n`: posterior of the lower of two normals fitted to the *other* network's cross entropies of
-///   the epoch before, scaled to 0–1; samples with `w_n > threshold` are labeled, the rest is not;
-/// - targets: labeled `sharpen(w_n y_n + (1 - w_n) p_n)`, unlabeled `sharpen((p_n + p'_n) / 2)` with
-///   the predictions of both networks; `sharpen(q) ∝ q^(1/temperature)`;
+/// - `w_n`: [posterior](super::clean_posterior) that label n is right, by the *peer's* cross entropies of
+///   all samples, not augmented, at the beginning of the epoch; samples with `w_n > threshold` are
+///   labeled, the rest is not;
+/// - targets: labeled `sharpen(w_n y_n + (1 - w_n) p_n)`, unlabeled `sharpen((p_n + p'_n) / 2)`;
+///   `sharpen(q) ∝ q^(1/temperature)`;
 /// - mixup of images and targets over the whole batch with `m ~ Beta(alpha, alpha)`, `m ≥ 1/2`;
-/// - `-mean_labeled Σ_k t log p  +  λ_u(e) mean_unlabeled ‖t - p‖²/K  +  Σ_k 1/K log((1/K) / p̄_k)`,
-///   the last of which keeps the mean prediction p̄ from collapsing, and center terms. λ_u rises to
-///   `weight` over 16 epochs after the warm-up.
+/// - `-mean_labeled Σ_k t log p  +  λ_u mean_unlabeled ‖t - p‖²/K  +  Σ_k 1/K log((1/K) / p̄_k)`, the
+///   last of which keeps the mean prediction p̄ from collapsing, and center terms. λ_u rises from 0 to
+///   `weight` over 16 epochs after the warm-up, with each batch.
 ///
 /// # Parameters
 /// `warmup_epochs` ≥ 1, `threshold` in `[0, 1]`, `temperature` in (0, 1], `alpha` as in
 /// [`Mixup`](super::mixup::Mixup), `weight` ≥ 0.
 ///
 /// # Reference
-/// Li et al. 2020, DivideMix: Learning with Noisy Labels as Semi-supervised Learning. Differs from
-/// the authors' code: one augmented view of an image instead of four, predictions for targets in
-/// evaluation mode, losses are those of the training steps instead of a pass of their own, a batch is
-/// divided as it comes instead of labeled and unlabeled batches side by side, the penalty of
-/// confident warm-up for asymmetric noise is left out. A head's margin acts in the warm-up only, since
+/// Li et al. 2020, DivideMix: Learning with Noisy Labels as Semi-supervised Learning, algorithm 1, and
+/// their public code; what differs stands in the entry. A head's margin acts in the warm-up only, since
 /// targets are soft afterwards. Sample weights, which they do not have, weight the labeled term.
 pub struct DivideMix {
     base: CenterObjective,
     parameters: DivideMixParameters,
-    /// Cross entropy of each sample by each network, `[N, 2]`.
-    losses: EpochMemory,
-    /// How far each label is trusted, by the losses of each network, in the epoch beside.
-    trust: Option<(usize, [Vec<f32>; 2])>,
+    /// How far each label is trusted in this epoch, by the losses of each network.
+    trust: [Vec<f32>; 2],
 }
 
 /// Numbers of [`DivideMix`].
@@ -64,91 +57,78 @@ pub struct DivideMixParameters {
 /// Epochs over which the weight of the unlabeled samples rises; the authors' constant.
 const RAMP_EPOCHS: f64 = 16.0;
 
-impl DivideMix {
-    /// Over `num_samples` training samples.
-    pub fn new(base: CenterObjective, parameters: DivideMixParameters, num_samples: usize) -> Self {
-        let losses = EpochMemory::new("losses", num_samples, 2, 0.0);
-        Self { base, parameters, losses, trust: None }
-    }
-
-    /// Keeps the cross entropies of both networks' scores.
-    fn remember(&mut self, batch: &Batch, scores: [Tensor<2>; 2]) {
-        for (network, scores) in scores.into_iter().enumerate() {
-            let losses = -log_probability(scores, batch.given.clone());
-            for (&index, loss) in batch.indices.iter().zip(floats(losses)) {
-                self.losses.row_mut(index)[network] = loss;
-            }
-        }
-    }
-
-    /// Trust in the labels of a batch by the losses of `network`, `[N, 1]`.
-    fn trust(&mut self, network: usize, epoch: usize, batch: &Batch) -> (Vec<f32>, Tensor<2>) {
-        if self.trust.as_ref().is_none_or(|(fitted, _)| *fitted != epoch) {
-            let trust = [0, 1].map(|k| {
-                let losses: Vec<f64> =
-                    self.losses.values().chunks_exact(2).map(|row| f64::from(row[k])).collect();
-                let mixture = Mixture::fit(&losses);
-                losses
-                    .iter()
-                    .map(|&loss| mixture.map_or(1.0, |fitted| 1.0 - fitted.high_share(loss)) as f32)
-                    .collect()
-            });
-            self.trust = Some((epoch, trust));
-        }
-        let (_, all) = self.trust.as_ref().expect("just set");
-        let trust: Vec<f32> = batch.indices.iter().map(|&i| all[network][i as usize]).collect();
-        let data = TensorData::new(trust.clone(), [trust.len(), 1]);
-        (trust, Tensor::from_data(data, &batch.given.device()))
-    }
-
-    /// Loss of one network, `[1]`, and its scores on the mixed images.
-    fn semi_supervised(
-        &mut self,
-        number: usize,
-        networks: &[Classifier],
-        batch: &Batch,
-        guesses: &[Tensor<2>; 2],
-        progress: &mut Progress<'_>,
-    ) -> (Tensor<1>, crate::model::Output) {
-        let DivideMixParameters { threshold, temperature, alpha, weight, warmup_epochs } =
-            self.parameters;
-        let (trust, trusted) = self.trust(1 - number, progress.epoch, batch);
-        let [num, num_classes] = guesses[0].dims();
-        let labeled = selection(&trust, |w| f64::from(w) > threshold, &batch.given);
-        let unlabeled = selection(&trust, |w| f64::from(w) <= threshold, &batch.given);
-
-        let refined = one_hot(&batch.given, num_classes) * trusted.clone()
-            + guesses[number].clone() * (-trusted + 1.0);
-        let guessed = (guesses[0].clone() + guesses[1].clone()) / 2.0;
-        let targets = sharpen(refined, temperature) * labeled.clone()
-            + sharpen(guessed, temperature) * unlabeled.clone(); // [N, K]
-
-        let mut mixing = Mixing::draw(num, alpha, progress.rng, batch);
-        mixing.share = mixing.share.max(1.0 - mixing.share);
-        let output = networks[number].forward(mixing.mix(batch.images.clone()), progress.rng);
-        let targets = mixing.mix(targets);
-        let log_p = activation::log_softmax(output.scores.clone(), 1);
-        let p = log_p.clone().exp();
-
-        let mut supervised = -(targets.clone() * log_p).sum_dim(1); // [N, 1]
-        if let Some(weights) = &batch.weights {
-            supervised = supervised * mixing.mix(weights.clone().unsqueeze_dim::<2>(1));
-        }
-        let consistent = (targets - p.clone()).square().mean_dim(1);
-        let ramp = ((progress.epoch + 1 - warmup_epochs) as f64 / RAMP_EPOCHS).min(1.0);
-        let mean = p.mean_dim(0); // [1, K]
-        let balance = -(mean.clamp_min(1e-12).log() + (num_classes as f64).ln()).mean();
-        let loss = mean_over(supervised, labeled)
-            + mean_over(consistent, unlabeled) * (weight * ramp)
-            + balance;
-        (loss, output)
+impl DivideMixParameters {
+    /// λ_u, `passed` epochs after the first.
+    fn unlabeled_weight(&self, passed: f64) -> f64 {
+        self.weight * ((passed - self.warmup_epochs as f64) / RAMP_EPOCHS).clamp(0.0, 1.0)
     }
 }
 
-/// 1 where `keeps` holds, else 0, `[N, 1]`.
-fn selection(trust: &[f32], keeps: impl Fn(f32) -> bool, like: &Tensor<1, Int>) -> Tensor<2> {
-    let values: Vec<f32> = trust.iter().map(|&w| f32::from(u8::from(keeps(w)))).collect();
-    Tensor::from_data(TensorData::new(values, [trust.len(), 1]), &like.device())
+impl DivideMix {
+    /// Nothing is known yet.
+    pub fn new(base: CenterObjective, parameters: DivideMixParameters) -> Self {
+        Self { base, parameters, trust: [Vec::new(), Vec::new()] }
+    }
+}
+
+/// A batch divided by trust, with its targets.
+struct Divided {
+    /// `[N, K]`, rows sum to 1.
+    targets: Tensor<2>,
+    /// 1 where the label is kept, else 0, `[N, 1]`.
+    labeled: Tensor<2>,
+    /// 1 where it is not, `[N, 1]`.
+    unlabeled: Tensor<2>,
+}
+
+impl Divided {
+    /// From `trust` in the labels `given` and the predictions of the network that is trained and of its
+    /// peer, each `[N, K]`.
+    fn of(
+        trust: &[f32],
+        given: &Tensor<1, Int>,
+        [own, peer]: [Tensor<2>; 2],
+        parameters: &DivideMixParameters,
+    ) -> Self {
+        let (device, num) = (given.device(), trust.len());
+        let column =
+            |values: Vec<f32>| Tensor::<2>::from_data(TensorData::new(values, [num, 1]), &device);
+        let keeps = |&w: &f32| f64::from(w) > parameters.threshold;
+        let labeled = column(trust.iter().map(|w| f32::from(u8::from(keeps(w)))).collect());
+        let unlabeled = column(trust.iter().map(|w| f32::from(u8::from(!keeps(w)))).collect());
+        let trusted = column(trust.to_vec());
+        let one_hot = given.clone().one_hot::<2>(own.dims()[1]).float();
+        let refined = one_hot * trusted.clone() + own.clone() * (-trusted + 1.0);
+        let guessed = (own + peer) / 2.0;
+        let temperature = parameters.temperature;
+        let targets = sharpen(refined, temperature) * labeled.clone()
+            + sharpen(guessed, temperature) * unlabeled.clone();
+        Self { targets, labeled, unlabeled }
+    }
+
+    /// The loss of scores `[N, K]` on mixed images against the mixed targets; `weights` `[N, 1]` are
+    /// those of the mixed samples.
+    fn loss(
+        self,
+        scores: Tensor<2>,
+        mixed: Tensor<2>,
+        weights: Option<Tensor<2>>,
+        unlabeled_weight: f64,
+    ) -> Tensor<1> {
+        let num_classes = scores.dims()[1] as f64;
+        let log_p = activation::log_softmax(scores, 1);
+        let p = log_p.clone().exp();
+        let mut supervised = -(mixed.clone() * log_p).sum_dim(1); // [N, 1]
+        if let Some(weights) = weights {
+            supervised = supervised * weights;
+        }
+        let consistent = (mixed - p.clone()).square().mean_dim(1);
+        let mean = p.mean_dim(0); // [1, K]
+        let balance = -(mean.clamp_min(1e-12).log() + num_classes.ln()).mean();
+        mean_over(supervised, self.labeled)
+            + mean_over(consistent, self.unlabeled) * unlabeled_weight
+            + balance
+    }
 }
 
 /// Mean of `values` `[N, 1]` where `selected` `[N, 1]` is 1; 0 where none is.
@@ -161,13 +141,35 @@ fn sharpen(rows: Tensor<2>, temperature: f64) -> Tensor<2> {
     activation::softmax(rows.clamp_min(1e-12).log() / temperature, 1)
 }
 
-fn one_hot(given: &Tensor<1, Int>, num_classes: usize) -> Tensor<2> {
-    given.clone().one_hot::<2>(num_classes).float()
+/// `-log p[n, y_n]` of rows of scores, in float64.
+fn cross_entropies(scores: &[f32], given: &[u32]) -> Vec<f64> {
+    let num_classes = scores.len() / given.len().max(1);
+    let loss = |(row, &label): (&[f32], &u32)| {
+        let top = row.iter().fold(f64::NEG_INFINITY, |top, &s| top.max(f64::from(s)));
+        let sum: f64 = row.iter().map(|&s| (f64::from(s) - top).exp()).sum();
+        top + sum.ln() - f64::from(row[label as usize])
+    };
+    scores.chunks_exact(num_classes.max(1)).zip(given).map(loss).collect()
 }
 
 impl Objective for DivideMix {
     fn num_networks(&self) -> usize {
         2
+    }
+
+    fn num_passes(&self) -> usize {
+        2
+    }
+
+    fn wants_survey(&self, epoch: usize) -> bool {
+        epoch >= self.parameters.warmup_epochs
+    }
+
+    fn survey(&mut self, survey: Survey<'_>) {
+        for (trust, scores) in self.trust.iter_mut().zip(&survey.scores) {
+            let posterior = clean_posterior(&cross_entropies(scores, survey.given));
+            *trust = posterior.into_iter().map(|share| share as f32).collect();
+        }
     }
 
     fn forward(
@@ -176,42 +178,92 @@ impl Objective for DivideMix {
         batch: &Batch,
         progress: &mut Progress<'_>,
     ) -> Terms {
+        let number = progress.pass;
+        let network = &networks[number];
         if progress.epoch < self.parameters.warmup_epochs {
-            let outputs = forward_both(networks, batch, progress);
-            let [own, peer] = losses_of_both(&self.base, networks, &outputs, batch)
-                .map(|losses| weighted(losses, batch).mean());
-            self.remember(batch, outputs.each_ref().map(|output| output.scores.clone().detach()));
-            return self.base.with_loss_of_two(own + peer, networks, outputs);
+            let output = network.forward(batch.images.clone(), progress.rng);
+            let losses = weighted(self.base.losses(network, &output, batch.given.clone()), batch);
+            return self.base.with_loss(losses.mean(), network, output);
         }
         // The guesses are constants: no gradient goes through them.
         let plain = batch.images.clone().detach().without_autodiff();
-        let scores =
-            [0, 1].map(|k| networks[k].valid().forward(plain.clone(), progress.rng).scores);
-        let guesses = scores
-            .each_ref()
-            .map(|scores| Tensor::from_inner(activation::softmax(scores.clone(), 1)));
-        let (own, output) = self.semi_supervised(0, networks, batch, &guesses, progress);
-        let (peer, other) = self.semi_supervised(1, networks, batch, &guesses, progress);
-        let plain = Batch { given: batch.given.clone().inner(), ..batch.clone() };
-        self.remember(&plain, scores);
-        self.base.with_loss_of_two(own + peer, networks, [output, other])
+        let guesses = [number, 1 - number].map(|k| {
+            let scores = networks[k].valid().forward(plain.clone(), progress.rng).scores;
+            Tensor::from_inner(activation::softmax(scores, 1))
+        });
+        let of_peer = &self.trust[1 - number];
+        let trust: Vec<f32> = batch.indices.iter().map(|&i| of_peer[i as usize]).collect();
+        let divided = Divided::of(&trust, &batch.given, guesses, &self.parameters);
+
+        let mut mixing =
+            Mixing::draw(batch.indices.len(), self.parameters.alpha, progress.rng, batch);
+        mixing.share = mixing.share.max(1.0 - mixing.share);
+        let output = network.forward(mixing.mix(batch.images.clone()), progress.rng);
+        let mixed = mixing.mix(divided.targets.clone());
+        let weights = batch.weights.clone().map(|weights| mixing.mix(weights.unsqueeze_dim(1)));
+        let weight = self.parameters.unlabeled_weight(progress.passed());
+        let loss = divided.loss(output.scores.clone(), mixed, weights, weight);
+        self.base.with_loss(loss, network, output)
     }
 
-    fn state(&self) -> TensorMap {
-        let mut state = TensorMap::new();
-        self.losses.save(&mut state);
-        state
-    }
-
-    fn load(&mut self, mut state: TensorMap) -> Result<()> {
-        self.losses.take(&mut state)
+    fn load(&mut self, state: TensorMap) -> Result<()> {
+        match state.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(Error::Weights {
+                file: "objective".into(),
+                reason: format!(
+                    "{name} is of an earlier version of divide-mix, which trained otherwise; start the \
+                     run anew in another folder"
+                ),
+            }),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::objective::reference_case::ReferenceCase;
+    use crate::tensors::floats;
     use burn::tensor::Device;
+
+    const PUBLISHED: DivideMixParameters = DivideMixParameters {
+        warmup_epochs: 10,
+        threshold: 0.5,
+        temperature: 0.5,
+        alpha: 4.0,
+        weight: 25.0,
+    };
+
+    #[test]
+    fn value_and_gradient_are_those_of_pytorch() {
+        for case in ReferenceCase::all_of_objectives("divide_mix") {
+            let number = |key: &str| case.params[key].as_f64().unwrap();
+            let parameters = DivideMixParameters {
+                threshold: number("threshold"),
+                temperature: number("temperature"),
+                ..PUBLISHED
+            };
+            let trust: Vec<f32> = serde_json::from_value(case.params["trust"].clone()).unwrap();
+            let guesses = ["guess_own", "guess_peer"].map(|key| case.matrix(&case.params[key]));
+            let divided = Divided::of(&trust, &case.given(), guesses, &parameters);
+            let order: Vec<i64> = serde_json::from_value(case.params["perm"].clone()).unwrap();
+            let other = TensorData::new(order, [trust.len()]);
+            let other = Tensor::from_data(other, &case.given().device());
+            let mixed = Mixing { share: number("share"), other }.mix(divided.targets.clone());
+            let logits = case.input("logits").require_grad();
+            let loss = divided.loss(logits.clone(), mixed, None, number("weight"));
+            case.agrees(loss, &[("logits", &logits)]);
+        }
+    }
+
+    #[test]
+    fn the_weight_of_unlabeled_samples_rises_from_zero_with_each_batch() {
+        let weight = |passed: f64| PUBLISHED.unlabeled_weight(passed);
+        assert_eq!([9.5, 10.0, 18.0, 26.0, 200.0].map(weight), [0.0, 0.0, 12.5, 25.0, 25.0]);
+        // Theirs: 25 · clip((epoch + batch / batches - warm_up) / 16).
+        assert!((weight(10.0 + 390.0 / 391.0) - 25.0 * (390.0 / 391.0) / 16.0).abs() < 1e-12);
+    }
 
     #[test]
     fn sharpened_rows_sum_to_one_and_are_sharper() {
@@ -231,5 +283,25 @@ mod tests {
         assert_eq!(mean_over(values.clone(), values.clone() * 0.0).into_scalar::<f32>(), 0.0);
         let last = Tensor::<2>::from_floats([[0.0], [1.0]], &Device::flex());
         assert_eq!(mean_over(values, last).into_scalar::<f32>(), 3.0);
+    }
+
+    #[test]
+    fn the_state_of_an_earlier_version_is_refused() {
+        let base = CenterObjective {
+            loss: Box::new(crate::loss::CrossEntropy),
+            energy: None,
+            reconstruction: 0.0,
+        };
+        let mut objective = DivideMix::new(base, PUBLISHED);
+        objective.load(objective.state()).unwrap();
+        let values = crate::tensors::Values { shape: vec![1, 2], data: vec![0.0; 2] };
+        let error = objective.load(TensorMap::from([("losses".to_owned(), values)])).unwrap_err();
+        assert!(error.to_string().contains("losses is of an earlier version"), "{error}");
+    }
+
+    #[test]
+    fn losses_are_those_of_the_given_labels() {
+        let losses = cross_entropies(&[0.0, 0.0, 100.0, 0.0], &[1, 1]);
+        assert!((losses[0] - 2f64.ln()).abs() < 1e-12 && (losses[1] - 100.0).abs() < 1e-9);
     }
 }

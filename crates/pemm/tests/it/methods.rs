@@ -10,7 +10,8 @@ use pemm::experiment::{DataFacts, Experiment, Layer};
 use pemm::head::{AdditiveAngularMargin, HeadKind, LargeMarginCosine};
 use pemm::loss::{CrossEntropy, Loss, LossKind};
 use pemm::model::Classifier;
-use pemm::objective::{self, Batch, Progress};
+use pemm::networks::networks;
+use pemm::objective::{self, Batch, Progress, Survey};
 use pemm::optim::Sgd;
 use pemm::tensors::collect;
 use pemm_data::{Shape, Stream, Streams};
@@ -65,7 +66,8 @@ fn every_loss_trains_on_every_head_with_every_regulariser_that_fits() {
                 let before = collect(&model);
                 for epoch in 0..2 {
                     let mut rng = streams.open_at(Stream::Step, epoch as u64);
-                    let mut progress = Progress { epoch, num_epochs: 2, rng: &mut rng };
+                    let mut progress =
+                        Progress { epoch, num_epochs: 2, ..Progress::first(&mut rng) };
                     let terms =
                         objective.forward(std::slice::from_ref(&model), &batch, &mut progress);
                     let total = terms.total.clone().into_scalar::<f32>();
@@ -86,6 +88,42 @@ fn every_loss_trains_on_every_head_with_every_regulariser_that_fits() {
 }
 
 #[test]
+fn a_pass_of_divide_mix_trains_one_network_and_leaves_the_other() {
+    let device = Device::flex().autodiff();
+    let (batch, streams) = (batch(&device), Streams::new(1));
+    let keys = ["preset=divide-mix", "model.width=8", "objective.warmup_epochs=1"];
+    let plan = of(&keys.map(str::to_owned)).resolve(FACTS).unwrap();
+    let context = LossContext { num_classes: 4, noise: None };
+    let mut objective = objective::build(plan.experiment(), &context, 12).unwrap();
+    assert_eq!((objective.num_networks(), objective.num_passes()), (2, 2));
+    let mut networks = networks(2, plan.model(), SHAPE, 4, streams, &device);
+    let given: Vec<u32> = (0..12).map(|index| index % 4).collect();
+    for epoch in 0..2 {
+        assert_eq!(objective.wants_survey(epoch), epoch == 1);
+        if epoch == 1 {
+            let scores = vec![(0..48).map(|i| (i * 7 % 11) as f32).collect(); 2];
+            objective.survey(Survey { scores, given: &given });
+        }
+        for pass in 0..2 {
+            let before = networks.iter().map(collect).collect::<Vec<_>>();
+            let mut rng = streams.open_at(Stream::Step, epoch as u64);
+            let mut progress = Progress { epoch, pass, num_epochs: 2, ..Progress::first(&mut rng) };
+            let mut gradients =
+                objective.forward(&networks, &batch, &mut progress).total.backward();
+            networks = networks
+                .into_iter()
+                .map(|network| {
+                    Sgd::new(plan.experiment().optim.clone()).step(network, &mut gradients, 0.1)
+                })
+                .collect();
+            let after = networks.iter().map(collect).collect::<Vec<_>>();
+            assert_ne!(after[pass], before[pass], "epoch {epoch}");
+            assert_eq!(after[1 - pass], before[1 - pass], "epoch {epoch}: weights and statistics");
+        }
+    }
+}
+
+#[test]
 fn a_margin_changes_training_only_and_the_given_label_only() {
     let plan = |margin: f64| {
         let keys = ["model.head=arcface", "loss.energy.kind=none", "model.width=8", "loss.kind=ce"];
@@ -100,7 +138,7 @@ fn a_margin_changes_training_only_and_the_given_label_only() {
         let context = LossContext { num_classes: 4, noise: None };
         let mut objective = objective::build(plan.experiment(), &context, 16).unwrap();
         let mut rng = Streams::new(1).open(Stream::Step);
-        let mut progress = Progress { epoch: 0, num_epochs: 1, rng: &mut rng };
+        let mut progress = Progress::first(&mut rng);
         let terms = objective.forward(std::slice::from_ref(&model), &batch, &mut progress);
         let scores: Vec<f32> = terms.scores.into_data().try_to_vec().unwrap();
         let valid = model.valid();

@@ -85,7 +85,7 @@ fn five_steps_follow_pytorch() {
         .map(|b| f64::from_le_bytes(b.try_into().unwrap()))
         .collect();
     for (step, expected) in losses.iter().enumerate() {
-        let mut progress = Progress { epoch: 0, num_epochs: 1, rng: &mut rng };
+        let mut progress = Progress { num_steps: losses.len(), step, ..Progress::first(&mut rng) };
         let terms = objective.forward(std::slice::from_ref(&model), &batch, &mut progress);
         if step == 0 {
             let scores: Vec<f32> = terms.scores.clone().into_data().try_to_vec().unwrap();
