@@ -136,6 +136,12 @@ mod tests {
         };
         let mixup = refused(ObjectiveKind::Mixup, "alpha", Value::Number(f64::NAN));
         assert!(mixup.contains("objective.alpha"));
+        // With wrong labels the paper of mixup takes 8 and 32.
+        for alpha in [8.0, 32.0] {
+            let mut mixup = config(ObjectiveKind::Mixup);
+            mixup.parameters.set("alpha", Value::Number(alpha));
+            mixup.resolve(false, 5).unwrap();
+        }
         let divide = config(ObjectiveKind::DivideMix).resolve(false, 5).unwrap_err().to_string();
         assert!(divide.contains("below schedule.num_epochs = 5, is 10"));
         let reweight = refused(ObjectiveKind::Reweight, "warmup_epochs", Value::Count(0));

@@ -94,7 +94,6 @@ fn the_cells_of_a_grid_are_its_records() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let read = |path: &std::path::Path| std::fs::read_to_string(path).unwrap();
     let mut seen = 0;
-    // Of the searches some runs were made by hand, with settings that the file does not have.
     let grids = [
         ("cpu-table1", 210),
         ("cpu-fig7", 39),
@@ -145,6 +144,17 @@ fn another_loss_drops_the_parameters_of_the_one_below() {
     assert_eq!(experiment.loss.energy.beta, 0.3, "the energy stays");
     experiment.resolve(FACTS).unwrap();
     assert!(error(&["loss.kind=ce", "loss.alpha=1"]).contains("loss.alpha"));
+}
+
+#[test]
+fn a_percentile_goes_with_an_estimate_only() {
+    let plan = from(&["preset=forward-estimated", "loss.percentile=97"]).unwrap().resolve(FACTS);
+    assert_eq!(plan.unwrap().experiment().loss.percentile(), Some(97.0));
+    let left_out = from(&["preset=forward-estimated"]).unwrap().resolve(FACTS).unwrap();
+    assert!(left_out.value()["loss"].get("percentile").is_none(), "records lack it too");
+    assert!(error(&["preset=forward", "loss.percentile=97"]).starts_with("loss.percentile: goes"));
+    assert!(error(&["preset=forward-estimated", "loss.percentile=101"]).contains("from 0 to 100"));
+    assert!(error(&["preset=ce", "loss.percentile=97"]).contains("has no such parameter"));
 }
 
 #[test]

@@ -176,6 +176,30 @@ fn cosine_heads_are_finite_at_equal_and_opposite_directions() {
     check(head.margin(head.forward(z.clone()), given()), head.weight.val(), z);
 }
 
+/// The codes of Wang et al. and Ma et al. clamp at 1e-4, so their A is -9.21 and not -4.
+#[test]
+fn the_presets_of_reverse_cross_entropy_pull_as_their_sources_code_does() {
+    let device = Device::flex().autodiff();
+    // Where the given label has probability ½: the sum of the gradient's sizes over both scores.
+    let pull = |keys: &[&str]| {
+        let keys: Vec<String> = keys.iter().map(|key| key.to_string()).collect();
+        let plan = of(&keys).resolve(DataFacts { num_classes: 2, ..FACTS }).unwrap();
+        let context = LossContext { num_classes: 2, noise: None };
+        let loss = pemm::loss::build(&plan.experiment().loss, &context).unwrap();
+        let scores = Tensor::<2>::zeros([1, 2], &device).require_grad();
+        let gradients = loss.forward(scores.clone(), Tensor::from_ints([1], &device)).backward();
+        let slope: Vec<f32> = scores.grad(&gradients).unwrap().into_data().try_to_vec().unwrap();
+        f64::from(slope[0].abs() + slope[1].abs())
+    };
+    assert!((pull(&["preset=sce"]) - (0.1 + 0.5 * 1e4f64.ln())).abs() < 1e-5);
+    assert!((pull(&["preset=sce"]) - 4.7).abs() < 0.01);
+    assert!((pull(&["preset=sce", "loss.log_zero=-4.0"]) - 2.1).abs() < 1e-5);
+    let [theirs, at_4] = ["-9.210340371976182", "-4.0"]
+        .map(|a| pull(&["preset=nce-rce", &format!("loss.log_zero={a}")]));
+    assert_eq!(pull(&["preset=nce-rce"]), theirs);
+    assert!((theirs - at_4 - 0.5 * (1e4f64.ln() - 4.0)).abs() < 1e-5);
+}
+
 #[test]
 fn a_matrix_that_is_not_known_or_no_matrix_is_refused_before_there_is_a_folder() {
     let parent = tempfile::tempdir().unwrap();
