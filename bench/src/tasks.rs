@@ -102,7 +102,7 @@ impl Training {
     }
 
     fn step(&mut self, batch: &Batch) -> f64 {
-        let mut progress = Progress { epoch: 0, num_epochs: 1, rng: &mut self.rng };
+        let mut progress = Progress::first(&mut self.rng);
         let networks = std::slice::from_ref(&self.model);
         let terms = self.objective.forward(networks, batch, &mut progress);
         let loss = f64::from(terms.total.clone().into_scalar::<f32>());

@@ -154,14 +154,6 @@ pub(crate) fn drop_other_kinds(below: &mut Table, above: &Table) {
             section.retain(|key, _| !parameters.contains(&key));
         }
     }
-    // Who says how many epochs means that, not the steps that a recipe wants at least.
-    let schedule = |table: &Table, key: &str| table.get("schedule")?.get(key).cloned();
-    if schedule(above, "num_epochs").is_some()
-        && schedule(above, "min_steps").is_none()
-        && let Some(Value::Table(section)) = below.get_mut("schedule")
-    {
-        section.remove("min_steps");
-    }
 }
 
 pub(crate) fn merge(below: &mut Table, above: Table) {

@@ -86,8 +86,7 @@ impl Experiment {
             return Err(ExperimentError::setting("arm", reason));
         }
         let model = self.model.resolve(facts, self.pretrained.backbone.is_some())?;
-        let num_train = facts.parts.map(|parts| parts.num_train);
-        self.schedule.resolve(num_train, &mut warnings)?;
+        self.schedule.resolve(&mut warnings)?;
         let num_epochs = self.schedule.num_epochs;
         self.loss.resolve(model.head, facts.num_classes, num_epochs, &mut warnings)?;
         warnings.extend(self.unstable_energy(facts.num_classes));

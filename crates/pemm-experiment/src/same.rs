@@ -20,9 +20,16 @@ use crate::kind::Kind;
 /// Sections of an experiment that all arms of a column share.
 const PROTOCOL: [&str; 7] =
     ["data", "noise", "pretrained", "model", "optim", "schedule", "augment"];
-/// Keys that say where files lie or how much memory they may take, not what is computed.
-const WITHOUT_EFFECT: [&str; 5] =
-    ["data.path", "data.labels", "data.memory_mib", "model.weights", "pretrained.backbone"];
+/// Keys that say where files lie, how much memory they may take, or which images may be left out, not
+/// what is computed.
+const WITHOUT_EFFECT: [&str; 6] = [
+    "data.path",
+    "data.labels",
+    "data.broken",
+    "data.memory_mib",
+    "model.weights",
+    "pretrained.backbone",
+];
 /// Keys that the column itself stands for.
 const IN_COLUMN: [&str; 2] = ["noise.kind", "noise.rate"];
 /// Keys that are a name only.
@@ -132,6 +139,8 @@ pub fn compare(experiment: &Experiment, recorded: &Value, facts: DataFacts) -> R
     let before = Experiment::deserialize(recorded).ok();
     let mut experiment = experiment.clone();
     if let Some(before) = &before {
+        // Images that were left out are told by the hash of the data, not by who allowed it.
+        experiment.data.broken = before.data.broken;
         experiment.pin_files_as(before)?;
     }
     let wanted = experiment.resolve(facts)?.value();

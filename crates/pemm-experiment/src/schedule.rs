@@ -2,7 +2,6 @@
 
 use std::f64::consts::PI;
 
-use pemm_data::loader::num_batches;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ExperimentError, Result};
@@ -27,10 +26,6 @@ pub enum ScheduleKind {
 pub struct Schedule {
     /// Passes over the training part, at least 1.
     pub num_epochs: usize,
-    /// Steps that the run has at least, for few samples: there are more epochs where `num_epochs` of
-    /// them have fewer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_steps: Option<usize>,
     /// Samples per step, at least 2 (BatchNorm needs two).
     pub batch_size: usize,
     /// The form.
@@ -59,7 +54,6 @@ impl Default for Schedule {
     fn default() -> Self {
         Self {
             num_epochs: 60,
-            min_steps: None,
             batch_size: 128,
             kind: ScheduleKind::Cosine,
             milestones: Vec::new(),
@@ -73,23 +67,11 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// Fills in what was left out, and checks all, for `num_train` training samples if they are
-    /// known.
-    pub(crate) fn resolve(
-        &mut self,
-        num_train: Option<usize>,
-        warnings: &mut Vec<String>,
-    ) -> Result<()> {
+    /// Fills in what was left out, and checks all.
+    pub(crate) fn resolve(&mut self, warnings: &mut Vec<String>) -> Result<()> {
         let schedule = self;
         Range::within(1.0, 1e6).check("schedule.num_epochs", schedule.num_epochs as f64)?;
         Range::within(2.0, 1e6).check("schedule.batch_size", schedule.batch_size as f64)?;
-        if let Some(min_steps) = schedule.min_steps {
-            Range::within(1.0, 1e6).check("schedule.min_steps", min_steps as f64)?;
-            if let Some(num_train) = num_train {
-                let steps = num_batches(num_train, schedule.batch_size).max(1);
-                schedule.num_epochs = schedule.num_epochs.max(min_steps.div_ceil(steps));
-            }
-        }
         if schedule.kind != ScheduleKind::Step && !schedule.milestones.is_empty() {
             let reason = "goes with schedule.kind = \"step\" only";
             return Err(ExperimentError::setting("schedule.milestones", reason));

@@ -357,19 +357,3 @@ fn methods_that_are_compared_share_a_recipe_and_it_follows_the_data() {
     let error = from(&["recipe=papr"]).unwrap_err().to_string();
     assert!(error.contains("recipe: `papr`") && error.contains("did you mean paper?"), "{error}");
 }
-
-#[test]
-fn few_samples_get_more_epochs_unless_somebody_says_how_many() {
-    let epochs = |assignments: &[&str], num_train: usize| {
-        let facts = DataFacts { parts: Some(Parts { num_train, has_val: true }), ..FACTS };
-        let plan = from(assignments).unwrap().resolve(facts).unwrap();
-        let again = plan.experiment().clone().resolve(facts).unwrap();
-        assert_eq!(again.experiment(), plan.experiment(), "a resolved experiment stays");
-        plan.experiment().schedule.num_epochs
-    };
-    let steps = ["schedule.num_epochs=30", "schedule.batch_size=100", "schedule.min_steps=600"];
-    assert_eq!(epochs(&steps, 10_000), 30);
-    assert_eq!(epochs(&steps, 250), 200, "three steps an epoch");
-    let said = [&steps[..], &["schedule.num_epochs=8"]].concat();
-    assert_eq!(epochs(&said, 250), 8);
-}

@@ -101,7 +101,6 @@ mod tests {
         let figure = Figure {
             name: "figure".into(),
             title: HOSTILE.into(),
-            verdict: HOSTILE.into(),
             description: HOSTILE.into(),
             width: 600.0,
             height: 10.0,

@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
+use pemm_data::config::BrokenImages;
 use pemm_data::normalize::Normalization;
 use pemm_data::prepare::{Prepared, prepare_set};
 use pemm_data::source::Kind;
-use pemm_data::{DataSet, Part, labels, source};
-use pemm_embed::{Backbone, BackboneCard, EmbedOptions, FeatureCache, Progress};
+use pemm_data::{DataError, DataSet, Part, labels, source};
+use pemm_embed::{Backbone, BackboneCard, EmbedError, EmbedOptions, FeatureCache, Progress};
 use pemm_experiment::{DataFacts, Experiment, ExperimentError};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How images become features: none of it changes one of them.
 #[derive(Clone, Copy, Default)]
@@ -127,7 +128,22 @@ impl RunData {
     /// # Errors
     /// Those of [`Opened::open`] and [`Opened::prepare`].
     pub fn open(experiment: &Experiment, embedding: &Embedding<'_>) -> Result<Self> {
-        Opened::open(experiment, embedding)?.prepare(experiment, embedding)
+        let open = |experiment: &Experiment| {
+            Opened::open(experiment, embedding)?.prepare(experiment, embedding)
+        };
+        let mut hopeful = experiment.clone();
+        hopeful.data.broken = BrokenImages::Error;
+        if experiment.pretrained.backbone.is_none() || hopeful.data == experiment.data {
+            return open(experiment);
+        }
+        // To look for broken images is to decode all of them, which takes longer than to fetch their
+        // features from the cache. Most folders have none, and then the backbone meets none.
+        match open(&hopeful) {
+            Err(Error::Data(DataError::Broken { .. }) | Error::Embed(EmbedError::Image { .. })) => {
+                open(experiment)
+            }
+            opened => opened,
+        }
     }
 
     /// The data with the features of `backbone` in the place of its images.
