@@ -96,7 +96,9 @@ impl Parameters {
     pub fn number_of(&self, method: &Method, key: &str) -> f64 {
         match self.value_of(method, key) {
             Value::Number(number) => number,
-            other => panic!("{key} of {} is {other:?}", method.name),
+            other @ (Value::Count(_) | Value::Word(_)) => {
+                panic!("{key} of {} is {other:?}", method.name)
+            }
         }
     }
 
@@ -107,7 +109,9 @@ impl Parameters {
     pub fn count_of(&self, method: &Method, key: &str) -> usize {
         match self.value_of(method, key) {
             Value::Count(count) => count,
-            other => panic!("{key} of {} is {other:?}", method.name),
+            other @ (Value::Number(_) | Value::Word(_)) => {
+                panic!("{key} of {} is {other:?}", method.name)
+            }
         }
     }
 
@@ -118,7 +122,9 @@ impl Parameters {
     pub fn word_of(&self, method: &Method, key: &str) -> String {
         match self.value_of(method, key) {
             Value::Word(word) => word,
-            other => panic!("{key} of {} is {other:?}", method.name),
+            other @ (Value::Number(_) | Value::Count(_)) => {
+                panic!("{key} of {} is {other:?}", method.name)
+            }
         }
     }
 
