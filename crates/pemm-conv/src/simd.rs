@@ -86,6 +86,17 @@ pub enum Level {
     Avx512,
 }
 
+impl Level {
+    /// Its name in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+}
+
 /// The instruction set in use, the same for the whole process: the best the processor has, or a
 /// lower one if `PEMM_SIMD` is `portable` or `avx2`.
 pub fn level() -> Level {

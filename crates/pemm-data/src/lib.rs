@@ -37,4 +37,4 @@ pub use hex::hex;
 pub use nearest::nearest;
 pub use score::Score;
 pub use seed::{Rng, Stream, Streams};
-pub use shown::shown;
+pub use shown::{shown, shown_lines};

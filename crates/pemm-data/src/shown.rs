@@ -10,7 +10,7 @@ pub fn shown(text: &str) -> Cow<'_, str> {
 }
 
 /// The same, but ends of lines stay: for messages of several lines.
-pub(crate) fn shown_lines(text: &str) -> Cow<'_, str> {
+pub fn shown_lines(text: &str) -> Cow<'_, str> {
     escaped(text, |character| character != '\n' && is_harmful(character))
 }
 

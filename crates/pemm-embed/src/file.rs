@@ -112,8 +112,16 @@ fn weights(network: &Path, location: &str, room: u64) -> Result<Vec<u8>> {
     at_most(&path, room)
 }
 
+/// Opens a file and nothing else: a pipe would be waited for, maybe for ever.
+pub(crate) fn ordinary(path: &Path) -> std::io::Result<File> {
+    if std::fs::metadata(path)?.is_file() {
+        return File::open(path);
+    }
+    Err(std::io::Error::other("is no ordinary file"))
+}
+
 fn at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(|error| EmbedError::io(path, error))?;
+    let file = ordinary(path).map_err(|error| EmbedError::io(path, error))?;
     let mut bytes = Vec::new();
     let read = file.take(limit + 1).read_to_end(&mut bytes);
     read.map_err(|error| EmbedError::io(path, error))?;

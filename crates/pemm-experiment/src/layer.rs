@@ -42,7 +42,7 @@ impl Layer {
     /// A layer from `key=value`, where key is dotted and value is TOML; a word that is no TOML value
     /// is taken as a string.
     pub fn from_assignment(assignment: &str) -> Result<Self> {
-        let origin = format!("--set {assignment}");
+        let origin = format!("--set {}", shortened(assignment));
         let Some((key, value)) = assignment.split_once('=') else {
             return Err(ExperimentError::Text {
                 origin,
@@ -52,10 +52,8 @@ impl Layer {
         let (key, value) = (key.trim(), value.trim());
         let literal = format!("x = {value}").parse::<Table>().ok().and_then(|mut t| t.remove("x"));
         let value = literal.unwrap_or_else(|| Value::String(value.to_owned()));
-        let table = key.rsplit('.').fold(value, |inner, part| {
-            Value::Table(Table::from_iter([(part.trim().to_owned(), inner)]))
-        });
-        let Value::Table(mut table) = table else { unreachable!("a key has at least one part") };
+        let mut table = nested(key, value)
+            .map_err(|message| ExperimentError::Text { origin: origin.clone(), message })?;
         lift(&mut table);
         check_keys(&origin, &table)?;
         Ok(Self { table })
@@ -95,6 +93,38 @@ impl Layer {
     /// Whether a pretrained backbone is named.
     pub(crate) fn names_backbone(&self) -> bool {
         self.table.get("pretrained").is_some_and(|table| table.get("backbone").is_some())
+    }
+}
+
+/// No experiment has keys of more parts.
+const MAX_PARTS: usize = 8;
+
+/// The tables that the dotted `key` names, with `value` in the innermost.
+pub(crate) fn nested(key: &str, value: Value) -> Result<Table, String> {
+    let parts: Vec<&str> = key.split('.').map(str::trim).collect();
+    if parts.iter().any(|part| part.is_empty()) {
+        return Err(format!("`{}` is no dotted key", shortened(key)));
+    }
+    if parts.len() > MAX_PARTS {
+        let key = shortened(key);
+        return Err(format!(
+            "`{key}` has {} parts; a key has at most {MAX_PARTS}, as in optim.learning_rate",
+            parts.len()
+        ));
+    }
+    let (last, above) = parts.split_last().expect("a text has at least one part");
+    let innermost = Table::from_iter([((*last).to_owned(), value)]);
+    Ok(above.iter().rev().fold(innermost, |inner, part| {
+        Table::from_iter([((*part).to_owned(), Value::Table(inner))])
+    }))
+}
+
+/// As much of `text` as a message can show.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 120;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -357,3 +357,21 @@ fn methods_that_are_compared_share_a_recipe_and_it_follows_the_data() {
     let error = from(&["recipe=papr"]).unwrap_err().to_string();
     assert!(error.contains("recipe: `papr`") && error.contains("did you mean paper?"), "{error}");
 }
+
+/// Each part of a key is a table in a table, and those are walked through by recursion.
+#[test]
+fn keys_of_many_parts_are_refused_and_not_walked() {
+    let deep = vec!["a"; 100_000].join(".");
+    let message = Layer::from_assignment(&format!("{deep}=1")).unwrap_err().to_string();
+    assert!(message.contains("has 100000 parts") && message.len() < 1000, "{message}");
+    let grid = format!("[base]\n[[axis]]\nkey = \"{deep}\"\nvalues = [1]\n");
+    let message = Grid::parse("g.toml", &grid).unwrap_err().to_string();
+    assert!(message.contains("has 100000 parts") && message.len() < 1000, "{message}");
+    for text in
+        [format!("{deep} = 1"), format!("[{deep}]"), "seed = ".to_owned() + &"[".repeat(9999)]
+    {
+        assert!(Layer::from_text("e.toml", &text).is_err());
+    }
+    let message = Layer::from_assignment("optim..learning_rate=1").unwrap_err().to_string();
+    assert!(message.contains("is no dotted key"), "{message}");
+}

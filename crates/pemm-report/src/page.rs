@@ -21,6 +21,17 @@ struct Page<'a> {
     script: &'static str,
 }
 
+/// What stands in the head of every page that is made here.
+const GENERATOR: &str = r#"<meta name="generator" content="pemm">"#;
+/// The head ends well before.
+const HEAD_BYTES: usize = 4096;
+
+/// Whether `page` begins like one that was made here, and not by somebody else.
+pub fn is_ours(page: &[u8]) -> bool {
+    let head = &page[..page.len().min(HEAD_BYTES)];
+    head.windows(GENERATOR.len()).any(|window| window == GENERATOR.as_bytes())
+}
+
 impl Report {
     /// The page. Everything that comes from outside is escaped, and characters that would turn the
     /// direction of the text around become �.

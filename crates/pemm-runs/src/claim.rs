@@ -4,6 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::ops::Deref;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use pemm_data::noise::NoiseManifest;
 use serde::Serialize;
@@ -15,14 +16,16 @@ use crate::error::{Result, RunError};
 use crate::folder::{ENVIRONMENT, EXPERIMENT, LOCK, LOG, NOISE, RECORD, RunFolder, STATE};
 use crate::log::Log;
 use crate::record::{Record, Status};
-use crate::write;
+use crate::{ordinary, write};
 use pemm_experiment::identity::{differences, flatten, short};
 
-/// A run folder that this process alone may write to, as long as the value lives.
+/// A run folder that this process alone may write to, as long as the value lives and the folder stays
+/// where it is. The lock belongs to the folder, and what is written goes to its path, so each write
+/// first looks whether the two are still one.
 #[derive(Debug)]
 pub struct LockedFolder {
     folder: RunFolder,
-    _lock: File,
+    lock: File,
 }
 
 /// What [`RunFolder::claim`] found.
@@ -55,10 +58,10 @@ impl RunFolder {
         fs::create_dir_all(path).map_err(io)?;
         let folder = Self { path: path.to_path_buf() };
         folder.refuse_foreign()?;
-        let locked = LockedFolder { _lock: lock(path)?, folder: folder.clone() };
+        let locked = LockedFolder { lock: lock(path)?, folder: folder.clone() };
         write::sweep(path)?;
 
-        let found = match fs::read_to_string(folder.file(EXPERIMENT)) {
+        let found = match ordinary::read_text(&folder.file(EXPERIMENT)) {
             Ok(text) => parse(&folder.file(EXPERIMENT), &text)?,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 write::atomic(&folder.file(EXPERIMENT), experiment_toml.as_bytes())?;
@@ -88,6 +91,20 @@ impl RunFolder {
         })
     }
 
+    /// Waits until no process works in the folder `path`, for `patience` at most. Another may still
+    /// come first.
+    pub fn wait_until_free(path: &Path, patience: Duration) {
+        const PAUSE: Duration = Duration::from_millis(100);
+        let since = Instant::now();
+        let is_busy = || {
+            // A lock file is made by who claims the folder.
+            path.join(LOCK).is_file() && matches!(lock(path), Err(RunError::Busy { .. }))
+        };
+        while is_busy() && since.elapsed() < patience {
+            std::thread::sleep(PAUSE);
+        }
+    }
+
     /// A folder is ours if it has an experiment, or nothing but what a claim killed early leaves.
     fn refuse_foreign(&self) -> Result<()> {
         let io = |source| RunError::io(&self.path, source);
@@ -107,6 +124,26 @@ impl RunFolder {
 }
 
 impl LockedFolder {
+    /// Replaces the file `name` of the layout by `bytes`, whole or not at all.
+    ///
+    /// # Errors
+    /// [`RunError::Moved`], [`RunError::Full`], [`RunError::Io`].
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.check_place()?;
+        write::atomic(&self.file(name), bytes)
+    }
+
+    /// Whether the folder that is locked is still the one at its path.
+    ///
+    /// # Errors
+    /// [`RunError::Moved`].
+    pub fn check_place(&self) -> Result<()> {
+        if is_same_file(&self.lock, &self.file(LOCK)) {
+            return Ok(());
+        }
+        Err(RunError::Moved { path: self.path.clone() })
+    }
+
     /// Writes `environment.json`.
     ///
     /// # Errors
@@ -128,6 +165,7 @@ impl LockedFolder {
     /// # Errors
     /// [`RunError::Full`], [`RunError::Io`].
     pub fn write_record(&self, record: &Record) -> Result<()> {
+        self.check_place()?;
         record.write(&self.file(RECORD))
     }
 
@@ -137,6 +175,7 @@ impl LockedFolder {
     /// # Errors
     /// [`RunError::Format`] if the log does not begin with those epochs; [`RunError::Io`].
     pub fn open_log(&self, epochs: &[EpochRecord]) -> Result<Log> {
+        self.check_place()?;
         Log::open(&self.file(LOG), epochs)
     }
 
@@ -145,7 +184,7 @@ impl LockedFolder {
         let mut text = serde_json::to_vec_pretty(value)
             .map_err(|error| RunError::format(&path, error.to_string()))?;
         text.push(b'\n');
-        write::atomic(&path, &text)
+        self.write(name, &text)
     }
 }
 
@@ -165,13 +204,31 @@ fn lock(path: &Path) -> Result<File> {
 
 /// The file `path`, made if missing and locked; `None` if another process holds its lock.
 pub(crate) fn lock_file(path: &Path) -> Result<Option<File>> {
-    let file = File::options().write(true).create(true).truncate(false).open(path);
+    let file = ordinary::open_to_write(path, &mut File::options());
     let file = file.map_err(|source| write::failed(path, source))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(source)) => Err(RunError::io(path, source)),
     }
+}
+
+/// Whether `file`, which is open, is what lies at `path`.
+#[cfg(unix)]
+fn is_same_file(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let place = |data: fs::Metadata| (data.dev(), data.ino());
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(open), Ok(there)) => place(open) == place(there),
+        _ => false,
+    }
+}
+
+/// Whether `file`, which is open, is what lies at `path`. Windows moves no folder with open files.
+#[cfg(not(unix))]
+fn is_same_file(_: &File, path: &Path) -> bool {
+    path.is_file()
 }
 
 fn parse(path: &Path, text: &str) -> Result<Value> {
@@ -252,6 +309,94 @@ mod tests {
         assert!(matches!(busy, Err(RunError::Busy { .. })), "{busy:?}");
         drop(first);
         locked(RunFolder::claim(root.path(), "h", TOML));
+    }
+
+    /// Moved away, removed, and replaced by the folder of another process.
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_written_to_a_folder_that_is_no_longer_the_locked_one() {
+        let root = tempfile::tempdir().unwrap();
+        let (here, there) = (root.path().join("run"), root.path().join("moved"));
+        let record = record("pemm", 1, 0.9);
+        let folder = locked(RunFolder::claim(&here, &record.identity, TOML));
+        let refused = |folder: &LockedFolder| {
+            let message = folder.write_record(&record).unwrap_err().to_string();
+            assert!(message.contains("run: was moved, removed or replaced"), "{message}");
+            for refused in [
+                folder.write(STATE, b"state"),
+                folder.write_noise(&manifest()),
+                folder.write_environment(&record.environment),
+                folder.open_log(&[]).map(|_| ()),
+            ] {
+                assert!(matches!(refused, Err(RunError::Moved { .. })), "{refused:?}");
+            }
+        };
+        fs::rename(&here, &there).unwrap();
+        refused(&folder);
+        assert!(!here.exists());
+        // The other process has it now, and the first has its own again once it lies there.
+        let other = locked(RunFolder::claim(&here, &record.identity, TOML));
+        refused(&folder);
+        other.write_record(&record).unwrap();
+        let held = RunFolder::claim(&there, &record.identity, TOML);
+        assert!(matches!(held, Err(RunError::Busy { .. })), "{held:?}");
+        fs::remove_dir_all(&here).unwrap();
+        refused(&other);
+        fs::rename(&there, &here).unwrap();
+        folder.write_record(&record).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn planted_links_and_pipes_are_refused() {
+        use std::os::unix::fs::symlink;
+
+        let root = tempfile::tempdir().unwrap();
+        let mine = root.path().join("mine");
+        fs::write(&mine, "kept").unwrap();
+        for name in [LOCK, LOG] {
+            let path = root.path().join(format!("run-{name}"));
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join(EXPERIMENT), TOML).unwrap();
+            symlink(&mine, path.join(name)).unwrap();
+            let claim = RunFolder::claim(&path, "h", TOML);
+            let error = match claim {
+                Ok(Claim::Fresh(folder)) => folder.open_log(&[]).map(|_| ()).unwrap_err(),
+                other => other.map(|_| ()).unwrap_err(),
+            };
+            let message = error.to_string();
+            assert!(message.contains(name) && message.contains("is a link"), "{message}");
+        }
+        assert_eq!(fs::read(&mine).unwrap(), b"kept");
+        let path = root.path().join("pipes");
+        fs::create_dir(&path).unwrap();
+        let pipe = |name| {
+            let made = std::process::Command::new("mkfifo").arg(path.join(name)).status();
+            assert!(made.unwrap().success());
+        };
+        pipe(LOCK);
+        let message = RunFolder::claim(&path, "h", TOML).unwrap_err().to_string();
+        assert!(message.contains("run.lock: is no ordinary file"), "{message}");
+        fs::remove_file(path.join(LOCK)).unwrap();
+        pipe(EXPERIMENT);
+        let message = RunFolder::claim(&path, "h", TOML).unwrap_err().to_string();
+        assert!(message.contains("experiment.toml: is no ordinary file"), "{message}");
+    }
+
+    #[test]
+    fn a_folder_is_waited_for_until_it_is_free() {
+        let root = tempfile::tempdir().unwrap();
+        let first = locked(RunFolder::claim(root.path(), "h", TOML));
+        let since = Instant::now();
+        RunFolder::wait_until_free(root.path(), Duration::from_millis(300));
+        assert!(since.elapsed() >= Duration::from_millis(300));
+        let ends = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            drop(first);
+        });
+        RunFolder::wait_until_free(root.path(), Duration::from_secs(60));
+        locked(RunFolder::claim(root.path(), "h", TOML));
+        ends.join().unwrap();
     }
 
     #[test]

@@ -26,6 +26,10 @@ pub struct Environment {
     pub num_threads: usize,
     /// Device that the tensors are on, for example `cpu (flex)`.
     pub device: String,
+    /// Vector instructions of the kernels, for example `avx512`: others round otherwise. Unknown in
+    /// files of versions before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simd: Option<String>,
     /// Start of the run, `2026-11-22T11:50:03Z`.
     pub started_at: String,
 }
@@ -49,8 +53,27 @@ impl Environment {
             num_cores: std::thread::available_parallelism().map_or(1, usize::from),
             num_threads,
             device: device.into(),
+            simd: None,
             started_at: time::utc(SystemTime::now()),
         }
+    }
+}
+
+impl Environment {
+    /// In what `self` and the environment of a later start differ so that the same steps may round
+    /// otherwise: what it was, and what it is.
+    pub fn rounds_otherwise(&self, later: &Self) -> Option<(String, String)> {
+        let known = |one: &Option<String>, other: &Option<String>| {
+            one.clone().zip(other.clone()).filter(|(one, other)| one != other)
+        };
+        (self.device != later.device)
+            .then(|| (self.device.clone(), later.device.clone()))
+            .or_else(|| known(&self.simd, &later.simd))
+            .or_else(|| {
+                // The processor tells it where the instructions are not known.
+                let is_known = self.simd.is_some() && later.simd.is_some();
+                known(&self.cpu_model, &later.cpu_model).filter(|_| !is_known)
+            })
     }
 }
 
@@ -75,6 +98,24 @@ mod tests {
         let text = "processor\t: 0\nmodel\t\t: 33\nmodel name\t: Ryzen: 9 \nflags\t: fpu\n";
         assert_eq!(model_name(text).as_deref(), Some("Ryzen: 9"));
         assert_eq!(model_name("BogoMIPS : 50.0\n"), None);
+    }
+
+    #[test]
+    fn what_may_round_otherwise_is_told_from_what_may_not() {
+        let here = Environment::here("0.1.0", None, 2, "cpu");
+        let with = |simd: &str| Environment { simd: Some(simd.into()), ..here.clone() };
+        let other = Environment { cpu_model: Some("another".into()), ..here.clone() };
+        let named = Environment { cpu_model: Some("this".into()), ..here.clone() };
+        let gpu = Environment { device: "cuda".into(), ..with("avx2") };
+        let pair = |one: &str, two: &str| Some((one.to_owned(), two.to_owned()));
+        assert_eq!(with("avx2").rounds_otherwise(&with("avx512")), pair("avx2", "avx512"));
+        assert_eq!(with("avx2").rounds_otherwise(&gpu), pair("cpu", "cuda"));
+        assert_eq!(named.rounds_otherwise(&other), pair("this", "another"));
+        assert_eq!(named.rounds_otherwise(&with("avx2")).is_some(), here.cpu_model.is_some());
+        let other = Environment { simd: Some("avx2".into()), ..other };
+        assert_eq!(with("avx2").rounds_otherwise(&other), None);
+        let more = Environment { num_threads: 64, ..here.clone() };
+        assert_eq!(here.rounds_otherwise(&more), None);
     }
 
     #[test]

@@ -59,6 +59,16 @@ pub enum RunError {
         /// The run folder.
         path: PathBuf,
     },
+    /// The folder of a run that goes on is no longer where it was.
+    #[error(
+        "{}: was moved, removed or replaced while the run went on, and nothing more is written \
+         there; what was saved is where the folder is now: the same command with that folder as \
+         --out continues", path.display()
+    )]
+    Moved {
+        /// Where the run folder was.
+        path: PathBuf,
+    },
     /// An experiment that does not go with a record.
     #[error(transparent)]
     Experiment(#[from] ExperimentError),

@@ -12,6 +12,7 @@ use crate::environment::Environment;
 use crate::epoch::EpochRecord;
 use crate::error::{Result, RunError};
 use crate::log;
+use crate::ordinary;
 use crate::record::Record;
 
 /// The resolved experiment, as TOML.
@@ -142,12 +143,12 @@ impl RunFolder {
     /// [`RunError::Io`].
     pub fn read_experiment(&self) -> Result<String> {
         let path = self.file(EXPERIMENT);
-        fs::read_to_string(&path).map_err(|source| RunError::io(path, source))
+        ordinary::read_text(&path).map_err(|source| RunError::io(path, source))
     }
 
     fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
         let path = self.file(name);
-        let bytes = fs::read(&path).map_err(|source| RunError::io(&path, source))?;
+        let bytes = ordinary::read(&path).map_err(|source| RunError::io(&path, source))?;
         serde_json::from_slice(&bytes).map_err(|error| RunError::format(&path, error.to_string()))
     }
 }

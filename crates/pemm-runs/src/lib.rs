@@ -18,6 +18,7 @@
 //! | [`grid_lock`] | one grid at a time in a folder |
 //! | [`grid_pace`] | how long a grid still takes, and whether another run may start |
 //! | [`process`] | processor time and memory, as the system tells them |
+//! | [`ordinary`] | no pipe is waited for and no link written through |
 //! | [`outputs`] | `outputs.safetensors`: what the trained model says of every sample |
 //! | [`log`] | `log.jsonl`: one line per epoch, repaired and cut back on continuing |
 //! | [`time`] | seconds since 1970 as a UTC date |
@@ -39,6 +40,7 @@ pub mod grid_lock;
 pub mod grid_pace;
 pub mod log;
 pub mod number;
+pub mod ordinary;
 pub mod outputs;
 pub mod process;
 pub mod record;

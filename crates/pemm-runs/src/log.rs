@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::epoch::EpochRecord;
 use crate::error::{Result, RunError};
-use crate::write;
+use crate::{ordinary, write};
 
 /// The log of a run, open for appending.
 #[derive(Debug)]
@@ -30,9 +30,7 @@ impl Log {
     /// [`RunError::Full`], [`RunError::Io`].
     pub(crate) fn open(path: &Path, epochs: &[EpochRecord]) -> Result<Self> {
         let io = |source| write::failed(path, source);
-        let mut options = File::options();
-        let mut file =
-            options.read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+        let mut file = ordinary::open_to_write(path, File::options().read(true)).map_err(io)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
 
@@ -125,7 +123,7 @@ fn refuse_others(path: &Path, found: &[EpochRecord], epochs: &[EpochRecord]) -> 
 
 /// The epochs of the log `path`, for watching a run: a torn last line is left out.
 pub(crate) fn read(path: &Path) -> Result<Vec<EpochRecord>> {
-    let bytes = match std::fs::read(path) {
+    let bytes = match ordinary::read(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         read => read.map_err(|source| RunError::io(path, source))?,
     };

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::bond::{self, Bond};
 use crate::error::{Result, RunError};
 use crate::record::Record;
-use crate::write;
+use crate::{ordinary, write};
 
 /// The schema that this version writes.
 const SCHEMA: u32 = 2;
@@ -254,7 +254,7 @@ impl Outputs {
             let reason = format!("it has {size} bytes, more than the {MAX_BYTES} that are read");
             return Err(RunError::format(path, reason));
         }
-        let bytes = std::fs::read(path).map_err(io)?;
+        let bytes = ordinary::read(path).map_err(io)?;
         parse(&bytes).map_err(|reason| RunError::format(path, reason))
     }
 

@@ -18,7 +18,7 @@ use crate::environment::Environment;
 use crate::epoch::EpochRecord;
 use crate::error::{Result, RunError};
 use crate::scores::Scores;
-use crate::{number, write};
+use crate::{number, ordinary, write};
 
 /// The schema that this version writes and reads.
 pub const SCHEMA: u64 = 1;
@@ -274,7 +274,7 @@ impl Record {
         struct Head {
             schema: u64,
         }
-        let bytes = std::fs::read(path).map_err(|source| RunError::io(path, source))?;
+        let bytes = ordinary::read(path).map_err(|source| RunError::io(path, source))?;
         let wrong = |error: serde_json::Error| {
             RunError::format(path, format!("no record of a run: {error}"))
         };

@@ -1,14 +1,19 @@
 //! A file is replaced whole or not at all: temporary file in the same folder, sync, rename, sync of
-//! the folder. A run that is killed at any moment leaves either the old file or the new one.
+//! the folder. A run that is killed at any moment leaves either the old file or the new one, and maybe
+//! the temporary one, which the next that writes into the folder removes. A temporary file is locked as
+//! long as its process lives, so those of others that are at work are told from what was left behind.
 
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::error::{Result, RunError};
 
 const PREFIX: &str = ".pemm-";
 const SUFFIX: &str = ".part";
+/// A temporary file is made a moment before it is locked.
+const MOMENT: Duration = Duration::from_secs(2);
 
 /// Writes `bytes` as the file `path`, which holds either its old content or all of `bytes`.
 ///
@@ -40,7 +45,10 @@ fn replace(
     // tempfile's own default is 0600: nobody else could read the results. The umask still applies.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    sweep_in(folder);
     let mut temporary = builder.tempfile_in(folder)?;
+    // Where files cannot be locked, none is swept either.
+    let _ = temporary.as_file().lock();
     fill(temporary.as_file_mut())?;
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|failed| failed.error)?;
@@ -70,20 +78,44 @@ pub(crate) fn is_temporary(name: &str) -> bool {
     name.starts_with(PREFIX) && name.ends_with(SUFFIX)
 }
 
-/// Removes temporary files that a killed process left in `folder`. Only for who holds its lock.
+/// Removes temporary files that killed processes left in `folder`. That one cannot be removed is no
+/// reason not to write.
+fn sweep_in(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let age = entry.metadata().and_then(|data| data.modified()).map(|time| time.elapsed());
+        if is_left(&entry) && matches!(age, Ok(Ok(age)) if age > MOMENT) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Removes temporary files that a killed process left in `folder`, however young. Only for who holds
+/// its lock.
 pub(crate) fn sweep(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(|source| RunError::io(folder, source))? {
         let entry = entry.map_err(|source| RunError::io(folder, source))?;
-        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        if is_file && is_temporary(&entry.file_name().to_string_lossy()) {
+        if is_left(&entry) {
             fs::remove_file(entry.path()).map_err(|source| RunError::io(entry.path(), source))?;
         }
     }
     Ok(())
 }
 
+/// Whether `entry` is a temporary file that no process is at work on.
+fn is_left(entry: &DirEntry) -> bool {
+    let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+    if !is_file || !is_temporary(&entry.file_name().to_string_lossy()) {
+        return false;
+    }
+    let lock = File::options().write(true).open(entry.path()).map(|file| file.try_lock());
+    matches!(lock, Ok(Ok(())))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
@@ -141,6 +173,29 @@ mod tests {
         fs::write(&plain, "x").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&ours), mode(&plain));
+    }
+
+    #[test]
+    fn what_killed_processes_left_goes_and_what_others_write_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = SystemTime::now() - Duration::from_secs(60);
+        let leave = |name: &str, time: SystemTime| {
+            let file = File::create(folder.path().join(name)).unwrap();
+            file.set_modified(time).unwrap();
+            file
+        };
+        leave(".pemm-left.part", old);
+        leave(".pemm-young.part", SystemTime::now());
+        leave("data.part", old);
+        let at_work = leave(".pemm-work.part", old);
+        at_work.lock().unwrap();
+        atomic(&folder.path().join("record.json"), b"x").unwrap();
+        let mut left = names(folder.path());
+        left.sort();
+        assert_eq!(left, [".pemm-work.part", ".pemm-young.part", "data.part", "record.json"]);
+        drop(at_work);
+        atomic(&folder.path().join("record.json"), b"y").unwrap();
+        assert!(!names(folder.path()).contains(&".pemm-work.part".into()));
     }
 
     #[test]

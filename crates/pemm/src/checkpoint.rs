@@ -1,7 +1,7 @@
 //! All that is needed to continue a run, in one file that is replaced whole, and its weights.
 
 use pemm_runs::folder::{BEST, LAST, STATE};
-use pemm_runs::{Bond, EpochRecord, LockedFolder, Record, RunFolder, Status, bond, write};
+use pemm_runs::{Bond, EpochRecord, LockedFolder, Record, RunFolder, Status, bond, ordinary};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -63,7 +63,7 @@ pub(crate) fn unbound(file: &str) -> String {
 /// Writes `last.safetensors` or `best.safetensors`; `card`, which holds the [`Bond`] to the run, goes
 /// into the metadata.
 pub fn write_weights(
-    folder: &RunFolder,
+    folder: &LockedFolder,
     best: bool,
     model: &TensorMap,
     card: &impl Serialize,
@@ -72,7 +72,7 @@ pub fn write_weights(
     let card = serde_json::to_string(card).expect("a card is plain data");
     let mut bytes = to_safetensors(model, &card);
     bond::stamp(&mut bytes);
-    Ok(write::atomic(&folder.file(name), &bytes)?)
+    Ok(folder.write(name, &bytes)?)
 }
 
 /// Whether weights of `epoch`, with the bond `run` if there is one, are those that the run of `record`
@@ -106,14 +106,14 @@ pub(crate) fn check_owner(
 
 /// Puts the best weights by noisy validation of the run of `record` in the place of the last, for a
 /// run that returns them.
-pub(crate) fn take_best(folder: &RunFolder, record: &Record) -> Result<()> {
+pub(crate) fn take_best(folder: &LockedFolder, record: &Record) -> Result<()> {
     check_best(folder, record)?;
     let best = folder.file(BEST);
-    let bytes = std::fs::read(&best).map_err(|error| Error::Weights {
+    let bytes = ordinary::read(&best).map_err(|error| Error::Weights {
         file: best.display().to_string(),
         reason: error.to_string(),
     })?;
-    Ok(write::atomic(&folder.file(LAST), &bytes)?)
+    Ok(folder.write(LAST, &bytes)?)
 }
 
 /// Whether `best.safetensors` is that of the run of `record`, which is not finished yet.
@@ -145,7 +145,7 @@ pub(crate) fn check_best(folder: &RunFolder, record: &Record) -> Result<()> {
 pub fn read_weights(folder: &RunFolder, best: bool) -> Result<(TensorMap, String, String)> {
     let path = folder.file(if best { BEST } else { LAST });
     let file = path.display().to_string();
-    let bytes = std::fs::read(&path).map_err(|error| {
+    let bytes = ordinary::read(&path).map_err(|error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
         let reason = match missing {
             true if best => {
@@ -180,7 +180,7 @@ impl State {
         let text = serde_json::to_string(&progress).expect("records are plain data");
         let mut bytes = to_safetensors(&all, &text);
         bond::stamp(&mut bytes);
-        Ok(write::atomic(&folder.file(STATE), &bytes)?)
+        Ok(folder.write(STATE, &bytes)?)
     }
 
     /// Reads the state of `folder`, whose run is that of `record`; also what is to be said of a file
@@ -195,7 +195,7 @@ impl State {
             let reason = format!("{reason}; put it back, or delete it to start again from epoch 1");
             Error::Weights { file: file.clone(), reason }
         };
-        let bytes = std::fs::read(&path).map_err(|e| refuse(e.to_string()))?;
+        let bytes = ordinary::read(&path).map_err(|e| refuse(e.to_string()))?;
         let (tensors, text) =
             from_safetensors(&bytes, &file).map_err(|error| refuse(error.to_string()))?;
         let progress: Saved = serde_json::from_str(&text)

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use pemm_experiment::Experiment;
-use pemm_runs::{DataRecord, LockedFolder, NoiseRecord, RunFolder, Status};
+use pemm_runs::{DataRecord, Environment, LockedFolder, NoiseRecord, RunFolder, Status};
 
 use crate::error::{Error, Result};
 use crate::run::Outcome;
@@ -23,6 +23,18 @@ pub(crate) fn finished(experiment: &Experiment, out: &Path) -> Result<Option<Out
     let same = record.compare(experiment).is_ok_and(|found| found.differences.is_empty());
     let folder = folder.path().to_owned();
     Ok(same.then_some(Outcome { folder, record, was_finished: true }))
+}
+
+/// What is to be said where the epochs so far were calculated otherwise than those to come.
+pub(crate) fn other_machine(folder: &LockedFolder, environment: &Environment) -> Option<String> {
+    if !folder.has(pemm_runs::folder::STATE) {
+        return None;
+    }
+    let (before, now) = folder.read_environment().ok()?.rounds_otherwise(environment)?;
+    Some(format!(
+        "the run was begun with {before} and goes on with {now}, which may round otherwise: it can end \
+         with other bits than a run that never stopped"
+    ))
 }
 
 /// A run is not continued on data that changed under the same path.

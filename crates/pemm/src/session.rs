@@ -286,6 +286,7 @@ impl Session {
     ) -> Result<()> {
         let tensors = collect_all(&self.networks);
         check_weights(epoch.epoch, self.train.num_batches(), &tensors)?;
+        folder.check_place()?;
         log.append(&epoch)?;
         self.card.epoch = epoch.epoch;
         write_weights(folder, false, &tensors, &self.card)?;

@@ -7,7 +7,7 @@ use pemm_experiment::Experiment;
 use pemm_runs::{Claim, Environment, ModelRecord, Record, RunFolder, Status};
 
 use crate::checkpoint::take_best;
-use crate::continuing::{finished, refuse_other_data};
+use crate::continuing::{finished, other_machine, refuse_other_data};
 use crate::data::RunData;
 use crate::error::{Error, Result};
 use crate::ready::Ready;
@@ -57,15 +57,20 @@ pub fn train(
         Claim::Fresh(folder) => folder,
         Claim::Continue(folder) => folder,
     };
-    let environment = Environment::here(
-        env!("CARGO_PKG_VERSION"),
-        options.git.clone(),
-        rayon::current_num_threads(),
-        &ready.device_name,
-    );
+    let environment = Environment {
+        simd: Some(pemm_conv::level().name().into()),
+        ..Environment::here(
+            env!("CARGO_PKG_VERSION"),
+            options.git.clone(),
+            rayon::current_num_threads(),
+            &ready.device_name,
+        )
+    };
     let data = records::data(ready.data());
     let noise = records::noise(&ready.data().manifest);
     refuse_other_data(&folder, &data, &noise)?;
+    let mut warnings = ready.warnings().to_vec();
+    warnings.extend(other_machine(&folder, &environment));
     folder.write_environment(&environment)?;
     folder.write_noise(&ready.data().manifest)?;
     let (num_parameters, num_features) = (ready.num_parameters(), ready.num_features());
@@ -74,7 +79,6 @@ pub fn train(
     record.tags = plan.experiment().loss.tags();
 
     // ---- what changes while it goes -------------------------------------------------------------
-    let mut warnings = ready.warnings().to_vec();
     let mut session = Session::new(ready)?;
     let mut log = session.restore(&folder, &mut record, &mut warnings)?;
     folder.write_record(&record)?;

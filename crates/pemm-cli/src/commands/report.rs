@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use pemm_report::Report;
 use pemm_report::chart::{Data, Figure};
 use pemm_report::run::{Options, Stored};
 use pemm_report::runs::Runs;
+use pemm_report::{Report, page};
 use pemm_runs::folder::{EXPERIMENT, OUTPUTS, RECORD, REPORT};
-use pemm_runs::{Outputs, Record, RunFolder, write};
+use pemm_runs::{Outputs, Record, RunFolder, ordinary, write};
 
 use crate::console::Console;
 use crate::embedding::Features;
@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// What to write
     #[arg(long, value_enum, default_value_t = Format::Html)]
     format: Format,
-    /// Replace what --out names
+    /// Replace what is there, whoever made it
     #[arg(long)]
     force: bool,
     /// First store what the trained model says of every sample (of several runs, where that is
@@ -105,11 +105,36 @@ fn destination(arguments: &Arguments) -> Result<PathBuf, Failure> {
             refuse_existing("--out", out, arguments.force)?;
             Ok(out.clone())
         }
-        None if arguments.path.is_dir() => Ok(arguments.path.join(name)),
+        None if arguments.path.is_dir() => {
+            let out = arguments.path.join(name);
+            if !arguments.force && !is_ours(&out) {
+                return Err(Failure::usage(format!(
+                    "{} was not made by `pemm report`; --out names another place, and --force \
+                     replaces it",
+                    out.display()
+                )));
+            }
+            Ok(out)
+        }
         None => Err(Failure::usage(format!(
             "{}: a report on a record file needs --out",
             arguments.path.display()
         ))),
+    }
+}
+
+/// In a folder of figures that `pemm report` made, and in no other.
+const MARK: &str = ".pemm-report";
+
+/// Whether `pemm report` made what is at `path`, a page or a folder of figures, or nothing is there.
+fn is_ours(path: &Path) -> bool {
+    match path.symlink_metadata() {
+        Err(_) => true,
+        Ok(data) if data.is_dir() => {
+            path.join(MARK).is_file()
+                || path.read_dir().is_ok_and(|mut inside| inside.next().is_none())
+        }
+        Ok(_) => ordinary::read(path).is_ok_and(|page| page::is_ours(&page)),
     }
 }
 
@@ -119,6 +144,7 @@ fn write_all(
 ) -> Result<Vec<PathBuf>, Failure> {
     let failed = |error| Failure::new(format!("{}: {error}", folder.display()));
     std::fs::create_dir_all(folder).map_err(failed)?;
+    write::atomic(&folder.join(MARK), b"")?;
     let mut written = Vec::new();
     for (name, bytes) in files {
         let path = folder.join(name);
@@ -204,8 +230,15 @@ pub(crate) fn refresh(folder: &Path, num_points: usize, console: &Console) {
     if !folder.join(RECORD).is_file() {
         return;
     }
+    let page = folder.join(REPORT);
+    if !is_ours(&page) {
+        return console.warn(&format!(
+            "no report: {} was not made by pemm; move it away, and `pemm report` writes one",
+            page.display()
+        ));
+    }
     let written = make(folder, &[], num_points, console)
-        .and_then(|report| Ok(write::atomic(&folder.join(REPORT), report.html().as_bytes())?));
+        .and_then(|report| Ok(write::atomic(&page, report.html().as_bytes())?));
     if let Err(failure) = written {
         console.warn(&format!("no report: {}", failure.message()));
     }

@@ -1,6 +1,6 @@
 //! Reports, from the run to the page.
 
-use crate::place::Place;
+use crate::place::{Place, QUICK};
 
 #[test]
 fn a_run_leaves_a_page_and_the_command_makes_it_again() {
@@ -45,4 +45,30 @@ fn outputs_come_later_where_they_were_not_stored() {
     let page = place.text("runs/report.html");
     assert!(page.contains("id=\"results\"") && page.contains("id=\"tsne-1\""));
     place.pemm("report data").fails(2, &["holds no run folder and no record"]);
+}
+
+#[test]
+fn a_page_and_figures_of_the_user_are_not_replaced() {
+    let place = Place::new();
+    let train = format!("train digits {QUICK} --outputs off --out run");
+    place.pemm(&train).ok();
+    place.pemm("report run").ok();
+    place.write("run/report.html", "my own");
+    place.pemm("report run").fails(2, &["run/report.html was not made by `pemm report`"]);
+    // Nor by a run that goes on there.
+    std::fs::remove_file(place.path("run/record.json")).unwrap();
+    let said = place.pemm(&train).ok();
+    assert!(said.err.contains("no report: run/report.html was not made by pemm"), "{said}");
+    assert_eq!(place.text("run/report.html"), "my own");
+    place.pemm("report run --force").ok();
+    assert!(place.text("run/report.html").contains("</html>"));
+
+    place.write("run/figures/mine.svg", "my own");
+    place.pemm("report run --format svg").fails(2, &["run/figures was not made by"]);
+    assert_eq!(place.names("run/figures"), ["mine.svg"]);
+    std::fs::remove_dir_all(place.path("run/figures")).unwrap();
+    for _ in 0..2 {
+        place.pemm("report run --format svg").ok();
+    }
+    assert!(place.names("run/figures").len() > 2);
 }

@@ -18,6 +18,7 @@ use ureq::http::{Response, StatusCode};
 use super::request::{self, Failure};
 use super::{RemoteFile, Stage, Watch, stopped, sync_folder};
 use crate::DataError;
+use crate::source::read;
 
 /// Bytes a piece, after which progress is told and the cancel flag is read.
 const PIECE: usize = 64 << 10;
@@ -45,7 +46,7 @@ pub(super) fn download(
     watch: &mut Watch<'_>,
 ) -> Result<(), Failure> {
     if place.exists() {
-        let mut there = File::open(place).map_err(|error| DataError::io(place, error))?;
+        let mut there = read::regular_file(place).map_err(|error| DataError::io(place, error))?;
         let found = sha256(&mut there, file, place, watch)?;
         if found != file.sha256 {
             return Err(wrong_hash(place, file, &found, "move it away").into());
@@ -74,6 +75,18 @@ fn part_of(place: &Path, file: &RemoteFile) -> PathBuf {
     place.with_file_name(format!("{}.part", file.name))
 }
 
+/// What is downloaded is written to files of our own: a link would lead it to another place, and a pipe
+/// be waited for.
+fn refuse_planted(path: &Path) -> Result<(), DataError> {
+    match path.symlink_metadata() {
+        Ok(data) if !data.is_file() => {
+            let reason = "is no ordinary file, and is therefore not written to; remove it";
+            Err(DataError::format(path, reason))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn etag_of(place: &Path, file: &RemoteFile) -> PathBuf {
     place.with_file_name(format!("{}.part.etag", file.name))
 }
@@ -91,6 +104,8 @@ impl Part {
         let path = part_of(place, file);
         let etag_path = etag_of(place, file);
         let at = |error| DataError::io(&path, error);
+        refuse_planted(&path)?;
+        refuse_planted(&etag_path)?;
         let bytes =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let bytes = bytes.map_err(at)?;

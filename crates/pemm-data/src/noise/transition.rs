@@ -1,11 +1,11 @@
 //! A checked row-stochastic matrix: T[i][j] = P(given j | true i).
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use crate::config::NoiseConfig;
 use crate::error::{DataError, Result};
+use crate::source::read;
 
 use super::scheme::Scheme;
 
@@ -64,7 +64,7 @@ impl Transition {
     /// can be is refused before it is read.
     pub fn read(path: &Path, num_classes: usize) -> Result<Self> {
         let max_len = MAX_ENTRY_LEN * (num_classes as u64).pow(2) + 4096;
-        let file = File::open(path).map_err(|source| DataError::io(path, source))?;
+        let file = read::regular_file(path).map_err(|source| DataError::io(path, source))?;
         let mut text = String::new();
         file.take(max_len + 1)
             .read_to_string(&mut text)

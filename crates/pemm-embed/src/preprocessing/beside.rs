@@ -3,7 +3,6 @@
 //! then `config.json` (timm's `pretrained_cfg`). What these files call things was read from
 //! transformers 5.24 and timm 1.0.31.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use serde_json::Value;
 
 use super::{Colour, Filter, Found, PreprocessingKeys, Resize};
 use crate::error::{EmbedError, Result};
+use crate::file::ordinary;
 
 /// Largest such file, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
@@ -39,7 +39,7 @@ pub(super) fn read(network: &Path) -> Result<Option<(PathBuf, Found)>> {
 
 fn json(path: &Path) -> Result<Value> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| EmbedError::io(path, error))?;
+    let file = ordinary(path).map_err(|error| EmbedError::io(path, error))?;
     let read = file.take(MAX_BYTES + 1).read_to_end(&mut bytes);
     read.map_err(|error| EmbedError::io(path, error))?;
     if bytes.len() as u64 > MAX_BYTES {

@@ -1,6 +1,5 @@
 //! From an image of any size to what the network gets.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Colour, Filter, Preprocessing, Resize};
+use crate::file::ordinary;
 
 /// Largest image file, in bytes.
 const MAX_FILE_BYTES: u64 = 512 << 20;
@@ -61,7 +61,7 @@ impl<'a> Picture<'a> {
             }
             Self::File(path) => {
                 let mut bytes = Vec::new();
-                let file = File::open(path).map_err(|error| error.to_string())?;
+                let file = ordinary(path).map_err(|error| error.to_string())?;
                 let read = file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes);
                 read.map_err(|error| error.to_string())?;
                 if bytes.len() as u64 > MAX_FILE_BYTES {

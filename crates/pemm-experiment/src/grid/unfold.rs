@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::{Expects, GRID_LOCK, TableConfig};
+use crate::layer::nested;
 
 /// Largest number of cells; a product is easily mistyped.
 pub(super) const MAX_CELLS: usize = 10_000;
@@ -88,15 +89,7 @@ fn points(axis: AxisFile) -> Result<Vec<Point>, String> {
 }
 
 fn value_point(key: &str, value: Value) -> Result<Point, String> {
-    let parts: Vec<&str> = key.split('.').map(str::trim).collect();
-    if parts.iter().any(|part| part.is_empty()) {
-        return Err(format!("`{key}` is no dotted key"));
-    }
-    let layer = parts
-        .iter()
-        .rev()
-        .fold(value, |inner, part| Value::Table(Table::from_iter([((*part).to_owned(), inner)])));
-    let Value::Table(layer) = layer else { unreachable!("a key has at least one part") };
+    let layer = nested(key, value)?;
     let name = name_of(&layer)?;
     Ok(Point { name, layer })
 }
