@@ -3,9 +3,17 @@
 use std::io::{IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pemm_data::shown_lines;
 use serde::Serialize;
 
 use crate::failure::Failure;
+
+/// A line on standard error, or several, with the control characters that a name may hold spelled out.
+/// If nobody can read it (a closed pipe, a full disk, a terminal that is gone), that is no reason to end
+/// the work.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", shown_lines(line));
+}
 
 /// How to speak: `--quiet`, `--json`, and whether somebody watches.
 #[derive(Debug)]
@@ -34,13 +42,13 @@ impl Console {
     /// A line about the work, on standard error.
     pub(crate) fn note(&self, line: &str) {
         if !self.quiet {
-            eprintln!("{line}");
+            say(line);
         }
     }
 
     /// Something that is allowed but probably not meant, on standard error, `--quiet` or not.
     pub(crate) fn warn(&self, line: &str) {
-        eprintln!("warning: {line}");
+        say(&format!("warning: {line}"));
     }
 
     /// A result, on standard output: a value with `--json`, else a text.
@@ -54,9 +62,13 @@ impl Console {
         }
     }
 
-    /// A line on standard output. A reader that went away (`| head`) ends the command quietly.
+    /// A line on standard output. A terminal gets names with their control characters spelled out; a
+    /// file and a program get them as they are. A reader that went away (`| head`) ends the command
+    /// quietly.
     pub(crate) fn line(&self, line: &str) -> Result<(), Failure> {
-        match writeln!(std::io::stdout().lock(), "{line}") {
+        let stdout = std::io::stdout();
+        let line = if stdout.is_terminal() { shown_lines(line) } else { line.into() };
+        match writeln!(stdout.lock(), "{line}") {
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
             result => result.map_err(|error| Failure::new(format!("standard output: {error}"))),
         }

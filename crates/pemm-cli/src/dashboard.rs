@@ -1,9 +1,10 @@
 //! `pemm train --tui`: the run as curves in the terminal while it goes.
 //!
 //! The training thread only notes what happened; a thread of its own draws it a few times a second
-//! and reads the keys, so that a key is answered in the middle of a long step too. If drawing
-//! fails, the run goes on without it.
+//! and reads the keys, so that a key is answered in the middle of a long step too. If the terminal
+//! goes away, the run stops as by SIGHUP; where that is ignored, it goes on without being drawn.
 
+mod keys;
 mod panel;
 pub(crate) mod screen;
 mod state;
@@ -17,10 +18,11 @@ use std::time::{Duration, Instant};
 
 use pemm::train::Event;
 use pemm_runs::process;
-use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::event::{KeyCode, KeyModifiers};
 use ratatui::crossterm::terminal;
 
 use crate::interrupt;
+use keys::Keys;
 use screen::Screen;
 pub(crate) use state::{Facts, State};
 
@@ -69,6 +71,7 @@ impl Dashboard {
     /// # Errors
     /// The terminal refuses; it is then as it was.
     pub(crate) fn start(state: State) -> std::io::Result<Self> {
+        let keys = Keys::open()?;
         let screen = Screen::enter()?;
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
@@ -77,7 +80,7 @@ impl Dashboard {
         });
         let seen = Arc::clone(&shared);
         let name = std::thread::Builder::new().name("dashboard".into());
-        let drawing = name.spawn(move || watch(screen, &seen))?;
+        let drawing = name.spawn(move || watch(screen, keys, &seen))?;
         Ok(Self { shared, drawing: Some(drawing) })
     }
 
@@ -90,23 +93,37 @@ impl Dashboard {
 impl Drop for Dashboard {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Relaxed);
-        // Whether drawing failed is of no interest any more: the terminal is given back either way.
-        let _ = self.drawing.take().map(JoinHandle::join);
+        let Some(drawing) = self.drawing.take() else { return };
+        // Whether drawing failed is of no interest any more: the terminal is given back either way. A
+        // thread that hangs on a terminal that is gone ends with the process.
+        let is_over = (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            drawing.is_finished()
+        });
+        if is_over {
+            let _ = drawing.join();
+        }
+        screen::leave();
     }
 }
 
 /// Draws and reads keys until the run ends or the terminal is gone.
-fn watch(mut screen: Screen, shared: &Shared) -> std::io::Result<()> {
+fn watch(screen: Screen, mut keys: Keys, shared: &Shared) -> std::io::Result<()> {
+    let result = draw_and_read(screen, &mut keys, shared);
+    if result.is_err() && !shared.ended.load(Ordering::Relaxed) {
+        interrupt::hang_up();
+    }
+    result
+}
+
+fn draw_and_read(mut screen: Screen, keys: &mut Keys, shared: &Shared) -> std::io::Result<()> {
     while !shared.ended.load(Ordering::Relaxed) {
         let mut state = shared.state();
         state.stopping = interrupt::requested();
         state.memory = process::memory(std::process::id());
         screen.draw(|frame| view::draw(frame, &state, shared.started.elapsed()))?;
         drop(state);
-        if event::poll(PAUSE)?
-            && let Input::Key(key) = event::read()?
-            && key.kind == KeyEventKind::Press
-        {
+        for key in keys.within(PAUSE)? {
             // The terminal sends no signal while it hands over every key.
             match (key.code, key.modifiers.contains(KeyModifiers::CONTROL)) {
                 (KeyCode::Char('c'), true) => interrupt::interrupt(),

@@ -6,25 +6,29 @@
 
 use std::process::ExitCode;
 
+use crate::console::say;
+use crate::interrupt;
+
 /// Why a command did not succeed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,
     code: u8,
+    was_interrupted: bool,
 }
 
 impl Failure {
     /// A failure of the work itself, exit code 1.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: 1 }
+        Self { message: message.into(), code: 1, was_interrupted: false }
     }
     /// Wrong arguments or settings, exit code 2.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: 2 }
+        Self { message: message.into(), code: 2, was_interrupted: false }
     }
-    /// Stopped by Ctrl-C, exit code 130.
+    /// Stopped by Ctrl-C or a signal, exit code 130, 143 or 129.
     pub(crate) fn interrupted(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: 130 }
+        Self { message: message.into(), code: interrupt::code(), was_interrupted: true }
     }
     /// What went wrong.
     pub(crate) fn message(&self) -> &str {
@@ -33,8 +37,8 @@ impl Failure {
     /// Prints the message and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         if !self.message.is_empty() {
-            let label = if self.code == 130 { "interrupted" } else { "error" };
-            eprintln!("{label}: {}", self.message);
+            let label = if self.was_interrupted { "interrupted" } else { "error" };
+            say(&format!("{label}: {}", self.message));
         }
         ExitCode::from(self.code)
     }

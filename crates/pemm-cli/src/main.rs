@@ -1,4 +1,5 @@
 //! The `pemm` binary: arguments in, exit code out. Each command has a file of its own.
+#![warn(clippy::print_stdout, clippy::print_stderr)] // they panic where nobody reads
 
 mod by_class;
 mod commands;
@@ -92,11 +93,25 @@ fn main() -> std::process::ExitCode {
 pub(crate) const MAX_THREADS: usize = 1024;
 
 fn use_threads(num_threads: Option<usize>) -> Result<(), Failure> {
-    let Some(num_threads) = num_threads else { return Ok(()) };
+    let Some(num_threads) = num_threads else { return check_environment() };
     if !(1..=MAX_THREADS).contains(&num_threads) {
         let message = format!("--threads: must be from 1 to {MAX_THREADS}, is {num_threads}");
         return Err(Failure::usage(message));
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(num_threads).build_global();
     pool.map_err(|error| Failure::new(format!("--threads: {error}")))
+}
+
+/// The number of threads that the environment asks for is held to the same limit. What is no number,
+/// and 0, rayon takes for one thread per core.
+fn check_environment() -> Result<(), Failure> {
+    for name in ["RAYON_NUM_THREADS", "RAYON_RS_NUM_CPUS"] {
+        let asked = std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
+        if let Some(asked) = asked.filter(|&asked| asked > MAX_THREADS) {
+            return Err(Failure::usage(format!(
+                "{name}: must be at most {MAX_THREADS}, is {asked}"
+            )));
+        }
+    }
+    Ok(())
 }

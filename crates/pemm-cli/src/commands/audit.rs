@@ -240,6 +240,9 @@ fn cross_validated(
     // Nothing here looks at the test part, so it is scored once, at the end of each fold.
     experiment.schedule.score_every = 0;
     let folds = out.join("folds");
+    if arguments.out.is_none() {
+        interrupt::leave_nothing_empty(out);
+    }
     let cancel = interrupt::watch()?;
     let mut progress = FoldsDisplay::new(console, arguments.folds);
     let features = Features::new(console, Some(cancel));

@@ -90,6 +90,9 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
             RunFolder::fresh_under(Path::new(RUNS), &stem(&experiment.data.path, experiment.arm()))?
         }
     };
+    if is_fresh {
+        interrupt::leave_nothing_empty(&out);
+    }
     let cancel = interrupt::watch()?;
     let features = Features::new(console, Some(cancel));
     let wants_dashboard = arguments.tui && !console.is_quiet();
@@ -116,11 +119,12 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         })
     });
     display.end();
-    let outcome = result.inspect_err(|_| {
+    let outcome = result.inspect_err(|error| {
         if is_fresh {
             remove_if_empty(&out);
         }
-        if !arguments.no_report {
+        // Only a run that failed has something new to tell, and a folder that is its own.
+        if !arguments.no_report && matches!(error, pemm::Error::NotFinite { .. }) {
             report::refresh(&out, 0, console);
         }
     })?;

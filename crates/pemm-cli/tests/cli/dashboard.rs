@@ -16,6 +16,7 @@ fn without_a_terminal_there_are_plain_lines_and_a_note() {
 mod in_a_terminal {
     use std::io::{Read, Write};
     use std::process::{Child, ChildStdout, Command, Stdio};
+    use std::time::Duration;
 
     use super::*;
 
@@ -31,14 +32,20 @@ mod in_a_terminal {
 
     impl Running {
         /// `None`, and why, where there is no `script`.
-        fn start(place: &Place, line: &str, [columns, rows]: [u16; 2]) -> Option<Self> {
+        fn start(
+            place: &Place,
+            before: &str,
+            line: &str,
+            [columns, rows]: [u16; 2],
+        ) -> Option<Self> {
             if Command::new("script").arg("--version").output().is_err() {
                 println!("skipped: there is no program `script`");
                 return None;
             }
             let binary = env!("CARGO_BIN_EXE_pemm");
-            let inside =
-                format!("stty rows {rows} cols {columns}; echo $$ > pid; exec '{binary}' {line}");
+            let inside = format!(
+                "stty rows {rows} cols {columns}; echo $$ > pid; {before}exec '{binary}' {line}"
+            );
             let mut command = Command::new("script");
             command.args(["-qec", &inside, "/dev/null"]).current_dir(place.path(""));
             command.env("TERM", "xterm-256color").env("SHELL", "/bin/sh").env_remove("NO_COLOR");
@@ -77,7 +84,7 @@ mod in_a_terminal {
     fn a_run_is_drawn_and_its_result_stands_on_the_screen_of_before() {
         let place = Place::new();
         let line = format!("train digits --noise symmetric:0.4 {QUICK} --tui --out run");
-        let Some(running) = Running::start(&place, &line, [80, 24]) else { return };
+        let Some(running) = Running::start(&place, "", &line, [80, 24]) else { return };
         let (code, text) = running.end();
         assert_eq!(code, Some(0), "{text}");
         let (before, from) = text.split_once(ENTER).expect("the dashboard appears");
@@ -93,7 +100,7 @@ mod in_a_terminal {
         let train = "train digits --set model.backbone=cnn8 --set model.width=16 \
                      --set schedule.num_epochs=300 --tui --out run";
         for stop in ["q", "\u{3}", "signal"] {
-            let Some(mut running) = Running::start(&place, train, [80, 24]) else { return };
+            let Some(mut running) = Running::start(&place, "", train, [80, 24]) else { return };
             running.wait_for(ENTER);
             running.wait_for("images/s");
             if stop == "signal" {
@@ -104,7 +111,8 @@ mod in_a_terminal {
                 running.press(stop.as_bytes());
             }
             let (code, text) = running.end();
-            assert_eq!(code, Some(130), "{stop:?} {text}");
+            let expected = if stop == "signal" { 143 } else { 130 };
+            assert_eq!(code, Some(expected), "{stop:?} {text}");
             let (_, after) = text.rsplit_once(LEAVE).expect("the terminal is given back");
             let told = "the same command with --out run continues";
             assert!(after.contains(told), "{stop:?} {after}");
@@ -112,11 +120,53 @@ mod in_a_terminal {
         assert_eq!(place.json("run/record.json")["status"], "interrupted");
     }
 
+    /// Whether the process that wrote its number into `pid` has ended within some seconds.
+    fn has_ended(place: &Place) -> bool {
+        let process = format!("/proc/{}/status", place.text("pid").trim());
+        (0..80).any(|_| {
+            std::thread::sleep(Duration::from_millis(100));
+            // Its parent is gone, so it may be that nobody looks at how it ended.
+            std::fs::read_to_string(&process).map_or(true, |status| status.contains("State:\tZ"))
+        })
+    }
+
+    #[test]
+    fn a_run_whose_terminal_goes_away_stops_and_can_go_on() {
+        let place = Place::new();
+        let train = "train digits --set model.backbone=cnn8 --set model.width=16 \
+                     --set schedule.num_epochs=300 --tui --out run";
+        let Some(mut running) = Running::start(&place, "", train, [80, 24]) else { return };
+        running.wait_for("images/s");
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+        assert!(has_ended(&place), "it goes on without a terminal");
+        assert_eq!(place.json("run/record.json")["status"], "interrupted");
+    }
+
+    #[test]
+    fn a_run_that_is_to_outlive_its_terminal_goes_on_without_it() {
+        let place = Place::new();
+        let train = "train digits --set model.backbone=cnn8 --set model.width=16 \
+                     --set schedule.num_epochs=20 --tui --out run";
+        let Some(mut running) = Running::start(&place, "trap '' HUP; ", train, [80, 24]) else {
+            return;
+        };
+        running.wait_for("images/s");
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+        for _ in 0..10 {
+            if has_ended(&place) {
+                break;
+            }
+        }
+        assert_eq!(place.json("run/record.json")["status"], "finished");
+    }
+
     #[test]
     fn a_tiny_terminal_gets_plain_lines() {
         let place = Place::new();
         let line = format!("train digits {QUICK} --tui --out run");
-        let Some(running) = Running::start(&place, &line, [30, 24]) else { return };
+        let Some(running) = Running::start(&place, "", &line, [30, 24]) else { return };
         let (code, text) = running.end();
         assert_eq!(code, Some(0), "{text}");
         assert!(!text.contains(ENTER) && text.contains("30×24 characters"), "{text}");

@@ -1,6 +1,6 @@
 //! Wrong settings: the message names the place, the rule and the value, and nothing is left behind.
 
-use crate::place::{Place, QUICK};
+use crate::place::{Place, QUICK, Said};
 
 #[test]
 fn settings_of_the_command_line() {
@@ -145,4 +145,29 @@ fn a_loss_that_is_not_finite() {
     let none = ["run/last.safetensors: there is none: the run has not finished its first epoch"];
     place.pemm("evaluate run").fails(1, &none);
     place.pemm("predict run run").fails(1, &none);
+}
+
+#[test]
+fn threads_of_the_environment_have_the_limit_of_the_argument() {
+    let place = Place::new();
+    let mut command = place.command("train digits");
+    command.env("RAYON_NUM_THREADS", "1000000");
+    let said = Said::of("train digits", command.output().unwrap());
+    said.fails(2, &["RAYON_NUM_THREADS: must be at most 1024, is 1000000"]);
+    assert!(!place.exists("runs"));
+}
+
+#[test]
+fn control_characters_of_names_do_not_reach_the_terminal() {
+    let place = Place::new();
+    place.images("pictures/train", 6);
+    let name = "pictures/train/red/a\u{1b}]0;title\u{7}.heic";
+    place.write(name, "x");
+    let line = format!("train {QUICK} pictures --out");
+    let said = place.pemm_with(&line, "run\u{1b}[31m\u{9b}2J").ok();
+    let is_harmful = |text: &str| text.chars().any(|c| c.is_control() && c != '\n');
+    assert!(said.err.contains("\\u{1b}[31m") && said.err.contains("\\u{1b}]0;title"), "{said}");
+    assert!(!is_harmful(&said.err), "{said}");
+    let said = place.pemm_with("evaluate", "no\u{1b}[31m");
+    assert!(said.err.contains("no\\u{1b}[31m") && !is_harmful(&said.err), "{said}");
 }

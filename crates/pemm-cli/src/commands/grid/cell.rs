@@ -1,11 +1,10 @@
 //! The process of one run of a grid, which `pemm grid` starts; nothing for people.
 
 use std::io::{BufRead, Write};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pemm::train::{Event, RunOptions, run as train};
-use pemm_runs::Status;
+use pemm_runs::{RunFolder, Status};
 
 use super::message::{Message, Task};
 use crate::commit::commit;
@@ -14,6 +13,8 @@ use crate::embedding::Features;
 use crate::failure::Failure;
 use crate::interrupt;
 
+/// How long the same run of an earlier grid may take to end.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// Least time between two messages within an epoch.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -28,8 +29,10 @@ pub(crate) fn run() -> Result<(), Failure> {
     // The grid holds the other end, so the input ends when the grid wants it, or is no more.
     std::thread::spawn(|| {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        cancel.store(true, Ordering::SeqCst);
+        interrupt::request_of_the_grid();
     });
+    // A grid that was killed has left runs that are still saving.
+    RunFolder::wait_until_free(&task.out, PATIENCE);
     let mut teller = Teller { num_steps: 1, images: 0, since: Instant::now() };
     // The grid has put the images through a backbone before, so the features are there.
     let features = Features::new(&Console::new(true, false), Some(cancel));

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pemm_data::shown_lines;
 use pemm_runs::Judge;
 use pemm_runs::time::duration;
 
@@ -102,7 +103,7 @@ impl<'a> Display<'a> {
         };
         self.whole.set_position(self.done as u64);
         if self.console.draws() {
-            let _ = self.bars.println(line);
+            let _ = self.bars.println(shown_lines(&line));
         } else {
             self.console.note(&line);
         }

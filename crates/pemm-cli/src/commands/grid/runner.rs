@@ -128,7 +128,7 @@ pub(super) fn run(
             pace.add(job.cell.experiment.arm(), progress.measured.1, progress.measured.0);
             let mut ending = match status.code() {
                 Some(0) => finished(job),
-                Some(130) => Ending::Stopped,
+                Some(129 | 130 | 143) => Ending::Stopped,
                 Some(code) if said.is_empty() => {
                     Ending::Failed(format!("its process ended with exit code {code}"))
                 }
