@@ -30,6 +30,8 @@ impl<'a> Pending<'a> {
             builder.tempfile_in(folder)
         };
         let file = open().map_err(|source| EmbedError::io(path, source))?;
+        // What is not locked is taken for the rest of a killed process by whoever writes here next.
+        let _ = file.as_file().lock();
         Ok(Self { path, file: BufWriter::new(file) })
     }
 
