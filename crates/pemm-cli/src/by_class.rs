@@ -8,21 +8,17 @@ const SHOWN: usize = 20;
 /// So many of them.
 const WORST: usize = 10;
 
-/// What stands above the classes: agreement, its mean over the classes, and what one would get
-/// without looking at the images. `labels` are what the predictions are held against.
-pub(crate) fn headline(scores: &PartScores, classes: &[String], labels: &str) -> String {
-    let largest = scores
-        .classes
-        .iter()
-        .enumerate()
-        .max_by_key(|(k, class)| (class.num_samples, std::cmp::Reverse(*k)));
+/// What stands above the classes: the share that is right of how many, its mean over the classes, and
+/// what one would get without looking at the samples.
+pub(crate) fn headline(scores: &PartScores, classes: &[String]) -> String {
+    let counts = scores.classes.iter().map(|class| class.num_samples).enumerate();
+    let largest = counts.max_by_key(|&(k, count)| (count, std::cmp::Reverse(k)));
     let name = largest.map_or("", |(k, _)| &classes[k]);
     let top5 = scores.top5.map_or(String::new(), |top5| {
-        format!("; among the five most probable classes: {}", percent(top5))
+        format!("among the five most probable classes: {}; ", percent(top5))
     });
     format!(
-        "{} of {} {labels}, mean of the classes {}{top5}\n(to say {name:?} of every sample would be \
-         right for {})",
+        "{} of {} ({top5}average over the classes: {}; always saying {name:?}: {})",
         percent(scores.accuracy),
         scores.num_samples,
         percent(scores.balanced_accuracy),
@@ -43,12 +39,13 @@ pub(crate) fn rows(scores: &PartScores, classes: &[String]) -> Vec<String> {
     }
     let name = |k: usize| pemm_data::shown(&classes[k]).into_owned();
     let width = there.iter().map(|&k| name(k).chars().count()).max().unwrap_or(0).clamp(5, 40);
-    let mut lines = vec![format!("  {:<width$}  samples  recognised  right when named", "class")];
+    let mut lines =
+        vec![format!("  {:<width$}  samples  recognised  right when predicted", "class")];
     for &k in &there {
         let ClassScore { num_samples, recall, precision, .. } = scores.classes[k];
         let [recall, precision] = [recall, precision].map(|rate| rate.map_or("–".into(), percent));
         lines.push(format!(
-            "  {:<width$}  {num_samples:>7}  {recall:>10}  {precision:>16}",
+            "  {:<width$}  {num_samples:>7}  {recall:>10}  {precision:>20}",
             name(k)
         ));
     }
@@ -74,15 +71,13 @@ mod tests {
         let labels = [0, 0, 0, 0, 0, 0, 0, 0, 1, 2];
         let said = [1.0, 0.0, 0.0].repeat(labels.len());
         let scores = PartScores::from(&Score::of(3, &labels, &said));
-        let headline = headline(&scores, &classes, "held-out given labels");
         assert_eq!(
-            headline,
-            "80.00 % of 10 held-out given labels, mean of the classes 33.33 %\n(to say \"animals\" of \
-             every sample would be right for 80.00 %)"
+            headline(&scores, &classes),
+            "80.00 % of 10 (average over the classes: 33.33 %; always saying \"animals\": 80.00 %)"
         );
         let rows = rows(&scores, &classes);
-        assert_eq!(rows[1], "  animals         8    100.00 %           80.00 %");
-        assert_eq!(rows[2], "  food            1      0.00 %                 –");
+        assert_eq!(rows[1], "  animals         8    100.00 %               80.00 %");
+        assert_eq!(rows[2], "  food            1      0.00 %                     –");
     }
 
     #[test]
@@ -100,6 +95,6 @@ mod tests {
         let rows = rows(&scores, &classes);
         assert!(rows[1].starts_with("  c7 ") && rows[2].starts_with("  c8 "), "{rows:?}");
         assert_eq!(rows.len(), 1 + WORST + 1);
-        assert!(headline(&scores, &classes, "labels").contains("five most probable"));
+        assert!(headline(&scores, &classes).contains("five most probable"));
     }
 }

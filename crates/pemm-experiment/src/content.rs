@@ -59,7 +59,8 @@ impl Experiment {
     pub fn pin_files_as(&mut self, record: &Self) -> Result<()> {
         let mut record = record.clone();
         for (own, theirs) in self.named().into_iter().zip(record.named()) {
-            let is_the_same = own.path.is_some() && own.path == theirs.path && own.sha256.is_none();
+            let asks_for_no_other = own.sha256.is_none() || *own.sha256 == *theirs.sha256;
+            let is_the_same = own.path.is_some() && own.path == theirs.path && asks_for_no_other;
             match own.path.map(|path| Path::new(path).try_exists()) {
                 _ if is_the_same && theirs.sha256.is_none() => {}
                 Some(Ok(false)) if is_the_same => own.sha256.clone_from(theirs.sha256),
@@ -169,6 +170,7 @@ mod tests {
         assert_ne!(pinned(&record).unwrap().as_deref(), Some(ABC), "the file at hand counts");
         std::fs::remove_file(&file).unwrap();
         assert_eq!(pinned(&record).unwrap().as_deref(), Some(ABC));
+        record.clone().pin_files_as(&record).expect("the record itself");
         let elsewhere = with_weights(&folder.path().join("other"));
         assert!(pinned(&elsewhere).is_err(), "another file is not meant");
         let mut said = record.clone();

@@ -13,7 +13,8 @@
 //! | [`parameters`] | the parameters of methods: one checked map |
 //! | [`pretrained`], [`model`], [`loss`], [`energy`], [`objective`], [`optim`], [`schedule`] | the sections of an experiment |
 //! | [`content`] | files that an experiment names, known by what they hold |
-//! | [`presets`] | methods with their constants and recipe |
+//! | [`presets`] | methods with their constants |
+//! | [`recipes`] | how long and how fast to train, whatever the method |
 //! | [`grid`] | a base and axes, unfolded into cells |
 //! | [`identity`] | the hash of an experiment, and the keys in which two differ |
 //! | [`same`] | the same run, the same but for the seed, the same protocol |

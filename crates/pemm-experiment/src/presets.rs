@@ -1,4 +1,4 @@
-//! The presets: methods with their constants and recipe, each a file of experiment keys.
+//! The presets: methods with their constants, each a file of experiment keys.
 
 /// The preset of an experiment that names none.
 pub const DEFAULT: &str = "pemm";

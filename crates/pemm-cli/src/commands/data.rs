@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use pemm_data::Shape;
+use pemm_data::config::DataConfig;
 use pemm_data::fetch::{self, Stage};
-use pemm_data::info::{ClassInfo, Info, inspect};
+use pemm_data::info::{ClassInfo, Info, SizeInfo, inspect_until};
 use serde_json::json;
 
 use crate::console::Console;
@@ -24,6 +26,11 @@ enum Command {
     Info {
         /// `digits`, or a folder or file
         path: String,
+        /// What the folders of an image folder are: parts, classes, or whatever they look like
+        /// (data.layout)
+        #[arg(long, value_name = "LAYOUT", default_value = "auto",
+            value_parser = ["auto", "parts", "classes"])]
+        layout: String,
     },
     /// Download a known data set from its official address, check its SHA-256 and unpack it
     ///
@@ -42,8 +49,11 @@ enum Command {
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
     match arguments.command {
-        Command::Info { path } => {
-            let info = inspect(&path)?;
+        Command::Info { path, layout } => {
+            let layout =
+                serde_json::from_value(json!(layout)).expect("clap takes known words only");
+            let config = DataConfig { path, layout, ..DataConfig::default() };
+            let info = inspect_until(&config, interrupt::watch()?)?;
             console.result(&describe(&info), &info)
         }
         Command::Fetch { name, folder } => fetch_named(&name, &folder, console),
@@ -111,6 +121,35 @@ fn fetch_named(name: &str, folder: &std::path::Path, console: &Console) -> Resul
     console.result(&text, &value)
 }
 
+/// Classes, sizes and broken files that have a line of their own; --json has all.
+const CLASSES: usize = 10;
+const SIZES: usize = 3;
+const BROKEN: usize = 10;
+
+/// Every size, or where they are many the range.
+fn sizes(sizes: &[SizeInfo]) -> Vec<String> {
+    let name = |shape: Shape| format!("{}×{}×{}", shape.channels, shape.height, shape.width);
+    let line = |size: &SizeInfo| format!("size {}: {} samples", name(size.shape), size.count);
+    if sizes.len() <= SIZES {
+        return sizes.iter().map(line).collect();
+    }
+    let area = |size: &&SizeInfo| size.shape.height * size.shape.width;
+    let (Some(smallest), Some(largest)) =
+        (sizes.iter().min_by_key(area), sizes.iter().max_by_key(area))
+    else {
+        return Vec::new();
+    };
+    let shape = |size: &SizeInfo| format!("{}×{}", size.shape.height, size.shape.width);
+    let grey: usize = sizes.iter().filter(|s| s.shape.channels == 1).map(|s| s.count).sum();
+    let all: usize = sizes.iter().map(|size| size.count).sum();
+    vec![format!(
+        "{} sizes (height×width), from {} to {}; {grey} of {all} images are grey",
+        sizes.len(),
+        shape(smallest),
+        shape(largest)
+    )]
+}
+
 fn describe(info: &Info) -> String {
     let count = |value: Option<usize>| value.map_or("–".into(), |value| value.to_string());
     // A part that a source does not have is missing in every class.
@@ -125,7 +164,7 @@ fn describe(info: &Info) -> String {
         ),
         format!("{:<24} {:>8} {:>8} {:>8}", "class", "train", "val", "test"),
     ];
-    for class in &info.classes {
+    for class in info.classes.iter().take(CLASSES) {
         lines.push(format!(
             "{:<24} {:>8} {:>8} {:>8}",
             class.name,
@@ -134,6 +173,13 @@ fn describe(info: &Info) -> String {
             count(class.test)
         ));
     }
+    if info.classes.len() > CLASSES {
+        let more = &info.classes[CLASSES..];
+        let counts = more.iter().map(|class| class.train);
+        let (low, high) = (counts.clone().min().unwrap_or(0), counts.max().unwrap_or(0));
+        lines
+            .push(format!("… and {} more classes of {low} to {high} training samples", more.len()));
+    }
     lines.push(format!(
         "{:<24} {:>8} {:>8} {:>8}",
         "all",
@@ -141,19 +187,35 @@ fn describe(info: &Info) -> String {
         count(total(|class| class.val)),
         count(total(|class| class.test))
     ));
-    for size in &info.sizes {
-        let shape = size.shape;
-        lines.push(format!(
-            "size {}×{}×{}: {} samples",
-            shape.channels, shape.height, shape.width, size.count
-        ));
-    }
+    lines.extend(sizes(&info.sizes));
     if info.broken.is_empty() {
         lines.push("no broken files".into());
     } else {
         lines.push(format!("{} broken files:", info.broken.len()));
-        lines.extend(info.broken.iter().map(|file| format!("  {}: {}", file.name, file.reason)));
+        let shown = info.broken.iter().take(BROKEN);
+        lines.extend(shown.map(|file| format!("  {}: {}", file.name, file.reason)));
+        if info.broken.len() > BROKEN {
+            lines.push(format!("  … and {} more (--json lists all)", info.broken.len() - BROKEN));
+        }
     }
     lines.extend(info.notes.iter().cloned());
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_sizes_are_one_line() {
+        let size = |channels, height, width, count| SizeInfo {
+            shape: Shape { channels, height, width },
+            count,
+        };
+        let few = [size(3, 32, 32, 7), size(1, 8, 9, 2)];
+        assert_eq!(sizes(&few), ["size 3×32×32: 7 samples", "size 1×8×9: 2 samples"]);
+        let many = [size(3, 300, 400, 5), size(3, 40, 30, 4), size(1, 8, 9, 2), size(3, 9, 9, 1)];
+        let line = "4 sizes (height×width), from 8×9 to 300×400; 2 of 12 images are grey";
+        assert_eq!(sizes(&many), [line]);
+    }
 }

@@ -92,12 +92,12 @@ fn text(classes: &[String], evaluation: &Evaluation) -> String {
         ));
     }
     if let Some(val) = &evaluation.validation {
-        lines.push(format!("held out: {}", headline(val, classes, "given labels agreed with")));
+        lines.push(format!("agrees with the given labels, held out    {}", headline(val, classes)));
         lines.extend(rows(val, classes));
     }
     if let Some(test) = &evaluation.test {
         let test = PartScores::from(test);
-        lines.push(format!("test: {}", headline(&test, classes, "samples right")));
+        lines.push(format!("test accuracy {}", headline(&test, classes)));
         lines.extend(rows(&test, classes));
     }
     lines.join("\n")

@@ -25,8 +25,7 @@ pub(crate) struct ExperimentArguments {
     /// Label noise to draw, for example symmetric:0.4
     #[arg(long, value_name = "KIND:RATE")]
     noise: Option<String>,
-    /// A method with its constants and recipe, for example pemm, paper, sce or ce; `pemm methods`
-    /// lists all
+    /// A method with its constants, for example pemm, paper, sce or ce; `pemm methods` lists all
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// A pretrained network that turns images into features, an ONNX file; training and audit then

@@ -315,8 +315,9 @@ fn summary(outcome: &Outcome) -> String {
         let classes = &record.data.classes;
         let held = scores.validation.as_ref().filter(|_| scores.test.is_none());
         if let Some(part) = held {
-            let headline = by_class::headline(part, classes, "held-out given labels agreed with");
-            lines.push(format!("no test part; {headline}"));
+            let headline = by_class::headline(part, classes);
+            let what = "no test part; agreement with the held-out given labels:";
+            lines.push(format!("{what} {headline}"));
         }
         if let Some(part) = scores.test.as_ref().or(held) {
             lines.extend(by_class::rows(part, classes));

@@ -23,7 +23,8 @@ fn a_folder_with_a_test_part() {
     let said = place.pemm("evaluate run").ok();
     said.says(&[
         "weights after epoch 2",
-        " of 15 samples right, mean of the classes ",
+        "test accuracy ",
+        " % of 15 (average over the classes: ",
         "blue",
         "green",
         "red",
@@ -50,12 +51,12 @@ fn a_folder_without_a_test_part() {
     place.images("pictures", 16);
     let said = place.pemm(&format!("train pictures --out none {QUICK}")).ok();
     assert!(said.err.contains("0 test samples"), "{said}");
-    said.says(&[" of 5 held-out given labels agreed with, mean of the classes "]);
+    said.says(&["no test part; agreement with the held-out given labels: ", " % of 5 (average"]);
     assert!(!said.out.contains("test accuracy"), "{said}");
     let said =
         place.pemm(&format!("train pictures --out some {QUICK} --set data.test_rate=0.25")).ok();
     assert!(said.err.contains("12 test samples"), "{said}");
-    place.pemm("evaluate some").ok().says(&[" of 12 samples right"]);
+    place.pemm("evaluate some").ok().says(&[" % of 12 (average"]);
 }
 
 #[test]
@@ -196,4 +197,20 @@ fn long_and_strange_class_names() {
     place.pemm("evaluate run").ok().says(&[strange, &long]);
     let quoted = format!("\"distance to {}\"", strange.replace('"', "\"\""));
     place.pemm("predict run pictures").ok().says(&[&quoted, &format!("distance to {long}")]);
+}
+
+/// Folders that could be parts or classes: somebody says which before there is an experiment.
+#[test]
+fn a_layout_can_be_looked_at_before_training() {
+    let place = Place::new();
+    for class in ["train", "car", "boat"] {
+        for i in 0..4 {
+            place.png(&format!("toys/{class}/{i}.png"), [8, 8], [200, 30, 30], i);
+        }
+    }
+    place.pemm("data info toys").fails(1, &["data.layout"]);
+    place.pemm("data info toys --layout classes").ok().says(&["3 classes", "train  "]);
+    place
+        .pemm("data info toys --layout class")
+        .fails(2, &["[possible values: auto, parts, classes]"]);
 }

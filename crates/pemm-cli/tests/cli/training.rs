@@ -90,7 +90,7 @@ fn features_of_a_csv() {
     place.pemm("data info measured.csv").ok().says(&["features, CSV", "size 2×1×1: 120 samples"]);
     let said = place.pemm(&format!("train measured.csv --noise pair:0.2 --out run {QUICK}")).ok();
     said.says(&["test accuracy after the last epoch (2)"]);
-    place.pemm("evaluate run").ok().says(&[" of 30 samples right"]);
+    place.pemm("evaluate run").ok().says(&[" % of 30 (average"]);
     place.images("pictures", 1);
     place.pemm("predict run pictures").fails(1, &["trained on feature vectors, not on images"]);
 

@@ -25,7 +25,7 @@ pub(super) fn verdict(record: &Record, outputs: Option<&Outputs>) -> String {
     let mut sentences = Vec::new();
     if let Some((part, is_test)) = judged(record) {
         let always = format!(
-            "To say “{}” of every sample would be right for {}.",
+            "Always saying “{}” would score {}.",
             largest(record, part),
             percent(part.majority)
         );
@@ -89,7 +89,7 @@ pub(super) fn tiles(record: &Record) -> Vec<Tile> {
         tiles.push(tile("Agrees with held-out labels", part.accuracy, note));
     }
     let note = "every class counts the same".to_owned();
-    tiles.push(tile("Recognised, mean of the classes", part.balanced_accuracy, note));
+    tiles.push(tile("Recognised, average over the classes", part.balanced_accuracy, note));
     if let Some(top5) = part.top5 {
         tiles.push(tile("Among the five most probable", top5, String::new()));
     }
@@ -100,7 +100,7 @@ pub(super) fn tiles(record: &Record) -> Vec<Tile> {
 pub(super) fn by_class(record: &Record) -> Section {
     let mut section = Section::new("classes", "Class by class");
     let Some((part, is_test)) = judged(record) else { return section };
-    let columns = ["class", "samples", "recognised", "right when named", "F1"];
+    let columns = ["class", "samples", "recognised", "right when predicted", "F1"];
     let mut data = Data::new(columns);
     for (name, class) in record.data.classes.iter().zip(&part.classes) {
         let rates = [class.recall, class.precision, class.f1];
@@ -108,9 +108,9 @@ pub(super) fn by_class(record: &Record) -> Section {
         data.row([name.clone(), class.num_samples.to_string()].into_iter().chain(rates));
     }
     section.text.push(format!(
-        "{} Recognised: the share of the samples of a class that the model gives this class. Right \
-         when named: how often the class is the label when the model names it. F1 is the harmonic \
-         mean of the two.",
+        "{} Recognised: of the samples of a class, the share that the model predicts as it. Right \
+         when predicted: of the samples that the model predicts as the class, the share that belongs \
+         to it. F1 is the harmonic mean of the two.",
         match is_test {
             true => "Measured on the test part.",
             false => "Measured on the held-out samples, against the labels that they were given.",
@@ -147,7 +147,7 @@ mod tests {
         let record = run(false);
         let said = verdict(&record, None);
         assert!(said.starts_with("The model agrees with 75.00 % of 4 labels"), "{said}");
-        assert!(said.contains("of every sample would be right for 75.00 %"), "{said}");
+        assert!(said.contains("” would score 75.00 %."), "{said}");
         let second = &record.data.classes[1];
         assert!(said.contains(&format!("It hardly recognises “{second}”.")), "{said}");
         assert_eq!(tiles(&record)[1].value, "50.00 %");
