@@ -133,7 +133,9 @@ impl RunData {
         };
         let mut hopeful = experiment.clone();
         hopeful.data.broken = BrokenImages::Error;
-        if experiment.pretrained.backbone.is_none() || hopeful.data == experiment.data {
+        // With a limit, samples are drawn among those that are sound, so these have to be known.
+        let knows_all = hopeful.data == experiment.data || experiment.data.limit.is_some();
+        if experiment.pretrained.backbone.is_none() || knows_all {
             return open(experiment);
         }
         // To look for broken images is to decode all of them, which takes longer than to fetch their

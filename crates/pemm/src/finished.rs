@@ -112,11 +112,13 @@ pub enum Weights {
 }
 
 impl Weights {
-    /// Whether those of the best epoch are meant in the run of `record`. Without a record, nothing
-    /// speaks against the last.
-    fn are_best(self, record: Option<&Record>) -> bool {
+    /// Whether those of the best epoch are meant in the run of `record` in `folder`. Without a record,
+    /// or where the best were deleted, there are the last.
+    fn are_best(self, folder: &RunFolder, record: Option<&Record>) -> bool {
         match self {
-            Self::Chosen => record.is_some_and(Record::prefers_best),
+            Self::Chosen => {
+                folder.has(pemm_runs::folder::BEST) && record.is_some_and(Record::prefers_best)
+            }
             Self::Last => false,
             Self::Best => true,
         }
@@ -145,7 +147,7 @@ impl Trained {
     pub fn open(folder: &RunFolder, weights: Weights, device: &Device) -> Result<Self> {
         // Before the weights: a run that goes on replaces them first.
         let record = folder.read_record();
-        let best = weights.are_best(record.as_ref().ok());
+        let best = weights.are_best(folder, record.as_ref().ok());
         let (tensors, text, file) = read_weights(folder, best)?;
         let refuse = |reason: String| Error::Weights { file: file.clone(), reason };
         let card: ModelCard = serde_json::from_str(&text)

@@ -128,8 +128,11 @@ pub fn train(
     if session.plan.experiment().schedule.patience.is_some() {
         take_best(&folder, &record)?;
     }
-    if let Some(chosen) = record.chosen() {
-        record.scores = session.scores(&folder, chosen, record.prefers_best())?;
+    // Somebody may have deleted the best weights of a run that does not need them to end.
+    let is_best = record.prefers_best() && folder.has(pemm_runs::folder::BEST);
+    let chosen = if is_best { record.choice.best_by_noisy_val } else { record.choice.last };
+    if let Some(chosen) = chosen {
+        record.scores = session.scores(&folder, chosen, is_best)?;
     }
     record.status = Status::Finished;
     folder.write_record(&record)?;

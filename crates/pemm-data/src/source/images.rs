@@ -59,6 +59,11 @@ pub(super) fn load(
         });
     }
     let given = [Some(&train), val.as_ref(), test.as_ref()];
+    // Else the class or the part would be called empty, and its files would not be named.
+    let has_all = (0..listing.classes.len() as u32).all(|class| train.given.contains(&class));
+    if !broken.is_empty() && !(has_all && given.iter().flatten().all(|part| part.len() > 0)) {
+        return Err(DataError::Broken { broken });
+    }
     let read = listing.read_parts(given.map(|part| part.map(|part| &part.given[..])));
     let Listing { classes, mut account, notes, .. } = listing;
     let mut set = DataSet { val, ..DataSet::of(name, classes, train, test) };
@@ -196,12 +201,13 @@ fn common_shape<'a>(
     Some((Shape { channels, height, width }, Some(note)))
 }
 
-/// The median of the shorter sides, at least 1.
+/// The median side of squares of the images' areas, at least 8.
 fn median_side(sizes: &BTreeMap<[usize; 2], usize>) -> usize {
+    let side = |[height, width]: [usize; 2]| height.saturating_mul(width).isqrt();
     let mut sides: Vec<usize> =
-        sizes.iter().flat_map(|(&[h, w], &count)| std::iter::repeat_n(h.min(w), count)).collect();
+        sizes.iter().flat_map(|(&size, &count)| std::iter::repeat_n(side(size), count)).collect();
     sides.sort_unstable();
-    sides[sides.len() / 2].max(1)
+    sides[sides.len() / 2].max(8)
 }
 
 /// The images that could not be read, by name, the first of them if they are many.
@@ -301,6 +307,8 @@ mod tests {
         assert_eq!(shape, [64, 64]);
         assert!(note.contains("4 different sizes"), "{note}");
         assert_eq!(shape_of(&[[20, 30], [24, 24], [90, 28]], None).0, [24, 24]);
+        assert_eq!(shape_of(&[[2, 600]], None).0, [34, 34], "thin ones keep their area");
+        assert_eq!(shape_of(&[[1, 1], [1, 1], [50, 40]], None).0, [8, 8]);
         assert_eq!(shape_of(&[[600, 800]], Some([600, 800])), ([600, 800], String::new()));
         assert_eq!(shape_of(&[[64, 48]], None), ([64, 48], String::new()));
         assert!(common_shape([].iter(), None).is_none());
@@ -311,8 +319,8 @@ mod tests {
         let folder = folder();
         grey(&folder.path().join("train/b/3.png"), 5, 50);
         let set = open(&config(&folder)).unwrap();
-        assert_eq!(set.train.shape, Shape { channels: 1, height: 2, width: 2 });
-        assert!(set.notes.iter().any(|note| note.contains("brought to 2×2")), "{:?}", set.notes);
+        assert_eq!(set.train.shape, Shape { channels: 1, height: 8, width: 8 });
+        assert!(set.notes.iter().any(|note| note.contains("brought to 8×8")), "{:?}", set.notes);
         let set = open(&DataConfig { resize: Some([4, 4]), ..config(&folder) }).unwrap();
         assert_eq!(set.train.shape, Shape { channels: 1, height: 4, width: 4 });
         let Pixels::Decoded(pixels) = &*set.train.pixels else { panic!("it fits") };
@@ -355,8 +363,17 @@ mod tests {
         fs::write(folder.path().join("train/b/cut.png"), "").unwrap();
         let error = open(&config(&folder)).unwrap_err().to_string();
         assert!(error.contains("2 of 14 images") && error.contains("one in 10"), "{error}");
-        let strict = DataConfig { broken: BrokenImages::Error, ..config(&folder) };
+        // A class that is broken as a whole is not merely empty.
+        fs::create_dir_all(folder.path().join("train/c")).unwrap();
+        fs::rename(folder.path().join("train/a/cut.png"), folder.path().join("train/c/cut.png"))
+            .unwrap();
         fs::remove_file(folder.path().join("train/b/cut.png")).unwrap();
+        let error = open(&config(&folder)).unwrap_err().to_string();
+        assert!(error.contains("train/c/cut.png"), "{error}");
+        fs::rename(folder.path().join("train/c/cut.png"), folder.path().join("train/a/cut.png"))
+            .unwrap();
+        fs::remove_dir(folder.path().join("train/c")).unwrap();
+        let strict = DataConfig { broken: BrokenImages::Error, ..config(&folder) };
         assert!(open(&strict).is_err());
     }
 
