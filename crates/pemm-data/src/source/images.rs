@@ -61,7 +61,8 @@ pub(super) fn load(
     let given = [Some(&train), val.as_ref(), test.as_ref()];
     // Else the class or the part would be called empty, and its files would not be named.
     let has_all = (0..listing.classes.len() as u32).all(|class| train.given.contains(&class));
-    if !broken.is_empty() && !(has_all && given.iter().flatten().all(|part| part.len() > 0)) {
+    let has_empty_part = given.iter().flatten().any(|part| part.given.is_empty());
+    if !broken.is_empty() && (!has_all || has_empty_part) {
         return Err(DataError::Broken { broken });
     }
     let read = listing.read_parts(given.map(|part| part.map(|part| &part.given[..])));
