@@ -9,6 +9,7 @@ mod dashboard;
 mod embedding;
 mod failure;
 mod interrupt;
+mod offered;
 mod overwrite;
 
 use clap::{Parser, Subcommand};

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use pemm_data::config::NoiseConfig;
 use pemm_data::source::nearest_sibling;
 use pemm_experiment::{Experiment, Grid, Layer};
 use toml::{Table, Value};
 
 use crate::failure::Failure;
+use crate::offered::Offered;
 
 /// What to train on what.
 #[derive(Debug, Args)]
@@ -17,20 +18,20 @@ pub(crate) struct ExperimentArguments {
     #[arg(value_name = "EXPERIMENT.toml|DATA")]
     input: Option<String>,
     /// CSV that replaces the training labels: path or index, label, and optionally weight and clean
-    #[arg(long, value_name = "CSV")]
+    #[arg(long, value_name = "CSV", value_hint = ValueHint::FilePath)]
     labels: Option<PathBuf>,
     /// Column of the labels CSV that holds the label
     #[arg(long, value_name = "NAME")]
     label_column: Option<String>,
     /// Label noise to draw, for example symmetric:0.4
-    #[arg(long, value_name = "KIND:RATE")]
+    #[arg(long, value_name = "KIND:RATE", value_parser = Offered::noises(), hide_possible_values = true)]
     noise: Option<String>,
     /// A method with its constants, for example pemm, paper, sce or ce; `pemm methods` lists all
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = Offered::presets(), hide_possible_values = true)]
     preset: Option<String>,
     /// A pretrained network that turns images into features, an ONNX file; training and audit then
     /// take seconds
-    #[arg(long, value_name = "FILE.onnx")]
+    #[arg(long, value_name = "FILE.onnx", value_hint = ValueHint::FilePath)]
     backbone: Option<String>,
     /// Opens every random stream
     #[arg(long, value_name = "N")]
@@ -48,7 +49,7 @@ pub(crate) struct ExperimentArguments {
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// Sets any key, for example optim.learning_rate=0.05; the last of several wins
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = Offered::keys(), hide_possible_values = true)]
     assignments: Vec<String>,
 }
 

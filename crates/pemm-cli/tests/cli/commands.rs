@@ -97,7 +97,8 @@ fn completions_of_three_shells() {
     let place = Place::new();
     for (shell, part) in [("bash", "complete -F _pemm"), ("zsh", "#compdef pemm"), ("fish", "pemm")]
     {
-        place.pemm(&format!("completions {shell}")).ok().says(&[part, "label-column"]);
+        let said = place.pemm(&format!("completions {shell}")).ok();
+        said.says(&[part, "label-column", "paper-tables", "schedule.num_epochs=", "block-cycle"]);
     }
 }
 
