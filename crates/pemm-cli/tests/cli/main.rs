@@ -6,6 +6,7 @@ mod backbone;
 mod commands;
 mod dashboard;
 mod energy;
+mod folders;
 mod grid;
 mod help;
 mod images;
