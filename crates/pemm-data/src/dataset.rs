@@ -47,6 +47,17 @@ pub enum Pixels {
     Files(Vec<PathBuf>),
 }
 
+impl Pixels {
+    /// Memory that they take, in bytes.
+    pub fn num_bytes(&self) -> u64 {
+        match self {
+            Self::Decoded(values) => values.len() as u64,
+            Self::Vectors(values) => 4 * values.len() as u64,
+            Self::Files(paths) => paths.iter().map(|path| path.as_os_str().len() as u64).sum(),
+        }
+    }
+}
+
 /// Samples with given labels: the only form in which training sees data.
 #[derive(Debug, Clone)]
 pub struct Part {

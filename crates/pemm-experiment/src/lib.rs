@@ -14,6 +14,7 @@
 //! | [`pretrained`], [`model`], [`loss`], [`energy`], [`objective`], [`optim`], [`schedule`] | the sections of an experiment |
 //! | [`content`] | files that an experiment names, known by what they hold |
 //! | [`presets`] | methods with their constants |
+//! | [`cost`] | what a network keeps of each sample, from shapes alone |
 //! | [`recipes`] | how long and how fast to train, whatever the method |
 //! | [`grid`] | a base and axes, unfolded into cells |
 //! | [`identity`] | the hash of an experiment, and the keys in which two differ |
@@ -23,6 +24,7 @@
 pub mod backbones;
 pub mod catalogue;
 pub mod content;
+pub mod cost;
 pub mod energy;
 pub mod error;
 pub mod experiment;

@@ -50,6 +50,10 @@ pub struct Summary {
     pub steps_per_epoch: usize,
     /// Epochs.
     pub num_epochs: usize,
+    /// Most memory at once, about, in bytes.
+    pub memory: u64,
+    /// Time of all epochs, about, in seconds.
+    pub seconds: f64,
     /// The pretrained backbone, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pretrained: Option<BackboneCard>,
@@ -88,6 +92,7 @@ pub fn explain(experiment: &Experiment, embedding: &Embedding<'_>) -> Result<Exp
     let ready = Ready::of(experiment, RunData::open(experiment, embedding)?, "cpu")?;
     let (plan, data) = (ready.plan(), ready.data());
     let num_train = data.train.len();
+    let needs = ready.needs()?;
     let noise = match &data.manifest.realised {
         Some(realised) => {
             let share = 100.0 * realised.rate;
@@ -108,6 +113,8 @@ pub fn explain(experiment: &Experiment, embedding: &Embedding<'_>) -> Result<Exp
         tensors: ready.tensors(),
         steps_per_epoch: num_batches(num_train, ready.batch_size()),
         num_epochs: plan.experiment().schedule.num_epochs,
+        memory: needs.memory,
+        seconds: needs.seconds,
         pretrained: ready.backbone.clone(),
     };
     Ok(Explanation { text: plan.text(), warnings: ready.warnings().to_vec(), summary })

@@ -11,7 +11,7 @@
 //! error device tensors layers
 //! backbone head loss energy reconstruction optim dynamics centers
 //! model networks objective evaluate statistics weights pretrained records
-//! data ready explain cells checkpoint finished
+//! data ready needs explain cells checkpoint finished
 //! run session continuing train outputs folds
 //! ```
 
@@ -33,6 +33,7 @@ pub mod head;
 pub mod layers;
 pub mod loss;
 pub mod model;
+pub mod needs;
 pub mod networks;
 pub mod objective;
 pub mod optim;

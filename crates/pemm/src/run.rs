@@ -7,6 +7,7 @@ use pemm_experiment::Plan;
 use pemm_runs::{EpochRecord, Record};
 
 use crate::data::Embedding;
+use crate::needs::Needs;
 
 /// How to run, beside what: none of it changes a result.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub enum Event<'a> {
         record: &'a Record,
         /// Steps of an epoch.
         num_steps: usize,
+        /// Memory and time for all epochs.
+        needs: Needs,
     },
     /// After a step: epoch and step from 1, samples in the step.
     Step(usize, usize, usize),

@@ -39,13 +39,16 @@ pub fn run(
 /// its random substreams by number, and [`State`](crate::checkpoint::State) holds the rest.
 ///
 /// # Errors
-/// A folder of another run, data that are no longer those of the run, a loss that is not finite, and
+/// More memory than is free, a folder of another run, data that are no longer those of the run, a loss that is not finite, and
 /// what the disk says.
 pub fn train(
     ready: Ready,
     options: &RunOptions<'_>,
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<Outcome> {
+    ready.check_memory()?;
+    let needs = ready.needs()?;
+
     // ---- folder, record -------------------------------------------------------------------------
     let plan = ready.plan();
     let value = plan.value();
@@ -89,6 +92,7 @@ pub fn train(
         warnings: &warnings,
         record: &record,
         num_steps,
+        needs,
     });
 
     // ---- epochs ---------------------------------------------------------------------------------

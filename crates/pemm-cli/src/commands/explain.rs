@@ -2,6 +2,7 @@
 
 use clap::Args;
 use pemm::explain::{Explanation, explain};
+use pemm_runs::time::duration;
 
 use super::experiment::ExperimentArguments;
 use crate::console::Console;
@@ -69,6 +70,11 @@ fn text(explanation: &Explanation, tensors: bool) -> String {
         summary.num_epochs,
         summary.steps_per_epoch,
         summary.num_epochs * summary.steps_per_epoch
+    ));
+    lines.push(format!(
+        "# needs     about {} MiB of memory and {} on this machine",
+        summary.memory.div_ceil(1 << 20),
+        duration(summary.seconds.max(0.1))
     ));
     lines.join("\n")
 }

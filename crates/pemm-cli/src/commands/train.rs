@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
+use pemm::needs::Needs;
 use pemm::train::{Event, Outcome, RunOptions, run as train};
 use pemm_runs::folder::REPORT;
+use pemm_runs::time::duration;
 use pemm_runs::{EpochRecord, Record, RunFolder, Status};
 
 use super::experiment::ExperimentArguments;
@@ -176,12 +178,14 @@ impl Display<'_> {
             return dashboard.note(&event);
         }
         match event {
-            Event::Started { folder, plan, warnings, record, num_steps } => {
+            Event::Started { folder, plan, warnings, record, num_steps, needs } => {
                 warnings.iter().for_each(|warning| self.console.warn(warning));
                 self.console.note(&headline(folder, record));
-                if !record.epochs.is_empty() {
-                    self.console.note(&format!("continues after epoch {}", record.epochs.len()));
-                }
+                self.console.note(&if record.epochs.is_empty() {
+                    needed(&needs)
+                } else {
+                    format!("continues after epoch {}", record.epochs.len())
+                });
                 if self.wants_dashboard {
                     let facts = Facts::of(folder, plan, warnings, record, num_steps);
                     self.dashboard = self.start_dashboard(State::new(facts, record.epochs.clone()));
@@ -264,6 +268,14 @@ fn headline(folder: &Path, record: &Record) -> String {
             100.0 * rate
         )),
         folder.display()
+    )
+}
+
+fn needed(needs: &Needs) -> String {
+    format!(
+        "needs about {} MiB of memory and {}",
+        needs.memory.div_ceil(1 << 20),
+        duration(needs.seconds.max(0.1))
     )
 }
 

@@ -1,0 +1,143 @@
+//! What training on one sample costs, from the shapes of a network alone: the values that are kept for
+//! the way back. They decide how much memory a run needs long before it asks for it.
+
+use pemm_data::Shape;
+
+use crate::backbones::{BackboneKind, cnn_channels};
+
+/// Values that a network keeps of each sample of a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Kept {
+    /// Over all layers: what each convolution gives, and what its BatchNorm and ReLU make of it.
+    pub all: f64,
+    /// Of the largest layer, whose gradients stand beside it for a moment.
+    pub largest: f64,
+}
+
+/// Counts layer by layer, from the image on.
+struct Count {
+    height: usize,
+    width: usize,
+    kept: Kept,
+}
+
+impl Count {
+    fn of(shape: Shape) -> Self {
+        let kept = Kept { all: shape.len() as f64, largest: 0.0 };
+        Self { height: shape.height, width: shape.width, kept }
+    }
+
+    /// A convolution of this stride to so many channels, with BatchNorm and ReLU.
+    fn convolution(&mut self, channels: usize, stride: usize) {
+        self.height = self.height.div_ceil(stride);
+        self.width = self.width.div_ceil(stride);
+        let values = channels as f64 * self.height as f64 * self.width as f64;
+        self.kept.all += 2.0 * values;
+        self.kept.largest = self.kept.largest.max(values);
+    }
+
+    /// The same, and 2×2 max pooling in the same pass: what is kept of it is a quarter.
+    fn pooled(&mut self, channels: usize) {
+        let values = channels as f64 * self.height as f64 * self.width as f64;
+        self.convolution(channels, 1);
+        self.kept.all -= 0.75 * values;
+        (self.height, self.width) = (self.height / 2, self.width / 2);
+    }
+
+    fn vector(&mut self, len: usize) {
+        self.kept.all += 2.0 * len as f64;
+    }
+}
+
+impl BackboneKind {
+    /// What it keeps of a sample of `shape` at `width`.
+    pub fn kept(self, width: usize, shape: Shape) -> Kept {
+        let mut count = Count::of(shape);
+        match self {
+            Self::Cnn => {
+                for channels in cnn_channels(width, shape) {
+                    count.convolution(channels, 1);
+                    count.pooled(channels);
+                }
+            }
+            Self::Cnn8 => {
+                for channels in [width, width.saturating_mul(2), width.saturating_mul(49) / 16] {
+                    count.convolution(channels, 1);
+                    count.pooled(channels);
+                }
+                count.vector(width.saturating_mul(4));
+            }
+            Self::Mlp => [width; 2].into_iter().for_each(|len| count.vector(len)),
+            Self::Hidden => count.vector(width),
+            Self::None => {}
+            Self::Resnet20 => small_resnet(&mut count, 20),
+            Self::Resnet32 => small_resnet(&mut count, 32),
+            Self::Resnet44 => small_resnet(&mut count, 44),
+            Self::Resnet56 => small_resnet(&mut count, 56),
+            Self::Resnet50 => {
+                count.convolution(64, 2);
+                // The maximum of stride 2, which keeps the place of each.
+                (count.height, count.width) = (count.height.div_ceil(2), count.width.div_ceil(2));
+                for (inner, num, stride) in [(64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)] {
+                    for place in 0..num {
+                        let stride = if place == 0 { stride } else { 1 };
+                        // The first 1×1 convolution sees the places of the stage before.
+                        count.convolution(inner, 1);
+                        count.convolution(inner, stride);
+                        count.convolution(4 * inner, 1);
+                        if place == 0 {
+                            count.convolution(4 * inner, 1);
+                        }
+                    }
+                }
+            }
+        }
+        count.kept
+    }
+}
+
+fn small_resnet(count: &mut Count, depth: usize) {
+    count.convolution(16, 1);
+    for (stage, channels) in [16, 32, 64].into_iter().enumerate() {
+        for block in 0..(depth - 2) / 6 {
+            count.convolution(channels, if stage > 0 && block == 0 { 2 } else { 1 });
+            count.convolution(channels, 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CIFAR: Shape = Shape { channels: 3, height: 32, width: 32 };
+
+    /// MiB that a batch of 128 keeps, with the gradients of the largest layer.
+    fn mib(kind: BackboneKind, width: usize) -> f64 {
+        let kept = kind.kept(width, CIFAR);
+        128.0 * 4.0 * (kept.all + 2.0 * kept.largest) / f64::from(1 << 20)
+    }
+
+    #[test]
+    fn what_was_measured_is_near() {
+        // Growth of the whole process, MiB, some 50 of it whatever the network (bench/results).
+        for (kind, width, measured) in [
+            (BackboneKind::Cnn8, 64, 334.0),
+            (BackboneKind::Cnn8, 16, 121.0),
+            (BackboneKind::Resnet32, 0, 397.0),
+        ] {
+            let share = (50.0 + mib(kind, width)) / measured;
+            assert!((0.8..1.2).contains(&share), "{kind:?} {width}: {share}");
+        }
+    }
+
+    #[test]
+    fn large_images_and_wide_networks_cost_more() {
+        let large = Shape { channels: 3, height: 64, width: 64 };
+        for &kind in BackboneKind::ALL {
+            let (small, large) = (kind.kept(16, CIFAR), kind.kept(16, large));
+            assert!(large.all > small.all, "{kind:?}");
+            assert!(kind.kept(usize::MAX, CIFAR).all.is_finite(), "{kind:?}");
+        }
+    }
+}
