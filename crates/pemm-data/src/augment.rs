@@ -1,7 +1,7 @@
 //! Random changes of training images, applied while an image is normalised.
 //!
-//! An image is flipped, then shifted, then cropped; `Change::write` does all three in one pass
-//! from bytes to normalised values.
+//! An image is flipped, then shifted, then cropped, which `Change::write` does in one pass from bytes
+//! to normalised values; then a square may be cut out.
 
 use std::ops::Range;
 
@@ -24,25 +24,38 @@ pub struct Augment {
     pub shift: f64,
     /// Pad each side by this many zeros (the mean colour) and crop back to size at a uniform place.
     pub crop: usize,
+    /// Set a square of this side to zero (the mean colour), around a place drawn uniformly from the
+    /// image; what lies beyond the edge is lost (DeVries and Taylor 2017).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cutout: usize,
+}
+
+fn is_zero(value: &usize) -> bool {
+    *value == 0
 }
 
 impl Augment {
     /// Fills in what `config` leaves out and checks what it gives.
     ///
-    /// Colour images (three channels) larger than 8×8 on both sides are flipped and shifted by up
-    /// to 0.1, unless `crop` moves them; grey images, smaller ones and vectors are left alone. `vectors` says that the
-    /// samples are feature vectors.
+    /// Images of at least 8×8 pixels are shifted by up to a tenth of their sides, small ones by up to
+    /// a pixel, unless `crop` moves them; colour images (three channels) larger than 8×8 are flipped too,
+    /// grey ones are not, for they may be letters or digits. Smaller images and vectors are left alone,
+    /// and nothing is cut out. `vectors` says that the samples are feature vectors.
     ///
     /// # Errors
     /// [`DataError::Setting`] with the key for a shift outside 0 to 0.5, a crop above half of the
-    /// smaller side, and any change of vectors.
+    /// smaller side, a cutout above the larger side, and any change of vectors.
     pub fn resolve(config: &AugmentConfig, shape: Shape, vectors: bool) -> Result<Self> {
-        let photo = !vectors && shape.channels == 3 && shape.height.min(shape.width) > 8;
-        let crops = config.crop.is_some_and(|crop| crop > 0);
+        let side = shape.height.min(shape.width);
+        let photo = !vectors && shape.channels == 3 && side > 8;
+        let moves = !vectors && side >= 8 && config.crop.is_none_or(|crop| crop == 0);
+        // From -1.5 to 1.5 pixels, rounded, is -1, 0 or 1, each as often.
+        let shift = if moves { (1.5 / side as f64).max(0.1) } else { 0.0 };
         let augment = Self {
             flip: config.flip.unwrap_or(photo),
-            shift: config.shift.unwrap_or(if photo && !crops { 0.1 } else { 0.0 }),
+            shift: config.shift.unwrap_or(shift),
             crop: config.crop.unwrap_or(0),
+            cutout: config.cutout.unwrap_or(0),
         };
         augment.check(shape, vectors)?;
         Ok(augment)
@@ -58,8 +71,9 @@ impl Augment {
         if vectors && !self.is_none() {
             let (key, value) = match self {
                 Self { flip: true, .. } => ("augment.flip", "true".to_string()),
-                Self { crop: 0, .. } => ("augment.shift", self.shift.to_string()),
-                _ => ("augment.crop", self.crop.to_string()),
+                Self { crop: 1.., .. } => ("augment.crop", self.crop.to_string()),
+                Self { cutout: 1.., .. } => ("augment.cutout", self.cutout.to_string()),
+                _ => ("augment.shift", self.shift.to_string()),
             };
             let reason =
                 format!("is {value}, but only images can be changed; remove it for vectors");
@@ -80,6 +94,14 @@ impl Augment {
             );
             return Err(DataError::setting("augment.crop", reason));
         }
+        let side = height.max(width);
+        if self.cutout > side {
+            let reason = format!(
+                "must be at most {side}, the larger side of {height}×{width} images, but is {}",
+                self.cutout
+            );
+            return Err(DataError::setting("augment.cutout", reason));
+        }
         Ok(())
     }
 
@@ -93,7 +115,11 @@ impl Augment {
         };
         let shift = [shift(shape.height), shift(shape.width)];
         let mut crop = || rng.below(2 * self.crop + 1) as isize - self.crop as isize;
-        Change { flip: self.flip && flip, shift, crop: [crop(), crop()] }
+        let crop = [crop(), crop()];
+        // The last draw, so that what was drawn before there was a cutout is as it was.
+        let mut cut = |side: usize| Cut::new(rng.below(side), self.cutout, side);
+        let cutout = [cut(shape.height), cut(shape.width)];
+        Change { flip: self.flip && flip, shift, crop, cutout }
     }
 }
 
@@ -106,6 +132,24 @@ pub(crate) struct Change {
     shift: [isize; 2],
     /// Pixels by which the window on the padded image moves down and right from its middle.
     crop: [isize; 2],
+    /// Rows and columns of the square that is set to zero.
+    cutout: [Cut; 2],
+}
+
+/// Places along one axis that are cut out; the default is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Cut {
+    start: usize,
+    end: usize,
+}
+
+impl Cut {
+    /// `len` places around `middle`, within `side`.
+    fn new(middle: usize, len: usize, side: usize) -> Self {
+        let start = middle as isize - len as isize / 2;
+        let place = |at: isize| at.clamp(0, side as isize) as usize;
+        Self { start: place(start), end: place(start + len as isize) }
+    }
 }
 
 impl Change {
@@ -125,6 +169,10 @@ impl Change {
                     }
                     None => out.fill(0.0),
                 }
+            }
+            let [rows, columns] = self.cutout;
+            for out in out.chunks_exact_mut(width).take(rows.end).skip(rows.start) {
+                out[columns.start..columns.end].fill(0.0);
             }
         }
     }
@@ -203,7 +251,12 @@ mod tests {
     fn changed(flip: bool, shift: [isize; 2], crop: [isize; 2]) -> [[u8; 4]; 3] {
         let pixels = [11, 12, 13, 14, 21, 22, 23, 24, 31, 32, 33, 34];
         let mut out = [f32::NAN; 12];
-        Change { flip, shift, crop }.write(&pixels, SHAPE, &plain(1), &mut out);
+        Change { flip, shift, crop, ..Change::default() }.write(
+            &pixels,
+            SHAPE,
+            &plain(1),
+            &mut out,
+        );
         std::array::from_fn(|y| std::array::from_fn(|x| out[4 * y + x] as u8))
     }
 
@@ -235,6 +288,32 @@ mod tests {
         assert_eq!(changed(true, [0, 1], [-1, -1]), all);
     }
 
+    #[test]
+    fn cutout_sets_a_square_to_zero_and_loses_what_lies_beyond_the_edge() {
+        let cut = |y, x, side| {
+            let mut out = [f32::NAN; 12];
+            let cutout = [Cut::new(y, side, 3), Cut::new(x, side, 4)];
+            let change = Change { cutout, ..Change::default() };
+            change.write(&[1; 12], SHAPE, &plain(1), &mut out);
+            out.map(|value| value as u8)
+        };
+        assert_eq!(cut(1, 1, 2), [0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(cut(0, 3, 2), [1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(cut(1, 2, 0), [1; 12]);
+        assert_eq!(cut(2, 0, 3), [1, 1, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn a_cutout_leaves_the_other_draws_as_they_were() {
+        let shape = Shape { channels: 3, height: 32, width: 32 };
+        let without = Augment { flip: true, shift: 0.1, crop: 4, cutout: 0 };
+        let with = Augment { cutout: 8, ..without };
+        let rng = || Streams::new(1).open(Stream::Augment);
+        let (a, b) = (without.draw(&mut rng(), shape), with.draw(&mut rng(), shape));
+        assert_eq!(Change { cutout: a.cutout, ..b }, a);
+        assert_ne!(a.cutout, b.cutout);
+    }
+
     proptest! {
         /// The one pass gives what the definition gives pixel by pixel.
         #[test]
@@ -252,7 +331,7 @@ mod tests {
             let mut rng = Streams::new(seed).open(Stream::Init);
             let pixels: Vec<u8> = (0..shape.len()).map(|_| rng.below(255) as u8 + 1).collect();
             let mut out = vec![f32::NAN; shape.len()];
-            Change { flip, shift, crop }.write(&pixels, shape, &plain(2), &mut out);
+            Change { flip, shift, crop, ..Change::default() }.write(&pixels, shape, &plain(2), &mut out);
 
             let (last_y, last_x) = (height as isize - 1, width as isize - 1);
             for (index, &value) in out.iter().enumerate() {
@@ -274,7 +353,7 @@ mod tests {
 
     #[test]
     fn draws_reach_every_place_and_no_further() {
-        let augment = Augment { flip: true, shift: 0.3, crop: 1 };
+        let augment = Augment { flip: true, shift: 0.3, crop: 1, cutout: 0 };
         let mut rng = Streams::new(5).open(Stream::Augment);
         let draws: Vec<Change> = (0..4000).map(|_| augment.draw(&mut rng, SHAPE)).collect();
         let flips = draws.iter().filter(|change| change.flip).count();
@@ -300,10 +379,13 @@ mod tests {
         let draw = |augment: Augment| {
             augment.draw(&mut Streams::new(9).open_at(Stream::Augment, 3), SHAPE)
         };
-        let all = draw(Augment { flip: true, shift: 0.5, crop: 1 });
-        assert_eq!(draw(Augment { flip: false, shift: 0.5, crop: 0 }).shift, all.shift);
-        assert_eq!(draw(Augment { flip: false, shift: 0.0, crop: 1 }).crop, all.crop);
-        assert_eq!(draw(Augment::default()), Change::default());
+        let all = draw(Augment { flip: true, shift: 0.5, crop: 1, cutout: 0 });
+        assert_eq!(draw(Augment { flip: false, shift: 0.5, crop: 0, cutout: 0 }).shift, all.shift);
+        assert_eq!(draw(Augment { flip: false, shift: 0.0, crop: 1, cutout: 0 }).crop, all.crop);
+        let none = draw(Augment::default());
+        let cut = |cut: Cut| cut.end - cut.start;
+        assert_eq!(none.cutout.map(cut), [0, 0]);
+        assert_eq!(none, Change { cutout: none.cutout, ..Change::default() });
     }
 
     #[test]
@@ -312,13 +394,12 @@ mod tests {
             let shape = Shape { channels, height, width };
             Augment::resolve(&AugmentConfig::default(), shape, vectors).unwrap()
         };
-        assert_eq!(resolve(3, 32, 32, false), Augment { flip: true, shift: 0.1, crop: 0 });
-        for none in [
-            resolve(3, 8, 32, false),
-            resolve(1, 28, 28, false),
-            resolve(1, 8, 8, false),
-            resolve(64, 1, 1, true),
-        ] {
+        let shifted = |flip, shift| Augment { flip, shift, ..Augment::default() };
+        assert_eq!(resolve(3, 32, 32, false), shifted(true, 0.1));
+        assert_eq!(resolve(3, 8, 32, false), shifted(false, 0.1875));
+        assert_eq!(resolve(1, 28, 28, false), shifted(false, 0.1));
+        assert_eq!(resolve(1, 8, 8, false), shifted(false, 0.1875));
+        for none in [resolve(1, 7, 7, false), resolve(64, 1, 1, true)] {
             assert!(none.is_none());
         }
     }
@@ -330,7 +411,10 @@ mod tests {
         let shift = |shift| AugmentConfig { shift: Some(shift), ..Default::default() };
         let crop = |crop| AugmentConfig { crop: Some(crop), ..Default::default() };
         let flip = |flip| AugmentConfig { flip: Some(flip), ..Default::default() };
+        let cutout = |cutout| AugmentConfig { cutout: Some(cutout), ..Default::default() };
         for (config, shape, key) in [
+            (cutout(33), cifar, "augment.cutout: "),
+            (cutout(1), vector, "augment.cutout: "),
             (shift(0.51), cifar, "augment.shift: "),
             (shift(-0.1), cifar, "augment.shift: "),
             (shift(f64::NAN), cifar, "augment.shift: "),
@@ -343,7 +427,9 @@ mod tests {
             let error = Augment::resolve(&config, shape, shape == vector).unwrap_err();
             assert!(error.to_string().starts_with(key), "{error}");
         }
-        for (config, shape) in [(shift(0.5), cifar), (crop(15), cifar), (flip(false), vector)] {
+        for (config, shape) in
+            [(shift(0.5), cifar), (crop(15), cifar), (cutout(32), cifar), (flip(false), vector)]
+        {
             Augment::resolve(&config, shape, shape == vector).unwrap();
         }
     }

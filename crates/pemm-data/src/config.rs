@@ -163,8 +163,8 @@ pub struct NoiseConfig {
     pub groups: Option<Vec<Vec<String>>>,
 }
 
-/// Random changes of a training image. A value left out is chosen by the kind of the data: colour
-/// images are flipped, and shifted unless `crop` is set; grey images, digits and vectors are left alone.
+/// Random changes of a training image. A value left out is chosen by the kind of the data: images are
+/// shifted unless `crop` is set, colour images are flipped too, and vectors are left alone.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AugmentConfig {
@@ -176,4 +176,7 @@ pub struct AugmentConfig {
     /// Pad by this many zero pixels on each side and crop at random (in normalised units, so the
     /// padding is the mean colour), 0 to half of the smaller side.
     pub crop: Option<usize>,
+    /// Set a square of this side, around a place drawn at random, to the mean colour; 0 to the larger side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cutout: Option<usize>,
 }

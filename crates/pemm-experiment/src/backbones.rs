@@ -19,6 +19,19 @@ kinds! {
     /// The backbones that an experiment can name.
     BackboneKind, "Backbones", "model.backbone":
 
+    /// Stages of two 3×3 convolutions, as many as the images are large.
+    Cnn = "cnn" {
+        summary: "stages of two 3×3 convolutions, as many as the images are large",
+        equation: &[
+            "s = log2(smaller side), rounded, less 2, within 2 to 5 stages: 2 at 8 pixels, 3 at 32, 4 at 64",
+            "stage i: two 3×3 convolutions to 2^min(i, 3) w channels with BatchNorm and ReLU, then 2×2 \
+             max pooling",
+            "then the mean over the places that are left",
+        ],
+        parameters: &[Parameter::count("width", 32, WIDTHS, "channels of the first stage")],
+        reference: "the form of VGG (Simonyan and Zisserman 2015) with BatchNorm",
+        differs: &["A mean over the places stands where VGG has fully connected layers."],
+    }
     /// Six 3×3 convolutions and two fully connected layers, the second of which is the head.
     Cnn8 = "cnn8" {
         summary: "six 3×3 convolutions and a fully connected layer, for small images",
@@ -116,15 +129,26 @@ pub struct BackboneSizes {
     pub num_inputs: Option<usize>,
 }
 
+/// Channels of each stage of `cnn`: the first has `width`, each has twice those of the one before, up
+/// to eight times the first's.
+pub fn cnn_channels(width: usize, shape: Shape) -> Vec<usize> {
+    let side = shape.height.min(shape.width).max(1) as f64;
+    let num_stages = (side.log2().round() as usize).saturating_sub(2).clamp(2, 5);
+    (0..num_stages).map(|stage| width.saturating_mul(1 << stage.min(3))).collect()
+}
+
 impl BackboneKind {
     /// Smallest height and width of an image; none for what also takes vectors.
     pub fn smallest_side(self) -> Option<usize> {
         match self {
             Self::Mlp | Self::None | Self::Hidden => None,
             Self::Resnet50 => Some(32),
-            Self::Cnn8 | Self::Resnet20 | Self::Resnet32 | Self::Resnet44 | Self::Resnet56 => {
-                Some(8)
-            }
+            Self::Cnn
+            | Self::Cnn8
+            | Self::Resnet20
+            | Self::Resnet32
+            | Self::Resnet44
+            | Self::Resnet56 => Some(8),
         }
     }
 
@@ -134,6 +158,11 @@ impl BackboneKind {
         let Shape { channels, height, width: across } = shape;
         let product = |factors: &[usize]| factors.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
         match self {
+            Self::Cnn => BackboneSizes {
+                num_features: width.checked_mul(cnn_channels(1, shape).pop().unwrap_or(1)),
+                tensor: Some("backbone.blocks.0.conv.weight"),
+                num_inputs: Some(channels),
+            },
             Self::Cnn8 => BackboneSizes {
                 num_features: width.checked_mul(4),
                 tensor: Some("backbone.fc.weight"),

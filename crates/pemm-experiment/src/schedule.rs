@@ -18,6 +18,11 @@ pub enum ScheduleKind {
     /// `½ (1 + cos(π e / half_period))` of the rate in epoch e (from 0). Beyond the half-period it
     /// rises again, as PyTorch's `CosineAnnealingLR` does.
     Cosine,
+    /// One cycle over the whole run, step by step: over the first 30 % of the steps the rate rises from
+    /// 1/25 of itself to itself, then falls to 1/10,000 of where it began, each along half a cosine
+    /// (Smith and Topin 2018, as in PyTorch's `OneCycleLR`; the momentum stays).
+    #[serde(rename = "one-cycle")]
+    OneCycle,
 }
 
 /// The `[schedule]` table of an experiment file.
@@ -67,6 +72,9 @@ impl Default for Schedule {
 }
 
 impl Schedule {
+    /// Share of the steps over which the rate of `one-cycle` rises.
+    const RISE: f64 = 0.3;
+
     /// Fills in what was left out, and checks all.
     pub(crate) fn resolve(&mut self, warnings: &mut Vec<String>) -> Result<()> {
         let schedule = self;
@@ -132,6 +140,21 @@ impl Schedule {
                 let half_period = self.half_period.unwrap_or(self.num_epochs as f64);
                 0.5 * (1.0 + (PI * epoch as f64 / half_period).cos())
             }
+            ScheduleKind::OneCycle => {
+                let all = (self.num_epochs * num_steps) as f64;
+                let step = (epoch * num_steps + step) as f64;
+                // The step with the highest rate, and the last one.
+                let (top, last) = ((Self::RISE * all - 1.0).max(0.0), all - 1.0);
+                let [begin, end] = [1.0 / 25.0, 1.0 / 25.0e4];
+                // From `from` to `to` along half a cosine, as `x` goes from 0 to 1.
+                let between =
+                    |from: f64, to: f64, x: f64| to + (from - to) * 0.5 * (1.0 + (PI * x).cos());
+                if step < top {
+                    between(begin, 1.0, step / top)
+                } else {
+                    between(1.0, end, (step - top) / (last - top).max(1.0))
+                }
+            }
         };
         warm * form
     }
@@ -170,6 +193,28 @@ mod tests {
         assert!(schedule.share(10, 0, 5).abs() < 1e-12);
         assert!((schedule.share(20, 0, 5) - 1.0).abs() < 1e-12);
         assert!((schedule.share(5, 4, 5) - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_cycle_rises_and_falls_step_by_step() {
+        let schedule =
+            Schedule { kind: ScheduleKind::OneCycle, num_epochs: 11, ..Schedule::default() };
+        // torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=110, cycle_momentum=False)
+        let torch = [
+            (0, 0.040000000000000036),
+            (1, 0.042311331197345536),
+            (15, 0.47295177264181076),
+            (32, 1.0),
+            (33, 0.9995839013366927),
+            (60, 0.7077086756709172),
+            (100, 0.033335606154358696),
+            (108, 0.00042009866330724647),
+            (109, 4e-6),
+        ];
+        for (step, rate) in torch {
+            let share = schedule.share(step / 10, step % 10, 10);
+            assert!((share - rate).abs() < 1e-12, "step {step}: {share}");
+        }
     }
 
     #[test]

@@ -134,7 +134,7 @@ fn later_layers_win_and_presets_lie_below_all() {
     assert_eq!(experiment.optim.learning_rate, 0.5);
     assert_eq!(experiment.optim.momentum, 0.5);
     assert_eq!(experiment.loss.parameters.number("alpha"), Some(0.1));
-    assert_eq!(experiment.schedule.num_epochs, 60);
+    assert_eq!(experiment.schedule.num_epochs, 50);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn mistakes_name_key_rule_and_value() {
         ("loss.log_zero=4", "loss.log_zero"),
         ("objective.by=loss", "objective.kind = \"plain\" has no such parameter"),
         ("model.width=9000", "model.width: must be from 1 to 4096, is 9000"),
-        ("model.scale=3", "model.backbone = \"cnn8\" with model.head = \"distance\" has no such"),
+        ("model.scale=3", "model.backbone = \"cnn\" with model.head = \"distance\" has no such"),
         ("loss.energy.u=2", "loss.energy.u: must be above v = 2"),
         ("loss.energy.clamp=[1, 0]", "loss.energy.clamp"),
         ("model.head=linear", "loss.energy.kind: needs centers"),
@@ -188,6 +188,16 @@ fn mistakes_name_key_rule_and_value() {
         let message = error(&[assignment]);
         assert!(message.contains(key), "{assignment}: {message}");
     }
+    // What the preset has for images counts only where no backbone is named.
+    let backbone = |assignments: &[&str]| {
+        let plan = from(assignments).unwrap().resolve(FACTS).unwrap();
+        (plan.model().backbone, plan.experiment().model.for_images)
+    };
+    assert_eq!(backbone(&[]), (BackboneKind::Cnn, None));
+    assert_eq!(backbone(&["preset=paper"]), (BackboneKind::Cnn8, None));
+    assert_eq!(backbone(&["preset=paper", "model.backbone=mlp"]), (BackboneKind::Mlp, None));
+    assert_eq!(backbone(&["model.for_images=resnet20"]), (BackboneKind::Resnet20, None));
+
     let tiny = DataFacts { shape: Shape { channels: 1, height: 4, width: 4 }, ..FACTS };
     let message = from(&["model.backbone=cnn8"]).unwrap().resolve(tiny).unwrap_err().to_string();
     assert!(message.contains("8×8") && message.contains("mlp"), "{message}");

@@ -3,6 +3,7 @@
 //! Each is a file with its code; name, parameters and sizes stand in
 //! [`pemm_experiment::backbones`], and the matches here join the two.
 
+pub mod cnn;
 pub mod cnn8;
 pub mod identity;
 pub mod mlp;
@@ -14,6 +15,7 @@ use burn::tensor::{Device, Tensor};
 use pemm_data::{Rng, Shape};
 pub use pemm_experiment::backbones::BackboneKind;
 
+pub use cnn::Cnn;
 pub use cnn8::Cnn8;
 pub use identity::Identity;
 pub use mlp::Mlp;
@@ -23,6 +25,8 @@ pub use resnet50::ResNet50;
 /// A backbone of any kind.
 #[derive(Module, Debug)]
 pub enum Backbone {
+    /// See [`Cnn`].
+    Cnn(Cnn),
     /// See [`Cnn8`].
     Cnn8(Cnn8),
     /// See [`Mlp`].
@@ -36,7 +40,7 @@ pub enum Backbone {
 }
 
 impl Backbone {
-    /// Builds `kind` for samples of `shape`. `width` is the first layer's channels of `cnn8` and
+    /// Builds `kind` for samples of `shape`. `width` is the first layer's channels of `cnn` and `cnn8` and
     /// the units per layer of `mlp`; the ResNets have the widths of their paper and ignore it.
     pub fn new(
         kind: BackboneKind,
@@ -46,6 +50,7 @@ impl Backbone {
         device: &Device,
     ) -> Self {
         match kind {
+            BackboneKind::Cnn => Self::Cnn(Cnn::new(width, shape, rng, device)),
             BackboneKind::Cnn8 => Self::Cnn8(Cnn8::new(width, shape, rng, device)),
             BackboneKind::Mlp => Self::Mlp(Mlp::new(width, shape, rng, device)),
             BackboneKind::None => Self::Identity(Identity::new(shape)),
@@ -61,6 +66,7 @@ impl Backbone {
     /// Size D of the features.
     pub fn num_features(&self) -> usize {
         match self {
+            Self::Cnn(net) => net.num_features(),
             Self::Cnn8(net) => net.num_features(),
             Self::Mlp(net) => net.num_features(),
             Self::Identity(net) => net.num_features(),
@@ -72,6 +78,7 @@ impl Backbone {
     /// Features of a batch, `[N, C, H, W]` → `[N, D]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         match self {
+            Self::Cnn(net) => net.forward(images),
             Self::Cnn8(net) => net.forward(images),
             Self::Mlp(net) => net.forward(images),
             Self::Identity(net) => net.forward(images),

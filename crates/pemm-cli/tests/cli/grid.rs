@@ -397,7 +397,7 @@ fn what_cannot_start_is_said_before_anything_does() {
         grid(&format!("{{ name = \"a\", {noise} }}, {{ name = \"b\", loss.matrix = \"m.csv\" }}")),
     );
     place.pemm("grid g.toml").fails(2, &["run b", "m.csv"]);
-    place.write("g.toml", grid("{ name = \"a\" }, { name = \"b\", model.backbone = \"mlp\" }"));
+    place.write("g.toml", grid("{ name = \"a\" }, { name = \"b\", model.backbone = \"cnn\" }"));
     place.pemm("grid g.toml").fails(2, &["run b", "is the same experiment as run a"]);
     place.write("g.toml", grid("{ name = \"grid.lock\" }"));
     place.pemm("grid g.toml").fails(2, &["is that of a file of the grid"]);

@@ -113,7 +113,7 @@ fn folders_of_other_things_are_left_as_they_are() {
         &[
             "run: holds another experiment",
             "nothing was overwritten",
-            "optim.learning_rate: 0.01 → 0.02",
+            "optim.learning_rate: 0.1 → 0.02",
             "seed: 1 → 2",
         ],
     );

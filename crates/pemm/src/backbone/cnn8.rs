@@ -14,7 +14,7 @@ use crate::layers::{After, BatchNorm, Conv2d, Linear};
 /// Convolution, BatchNorm, ReLU, and 2×2 max pooling at the end of a block of two.
 #[derive(Module, Debug)]
 pub struct ConvBlock {
-    /// 3×3, stride 1, with bias.
+    /// 3×3, stride 1.
     pub conv: Conv2d,
     /// Over the convolution's output.
     pub norm: BatchNorm,
@@ -22,7 +22,11 @@ pub struct ConvBlock {
 }
 
 impl ConvBlock {
-    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(super) fn new(conv: Conv2d, outputs: usize, pools: bool, device: &Device) -> Self {
+        Self { conv, norm: BatchNorm::new(outputs, device), pools }
+    }
+
+    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let after = if self.pools { After::ReluPool } else { After::Relu };
         self.norm.forward(self.conv.forward(input), after)
     }
@@ -45,10 +49,9 @@ impl Cnn8 {
         let third = (49 * width / 16).max(1);
         let channels = [shape.channels, width, width, 2 * width, 2 * width, third, third];
         let blocks = (0..6)
-            .map(|i| ConvBlock {
-                conv: Conv2d::new([channels[i], channels[i + 1]], 3, rng, device),
-                norm: BatchNorm::new(channels[i + 1], device),
-                pools: i % 2 == 1,
+            .map(|i| {
+                let conv = Conv2d::new([channels[i], channels[i + 1]], 3, rng, device);
+                ConvBlock::new(conv, channels[i + 1], i % 2 == 1, device)
             })
             .collect();
         let flat = third * (shape.height / 8) * (shape.width / 8);

@@ -11,8 +11,19 @@ use pemm_runs::{RunFolder, Status};
 use crate::training::{bytes, run, timeless};
 
 fn experiment(assignments: &[&str]) -> Experiment {
-    let base = ["preset=ce", "noise.kind=symmetric", "noise.rate=0.4", "model.width=64"];
-    let rest = ["schedule.num_epochs=4", "schedule.kind=constant"];
+    let base = [
+        "preset=ce",
+        "noise.kind=symmetric",
+        "noise.rate=0.4",
+        "model.backbone=mlp",
+        "model.width=64",
+    ];
+    let rest = [
+        "schedule.num_epochs=4",
+        "schedule.kind=constant",
+        "optim.learning_rate=0.01",
+        "augment.shift=0",
+    ];
     let layers: Vec<Layer> = base
         .iter()
         .chain(&rest)

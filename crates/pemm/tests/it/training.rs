@@ -121,6 +121,7 @@ fn the_bare_loop_has_the_losses_of_the_trainer() {
         "preset=paper",
         "model.backbone=mlp",
         "model.width=128",
+        "augment.shift=0",
         &format!("schedule.num_epochs={}", bare_loop::NUM_EPOCHS),
     ]);
     let outcome = run(plan, &parent.path().join("run"), None).unwrap();
@@ -141,6 +142,7 @@ fn robust_training_sees_through_noise_that_cross_entropy_fits() {
             &format!("preset={preset}"),
             "model.backbone=mlp",
             "model.width=128",
+            "augment.shift=0",
             "schedule.num_epochs=40",
             "schedule.kind=constant",
             "schedule.score_every=0",
@@ -163,6 +165,7 @@ fn ten_steps_are_pinned() {
     let parent = tempfile::tempdir().unwrap();
     let plan = experiment(&[
         "preset=paper",
+        "augment.shift=0",
         "optim.learning_rate=0.001",
         "schedule.num_epochs=10",
         "schedule.batch_size=1000000",
