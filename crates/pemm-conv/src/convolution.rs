@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::geometry::Geometry;
 use crate::simd::{Lanes, Task, dispatch};
-use crate::{direct, winograd};
+use crate::{direct, filter_gradient, winograd};
 
 /// Fewer channels than this on either side and Winograd's transforms cost more than they save.
 const FEW: usize = 8;
@@ -73,7 +73,7 @@ pub fn weight_gradient(
         let channels = [geometry.channels_in, geometry.channels_out];
         winograd::weight_gradient(x, dy, geometry.batch, geometry.input, channels, dweight, dbias);
     } else {
-        direct::weight_gradient(geometry, x, dy, dweight, dbias);
+        filter_gradient::weight_gradient(geometry, x, dy, dweight, dbias);
     }
 }
 

@@ -7,7 +7,6 @@
 
 use rayon::prelude::*;
 
-use crate::convolution::ColumnSums;
 use crate::geometry::Geometry;
 use crate::product::{Product, Start, panel_width};
 use crate::scratch;
@@ -15,8 +14,6 @@ use crate::simd::dispatch;
 
 /// About as many output pixels as a job takes.
 const PIXELS: usize = 256;
-/// Partial sums of the weight gradient; fixed, so that threads do not change the sums.
-const PARTS: usize = 16;
 
 /// A matrix in the panels of the product: rows × columns, each panel `panel_width` columns.
 struct Panels {
@@ -43,25 +40,25 @@ impl Panels {
 }
 
 /// Index into the weights \[out\]\[in\]\[kernel\] of tap `k`, counted channels-last.
-fn tap(geometry: &Geometry, out: usize, k: usize) -> usize {
+pub(crate) fn tap(geometry: &Geometry, out: usize, k: usize) -> usize {
     let (place, channel) = (k / geometry.channels_in, k % geometry.channels_in);
     let taps = geometry.kernel[0] * geometry.kernel[1];
     (out * geometry.channels_in + channel) * taps + place
 }
 
 /// How jobs read the image: some output rows at a time, the rows above them padded.
-struct Reader {
+pub(crate) struct Reader {
     geometry: Geometry,
     output: [usize; 2],
     /// Output rows of a job.
     rows: usize,
-    jobs_per_image: usize,
+    pub(crate) jobs_per_image: usize,
     /// Numbers in a padded image row.
     line: usize,
 }
 
 impl Reader {
-    fn new(geometry: &Geometry, rows: usize) -> Self {
+    pub(crate) fn new(geometry: &Geometry, rows: usize) -> Self {
         let output = geometry.output();
         let rows = rows.clamp(1, output[0].max(1));
         Self {
@@ -73,23 +70,23 @@ impl Reader {
         }
     }
 
-    fn in_place(&self) -> bool {
+    pub(crate) fn in_place(&self) -> bool {
         self.geometry.padding == [0, 0]
     }
 
     /// Image, first output row and number of output rows of a job.
-    fn job(&self, job: usize) -> (usize, usize, usize) {
+    pub(crate) fn job(&self, job: usize) -> (usize, usize, usize) {
         let first = job % self.jobs_per_image * self.rows;
         (job / self.jobs_per_image, first, self.rows.min(self.output[0] - first))
     }
 
     /// Numbers of padded image that a job reads.
-    fn window(&self) -> usize {
+    pub(crate) fn window(&self) -> usize {
         ((self.rows - 1) * self.geometry.stride[0] + self.geometry.kernel[0]) * self.line
     }
 
     /// Where the patches of a job's output pixels begin in its window.
-    fn patches(&self) -> Vec<usize> {
+    pub(crate) fn patches(&self) -> Vec<usize> {
         let [down, right] = self.geometry.stride;
         (0..self.rows * self.output[1])
             .map(|pixel| {
@@ -99,8 +96,21 @@ impl Reader {
             .collect()
     }
 
+    /// Numbers under a row of the filter.
+    pub(crate) fn stretch(&self) -> usize {
+        self.geometry.kernel[1] * self.geometry.channels_in
+    }
+
+    /// Where each tap of the filter, counted channels-last, lies from the beginning of a patch.
+    pub(crate) fn taps(&self) -> Vec<usize> {
+        let stretch = self.stretch();
+        (0..self.geometry.kernel[0] * stretch)
+            .map(|k| k / stretch * self.line + k % stretch)
+            .collect()
+    }
+
     /// The window of a job: the image itself, or a copy with zeros around.
-    fn read<'a>(
+    pub(crate) fn read<'a>(
         &self,
         x: &'a [f32],
         image: usize,
@@ -143,6 +153,7 @@ pub(crate) fn convolve(
     if y.is_empty() {
         return;
     }
+    let geometry = &geometry.flat();
     let [_, across] = geometry.output();
     let reader = Reader::new(geometry, PIXELS / across.max(1));
     let stretch = geometry.kernel[1] * geometry.channels_in;
@@ -194,6 +205,9 @@ fn cut<'a>(mut y: &'a mut [f32], reader: &Reader, batch: usize, line: usize) -> 
 
 /// ∂x from `dy` (both channels-last): dy times the weights, added up where the patches overlap.
 pub(crate) fn input_gradient(geometry: &Geometry, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+    if geometry.is_flat() {
+        return flat_input_gradient(geometry, weight, dy, dx);
+    }
     dx.fill(0.0);
     let [down, across] = geometry.output();
     if dx.is_empty() || dy.is_empty() {
@@ -253,88 +267,34 @@ pub(crate) fn input_gradient(geometry: &Geometry, weight: &[f32], dy: &[f32], dx
     });
 }
 
-/// `gradient` = ∂weight \[out\]\[in\]\[kernel\] from `x` and `dy`, both channels-last; the
-/// bias's comes along if asked for.
-pub(crate) fn weight_gradient(
-    geometry: &Geometry,
-    x: &[f32],
-    dy: &[f32],
-    gradient: &mut [f32],
-    mut dbias: Option<&mut [f32]>,
-) {
-    let [down, across] = geometry.output();
-    if x.is_empty() || dy.is_empty() {
-        gradient.fill(0.0);
-        if let Some(dbias) = dbias {
-            dbias.fill(0.0);
-        }
+/// The same where each output pixel has an input pixel of its own: the product is the gradient.
+fn flat_input_gradient(geometry: &Geometry, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+    let (ins, outs) = (geometry.channels_in, geometry.channels_out);
+    if dx.is_empty() {
         return;
     }
-    let reader = Reader::new(geometry, PIXELS / across.max(1));
-    let outs = geometry.channels_out;
-    let stretch = geometry.kernel[1] * geometry.channels_in;
-    let taps = geometry.kernel[0] * stretch;
-    let rows_of_taps: Vec<usize> =
-        (0..taps).map(|k| k / stretch * reader.line + k % stretch).collect();
-    let copy_len = if reader.in_place() { 0 } else { reader.window() };
-    let jobs = geometry.batch * reader.jobs_per_image;
-    let jobs_per_part = jobs.div_ceil(PARTS);
-    // A part is a row of sums for each tap, and one for the bias.
-    let part_len = (taps + 1) * outs;
-    let mut parts = vec![0.0; jobs.div_ceil(jobs_per_part) * part_len];
-    let with_bias = dbias.is_some();
-    parts.par_chunks_exact_mut(part_len).enumerate().for_each(|(part, sums)| {
-        let (sums, bias_sums) = sums.split_at_mut(taps * outs);
-        scratch::with(copy_len, |copy| {
-            for job in part * jobs_per_part..((part + 1) * jobs_per_part).min(jobs) {
-                let (image, first, rows) = reader.job(job);
-                let window = reader.read(x, image, first, rows, copy);
-                let dy = &dy[(image * down + first) * across * outs..][..rows * across * outs];
-                // SAFETY: for each tap and output pixel of the job the window holds a number,
-                // `dy` a row of `outs`; `sums` holds a row for each tap.
-                unsafe {
-                    dispatch(Product {
-                        a: window.as_ptr(),
-                        rows: &rows_of_taps,
-                        segments: rows,
-                        length: across,
-                        a_segment: geometry.stride[0] * reader.line,
-                        a_step: geometry.stride[1] * geometry.channels_in,
-                        b: dy.as_ptr(),
-                        b_segment: across * outs,
-                        b_step: outs,
-                        b_panel: panel_width(),
-                        c: sums.as_mut_ptr(),
-                        c_step: outs,
-                        columns: outs,
-                        start: Start::Itself,
-                    });
-                }
-                if with_bias {
-                    // SAFETY: `dy` holds a row of `outs` for each output pixel of the job.
-                    unsafe {
-                        dispatch(ColumnSums {
-                            rows: dy.as_ptr(),
-                            count: rows * across,
-                            channels: outs,
-                            sums: bias_sums.as_mut_ptr(),
-                        });
-                    }
-                }
-            }
-        });
+    let filters = Panels::new(outs, ins, |out, k| weight[out * ins + k]);
+    let pixels: Vec<usize> = (0..PIXELS).map(|pixel| pixel * outs).collect();
+    let parts = dx.par_chunks_mut(PIXELS * ins).zip(dy.par_chunks(PIXELS * outs));
+    parts.for_each(|(dx, dy)| {
+        // SAFETY: `dy` holds a row of `outs` and `dx` one of `ins` for each pixel of the part.
+        unsafe {
+            dispatch(Product {
+                a: dy.as_ptr(),
+                rows: &pixels[..dx.len() / ins],
+                segments: 1,
+                length: outs,
+                a_segment: 0,
+                a_step: 1,
+                b: filters.packed.as_ptr(),
+                b_segment: 0,
+                b_step: panel_width(),
+                b_panel: filters.panel,
+                c: dx.as_mut_ptr(),
+                c_step: ins,
+                columns: ins,
+                start: Start::Zero,
+            });
+        }
     });
-    for (out, dbias) in dbias.iter_mut().flat_map(|dbias| dbias.iter_mut()).enumerate() {
-        *dbias = parts.iter().skip(taps * outs + out).step_by(part_len).sum();
-    }
-    gradient
-        .par_chunks_mut((geometry.channels_in * geometry.kernel[0] * geometry.kernel[1]).max(1))
-        .enumerate()
-        .for_each(|(out, gradient)| {
-            let base = tap(geometry, out, 0);
-            for k in 0..taps {
-                let sum = parts.iter().skip(k * outs + out).step_by(part_len).sum();
-                gradient[tap(geometry, out, k) - base] = sum;
-            }
-        });
 }

@@ -55,6 +55,20 @@ impl Geometry {
         2.0 * (self.batch * height * width) as f64 * self.weight_len() as f64
     }
 
+    /// Whether each output pixel has an input pixel of its own: a 1×1 filter of stride 1.
+    pub(crate) fn is_flat(&self) -> bool {
+        self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0]
+    }
+
+    /// The same numbers with all images below each other as one, where nothing sees where they meet.
+    pub(crate) fn flat(&self) -> Self {
+        if self.is_flat() {
+            Self { batch: 1, input: [self.batch * self.input[0], self.input[1]], ..*self }
+        } else {
+            *self
+        }
+    }
+
     /// Height and width of the input with its zeros around.
     pub(crate) fn padded(&self) -> [usize; 2] {
         std::array::from_fn(|axis| self.input[axis] + 2 * self.padding[axis])

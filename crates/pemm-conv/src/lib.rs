@@ -14,6 +14,7 @@ mod buffers;
 mod convolution;
 mod descent;
 mod direct;
+mod filter_gradient;
 mod flex;
 mod geometry;
 mod grid;

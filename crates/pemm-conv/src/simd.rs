@@ -128,6 +128,15 @@ pub(crate) fn lanes() -> usize {
     }
 }
 
+/// Rows of the matrix kernel of the level in use, [`Lanes::ROWS`].
+pub(crate) fn rows() -> usize {
+    match level() {
+        Level::Avx512 => 12,
+        Level::Avx2 => 6,
+        Level::Portable => 4,
+    }
+}
+
 /// Runs the task on the best vector unit.
 ///
 /// # Safety

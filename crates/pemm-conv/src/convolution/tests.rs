@@ -73,6 +73,9 @@ fn shapes() -> Vec<Geometry> {
         geometry(1, [4, 4], [2, 2], 5, 1, 0),
         geometry(2, [1, 1], [1, 1], 1, 1, 0),
         geometry(1, [8, 8], [3, 3], 2, 2, 1),
+        // More taps and pixels than one job of the gradient by the weights has.
+        geometry(9, [260, 33], [9, 7], 1, 1, 0),
+        geometry(3, [30, 20], [24, 20], 3, 2, 1),
     ];
     // A sample of odd sizes on top, the same each time.
     let draws = numbers(7 * 30, 5);
@@ -153,6 +156,7 @@ fn threads_do_not_change_a_bit() {
                     geometry(40, [20, 24], [8, 8], 3, 1, 1),
                     geometry(5, [3, 16], [32, 32], 3, 1, 1),
                     geometry(20, [16, 20], [16, 16], 3, 2, 1),
+                    geometry(20, [260, 20], [14, 14], 1, 1, 0),
                 ]
                 .map(|g| computed(&g).1.map(|v| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>()))
             })

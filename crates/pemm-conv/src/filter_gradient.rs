@@ -1,0 +1,232 @@
+//! The gradient by the weights: for each tap of the filter and each output channel a sum over all
+//! pixels.
+//!
+//! Image and gradient lie pixel by pixel, with a row of channels each. Read in place, channels by
+//! powers of two put the rows of all pixels into the same few lines of the cache, where each pushes
+//! out the one before. So some taps of some pixels are packed, in blocks as high as the kernel of the
+//! product, and beside them a panel of the gradient; both stay in the cache while they are used.
+
+use rayon::prelude::*;
+
+use crate::convolution::ColumnSums;
+use crate::direct::{Reader, tap};
+use crate::geometry::Geometry;
+use crate::product::{Product, Start, panel_width};
+use crate::simd::dispatch;
+use crate::{scratch, simd};
+
+/// Most taps of a job: what is packed of them stays in the second level of the cache.
+const TAPS: usize = 240;
+/// Taps of a job are a multiple of this: whole blocks at every instruction set.
+const BLOCKS: usize = 12;
+/// About as many pixels as a window has.
+const PIXELS: usize = 256;
+/// About as many jobs as there are; fixed, so that threads do not change the sums.
+const JOBS: usize = 16;
+/// Output channels whose sums are turned together into rows of the weights.
+const TURNED: usize = 16;
+
+/// The sums of some taps over some pixels.
+struct Job<'a> {
+    part: usize,
+    first_tap: usize,
+    sums: &'a mut [f32],
+    /// Those of the bias, in the first job of a part.
+    bias: Option<&'a mut [f32]>,
+}
+
+/// `gradient` = ∂weight \[out\]\[in\]\[kernel\] from `x` and `dy`, both channels-last; the
+/// bias's comes along if asked for.
+pub(crate) fn weight_gradient(
+    geometry: &Geometry,
+    x: &[f32],
+    dy: &[f32],
+    gradient: &mut [f32],
+    dbias: Option<&mut [f32]>,
+) {
+    if x.is_empty() || dy.is_empty() {
+        gradient.fill(0.0);
+        if let Some(dbias) = dbias {
+            dbias.fill(0.0);
+        }
+        return;
+    }
+    let geometry = &geometry.flat();
+    let [_, across] = geometry.output();
+    let reader = Reader::new(geometry, PIXELS / across.max(1));
+    let outs = geometry.channels_out;
+    let taps = geometry.kernel[0] * reader.stretch();
+
+    // As even as they go: a job of a few taps would pack the gradient for little.
+    let num_chunks = taps.div_ceil(TAPS);
+    let chunk = taps.div_ceil(num_chunks).next_multiple_of(BLOCKS);
+    // Partial sums over windows of the images, fewer of them where there are many taps anyway.
+    let windows = geometry.batch * reader.jobs_per_image;
+    let windows_per_part = windows.div_ceil(JOBS.div_ceil(num_chunks));
+    let num_parts = windows.div_ceil(windows_per_part);
+    let mut sums = vec![0.0; num_parts * taps * outs];
+    let mut bias_sums = vec![0.0; num_parts * outs];
+    let with_bias = dbias.is_some();
+    let mut jobs = Vec::new();
+    for (part, (sums, bias)) in
+        sums.chunks_mut(taps * outs).zip(bias_sums.chunks_mut(outs)).enumerate()
+    {
+        let mut bias = with_bias.then_some(bias);
+        for (number, sums) in sums.chunks_mut(chunk * outs).enumerate() {
+            jobs.push(Job { part, first_tap: number * chunk, sums, bias: bias.take() });
+        }
+    }
+
+    let rows_of_taps = reader.taps();
+    let patches = reader.patches();
+    let packing = Packing::new(patches.len());
+    jobs.into_par_iter().for_each(|Job { part, first_tap, sums, mut bias }| {
+        let of_job = &rows_of_taps[first_tap..][..sums.len() / outs];
+        let copy_len = if reader.in_place() { 0 } else { reader.window() };
+        scratch::with(copy_len + packing.len(of_job.len()), |memory| {
+            let (copy, packed) = memory.split_at_mut(copy_len);
+            let (packed, panel) = packed.split_at_mut(packing.block_len(of_job.len()));
+            let first = part * windows_per_part;
+            for window in first..(first + windows_per_part).min(windows) {
+                let (image, first, rows) = reader.job(window);
+                let pixels = rows * across;
+                let x = reader.read(x, image, first, rows, copy);
+                let from = (image * geometry.output()[0] + first) * across * outs;
+                let dy = &dy[from..][..pixels * outs];
+                packing.pack(x, of_job, &patches[..pixels], packed);
+                packing.add(packed, dy, panel, pixels, outs, sums);
+                if let Some(bias) = &mut bias {
+                    // SAFETY: `dy` holds a row of `outs` for each pixel of the window.
+                    unsafe {
+                        dispatch(ColumnSums {
+                            rows: dy.as_ptr(),
+                            count: pixels,
+                            channels: outs,
+                            sums: bias.as_mut_ptr(),
+                        });
+                    }
+                }
+            }
+        });
+    });
+
+    for (out, dbias) in dbias.into_iter().flatten().enumerate() {
+        *dbias = bias_sums.iter().skip(out).step_by(outs).sum();
+    }
+    let of_out = geometry.channels_in * geometry.kernel[0] * geometry.kernel[1];
+    gradient.par_chunks_mut(TURNED * of_out).enumerate().for_each(|(group, gradient)| {
+        let (first, num) = (group * TURNED, gradient.len() / of_out);
+        for k in 0..taps {
+            let mut total = [0.0; TURNED];
+            for part in 0..num_parts {
+                let row = &sums[(part * taps + k) * outs + first..][..num];
+                total.iter_mut().zip(row).for_each(|(total, sum)| *total += sum);
+            }
+            let place = tap(geometry, 0, k);
+            for (out, total) in total[..num].iter().enumerate() {
+                gradient[out * of_out + place] = *total;
+            }
+        }
+    });
+}
+
+/// How taps are packed: blocks of `height` taps, in each a row of them for every pixel.
+struct Packing {
+    height: usize,
+    /// Most pixels of a window.
+    pixels: usize,
+    /// Where each of [`TAPS`] taps begins.
+    offsets: Vec<usize>,
+}
+
+impl Packing {
+    fn new(pixels: usize) -> Self {
+        let height = simd::rows();
+        let offset = |tap: usize| tap / height * pixels * height + tap % height;
+        Self { height, pixels, offsets: (0..TAPS).map(offset).collect() }
+    }
+
+    /// Numbers of so many taps, packed.
+    fn block_len(&self, taps: usize) -> usize {
+        taps.next_multiple_of(self.height) * self.pixels
+    }
+
+    /// The same, and a panel of the gradient.
+    fn len(&self, taps: usize) -> usize {
+        self.block_len(taps) + self.pixels * panel_width()
+    }
+
+    /// Packs the taps that lie at `taps` from each of `patches`.
+    fn pack(&self, window: &[f32], taps: &[usize], patches: &[usize], packed: &mut [f32]) {
+        let blocks = packed.chunks_mut(self.height * self.pixels);
+        for (taps, block) in taps.chunks(self.height).zip(blocks) {
+            match self.height {
+                12 => pack_block::<12>(window, taps, patches, block),
+                6 => pack_block::<6>(window, taps, patches, block),
+                _ => pack_block::<4>(window, taps, patches, block),
+            }
+        }
+    }
+
+    /// Adds the product of packed taps and `dy` to `sums`, a row of `outs` for each tap; `panel` is
+    /// working memory.
+    fn add(
+        &self,
+        packed: &[f32],
+        dy: &[f32],
+        panel: &mut [f32],
+        pixels: usize,
+        outs: usize,
+        sums: &mut [f32],
+    ) {
+        let width = panel_width();
+        for column in (0..outs).step_by(width) {
+            let columns = width.min(outs - column);
+            for (panel, dy) in panel.chunks_exact_mut(width).zip(dy.chunks_exact(outs)) {
+                panel[..columns].copy_from_slice(&dy[column..][..columns]);
+            }
+            // SAFETY: every tap has a packed number for each of `pixels`, the panel a row of
+            // `columns`; `sums` holds a row of `outs` for each tap, `columns` of them from `column`.
+            unsafe {
+                dispatch(Product {
+                    a: packed.as_ptr(),
+                    rows: &self.offsets[..sums.len() / outs],
+                    segments: 1,
+                    length: pixels,
+                    a_segment: 0,
+                    a_step: self.height,
+                    b: panel.as_ptr(),
+                    b_segment: 0,
+                    b_step: width,
+                    b_panel: 0,
+                    c: sums.as_mut_ptr().add(column),
+                    c_step: outs,
+                    columns,
+                    start: Start::Itself,
+                });
+            }
+        }
+    }
+}
+
+fn pack_block<const N: usize>(
+    window: &[f32],
+    taps: &[usize],
+    patches: &[usize],
+    block: &mut [f32],
+) {
+    let rows = block.as_chunks_mut::<N>().0;
+    // Most taps lie side by side.
+    if taps.len() == N && taps[N - 1] - taps[0] == N - 1 {
+        for (&patch, row) in patches.iter().zip(rows) {
+            let from = &window[patch + taps[0]..];
+            *row = *from.first_chunk().expect("a patch lies in its window");
+        }
+    } else {
+        for (&patch, row) in patches.iter().zip(rows) {
+            for (&tap, value) in taps.iter().zip(row) {
+                *value = window[patch + tap];
+            }
+        }
+    }
+}
