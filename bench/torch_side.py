@@ -21,6 +21,8 @@ from torch.nn import functional
 
 MODE, TASK = sys.argv[1:3]
 CLASSES = 10
+# Height and width of an image.
+PIXELS = int(ARGUMENTS.get("pixels", 32))
 
 
 class Block(nn.Module):
@@ -91,12 +93,73 @@ class ResNet(nn.Module):
         return self.blocks(x).mean((2, 3))
 
 
+class Cnn(nn.Module):
+    """Three stages of two convolutions, as `cnn` has for 32×32 images."""
+
+    def __init__(self, width):
+        super().__init__()
+        channels = [3] + [width * 2**stage for stage in range(3) for _ in range(2)]
+        pairs = zip(channels, channels[1:])
+        self.blocks = nn.Sequential(
+            *(Block(ins, outs, index % 2 == 1, bias=False) for index, (ins, outs) in enumerate(pairs))
+        )
+        self.num_features = 4 * width
+
+    def forward(self, x):
+        return self.blocks(x).mean((2, 3))
+
+
+class Bottleneck(nn.Module):
+    def __init__(self, ins, inner, stride):
+        super().__init__()
+        outs = 4 * inner
+        self.conv1 = nn.Conv2d(ins, inner, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(inner, inner, 3, stride, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(inner)
+        self.conv3 = nn.Conv2d(inner, outs, 1, bias=False)
+        self.norm3 = nn.BatchNorm2d(outs)
+        self.around = nn.Identity()
+        if stride > 1 or ins != outs:
+            conv = nn.Conv2d(ins, outs, 1, stride, bias=False)
+            self.around = nn.Sequential(conv, nn.BatchNorm2d(outs))
+
+    def forward(self, x):
+        y = functional.relu(self.norm1(self.conv1(x)), inplace=True)
+        y = functional.relu(self.norm2(self.conv2(y)), inplace=True)
+        return functional.relu(self.norm3(self.conv3(y)) + self.around(x), inplace=True)
+
+
+class ResNet50(nn.Module):
+    """As torchvision has it."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        self.norm = nn.BatchNorm2d(64)
+        blocks, ins = [], 64
+        for inner, num, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
+            for place in range(num):
+                blocks.append(Bottleneck(ins, inner, stride if place == 0 else 1))
+                ins = 4 * inner
+        self.blocks = nn.Sequential(*blocks)
+        self.num_features = 2048
+
+    def forward(self, x):
+        x = functional.relu(self.norm(self.conv(x)), inplace=True)
+        return self.blocks(functional.max_pool2d(x, 3, 2, 1)).mean((2, 3))
+
+
+def backbone(network):
+    width = int(ARGUMENTS["width"])
+    named = {"cnn8": lambda: Cnn8(width), "cnn": lambda: Cnn(width), "resnet50": ResNet50}
+    return named.get(network, lambda: ResNet(int(network[6:])))()
+
+
 class Classifier(nn.Module):
     def __init__(self):
         super().__init__()
-        network = ARGUMENTS.get("network", "cnn8")
-        cnn8 = network == "cnn8"
-        self.backbone = Cnn8(int(ARGUMENTS["width"])) if cnn8 else ResNet(int(network[6:]))
+        self.backbone = backbone(ARGUMENTS.get("network", "cnn8"))
         self.dropout = nn.Dropout(0.2)
         self.head = nn.Linear(self.backbone.num_features, CLASSES)
 
@@ -149,7 +212,7 @@ class Step:
         self.training = Training()
         self.num_parameters = self.training.num_parameters
         batch = int(ARGUMENTS["batch"])
-        self.images = images_of(torch.randn(batch, 3, 32, 32))
+        self.images = images_of(torch.randn(batch, 3, PIXELS, PIXELS))
         self.given = torch.arange(batch) % CLASSES
 
     def run(self):
@@ -161,7 +224,7 @@ class Forward:
         model = Classifier().eval()
         self.num_parameters = sum(p.numel() for p in model.parameters())
         self.model = prepared(model)
-        self.images = images_of(torch.randn(int(ARGUMENTS["batch"]), 3, 32, 32))
+        self.images = images_of(torch.randn(int(ARGUMENTS["batch"]), 3, PIXELS, PIXELS))
 
     def run(self):
         with torch.no_grad():

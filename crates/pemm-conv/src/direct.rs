@@ -7,6 +7,7 @@
 
 use rayon::prelude::*;
 
+use crate::buffers::Buffer;
 use crate::geometry::Geometry;
 use crate::product::{Product, Start, panel_width};
 use crate::scratch;
@@ -15,9 +16,12 @@ use crate::simd::dispatch;
 /// About as many output pixels as a job takes.
 const PIXELS: usize = 256;
 
+/// Rows of weights that are packed together.
+const BLOCK: usize = 8;
+
 /// A matrix in the panels of the product: rows × columns, each panel `panel_width` columns.
 struct Panels {
-    packed: Vec<f32>,
+    packed: Buffer,
     panel: usize,
 }
 
@@ -25,12 +29,16 @@ impl Panels {
     fn new(rows: usize, columns: usize, value: impl Fn(usize, usize) -> f32 + Sync) -> Self {
         let width = panel_width();
         let panel = rows * width;
-        let mut packed = vec![0.0; panel * columns.div_ceil(width)];
+        let mut packed = Buffer::take(panel * columns.div_ceil(width));
         packed.par_chunks_mut(panel.max(1)).enumerate().for_each(|(index, packed)| {
-            for (row, packed) in packed.chunks_exact_mut(width).enumerate() {
-                for (lane, packed) in packed.iter_mut().enumerate() {
-                    if index * width + lane < columns {
-                        *packed = value(row, index * width + lane);
+            // Some rows at a time: the weights of a column lie side by side, and far from those of
+            // the next column.
+            for (block, packed) in packed.chunks_mut(BLOCK * width).enumerate() {
+                for lane in 0..width {
+                    let column = index * width + lane;
+                    for (row, packed) in packed.chunks_exact_mut(width).enumerate() {
+                        let row = block * BLOCK + row;
+                        packed[lane] = if column < columns { value(row, column) } else { 0.0 };
                     }
                 }
             }

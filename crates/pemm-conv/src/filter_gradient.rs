@@ -8,6 +8,7 @@
 
 use rayon::prelude::*;
 
+use crate::buffers::Buffer;
 use crate::convolution::ColumnSums;
 use crate::direct::{Reader, tap};
 use crate::geometry::Geometry;
@@ -64,7 +65,8 @@ pub(crate) fn weight_gradient(
     let windows = geometry.batch * reader.jobs_per_image;
     let windows_per_part = windows.div_ceil(JOBS.div_ceil(num_chunks));
     let num_parts = windows.div_ceil(windows_per_part);
-    let mut sums = vec![0.0; num_parts * taps * outs];
+    let mut sums = Buffer::take(num_parts * taps * outs);
+    sums.fill(0.0);
     let mut bias_sums = vec![0.0; num_parts * outs];
     let with_bias = dbias.is_some();
     let mut jobs = Vec::new();
