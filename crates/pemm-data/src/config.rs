@@ -77,6 +77,10 @@ pub struct DataConfig {
     pub label_column: String,
     /// Samples that `labels` does not list.
     pub unlisted: Unlisted,
+    /// CSV of training samples whose label is known to be right, with that label. Left out, they are
+    /// those that a column `trusted` of `labels` marks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted: Option<PathBuf>,
     /// Images that do not decode.
     pub broken: BrokenImages,
     /// `[height, width]` to which every image is resized (Lanczos3). Left out, images of one size of
@@ -107,6 +111,7 @@ impl Default for DataConfig {
             labels: None,
             label_column: "label".into(),
             unlisted: Unlisted::Error,
+            trusted: None,
             broken: BrokenImages::Few,
             resize: None,
             limit: None,

@@ -112,6 +112,8 @@ pub struct DataSet {
     pub train: Part,
     /// Clean labels of the training samples, where a labels file has a `clean` column.
     pub clean: Option<Vec<u32>>,
+    /// Which training samples have a given label that is known to be right, where somebody says so.
+    pub trusted: Option<Vec<bool>>,
     /// The source's own validation part, if it has one.
     pub val: Option<Part>,
     /// The source's test part, if it has one.
@@ -134,6 +136,7 @@ impl DataSet {
             classes,
             train,
             clean: None,
+            trusted: None,
             val: None,
             test,
             skipped: Vec::new(),

@@ -2,8 +2,9 @@
 //!
 //! The file has a header. One column says which sample: `path`, or `index` for sources that number
 //! their samples; both hold the sample's name, as in [`Part::name`](crate::Part::name). The column
-//! `data.label_column` holds the given label. Optional: `weight` (finite, at least 0) and `clean`
-//! (the true label). Other columns are ignored.
+//! `data.label_column` holds the given label. Optional: `weight` (finite, at least 0), `clean`
+//! (the true label) and `trusted` (1 where the given label is known to be right, else 0). Other columns
+//! are ignored.
 //!
 //! A label is a class name. If it is none, and no class name is itself an integer, an integer from
 //! 0 to K-1 is the id of a class; where class names are integers, a label can only be a name. `3.0`
@@ -15,6 +16,7 @@
 //! unless the file brings its own. Only training samples can be listed.
 
 mod agreement;
+mod trusted;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -43,7 +45,8 @@ pub struct JoinReport {
 }
 
 /// Replaces the training labels of `set` by those of `config.labels`, and notes the report in
-/// [`DataSet::joined`]; without such a file nothing changes and the report is all zero.
+/// [`DataSet::joined`]; without such a file nothing changes and the report is all zero. Then notes which
+/// labels are known to be right, by a column of that file or by `config.trusted`.
 ///
 /// Classes that the file leaves without a sample, and labels that look renumbered, are noted.
 ///
@@ -51,10 +54,19 @@ pub struct JoinReport {
 /// With file and line: a sample that is not in the training part, or listed twice; a label that is
 /// no class; a weight that is negative or not finite. Missing columns, with those that are there.
 /// Samples that are not listed, unless `data.unlisted` is `"drop"`; dropping all of a class is
-/// allowed, dropping all samples is not. Ids that count from 1; labels that leave one class.
+/// allowed, dropping all samples is not. Ids that count from 1; labels that leave one class. A label
+/// that is said to be right and is not the clean one; trusted samples that are named twice over, or
+/// none at all.
 pub fn join(set: &mut DataSet, config: &DataConfig) -> Result<JoinReport> {
+    let report = join_labels(set, config)?;
+    trusted::join(set, config)?;
+    Ok(report)
+}
+
+fn join_labels(set: &mut DataSet, config: &DataConfig) -> Result<JoinReport> {
     let Some(path) = &config.labels else { return Ok(JoinReport::default()) };
     check_exists(path)?;
+    set.trusted = None;
     let mut rows = rows(path, set, &config.label_column)?;
     let keep: Vec<usize> = (0..set.train.len()).filter(|&i| rows.found[i].is_some()).collect();
     let report = JoinReport {
@@ -86,6 +98,7 @@ pub fn join(set: &mut DataSet, config: &DataConfig) -> Result<JoinReport> {
         set.train.weights = Some(found.iter().map(|row| row.weight).collect());
     }
     set.clean = rows.has_clean.then(|| found.iter().map(|row| row.clean).collect());
+    set.trusted = rows.has_trusted.then(|| found.iter().map(|row| row.is_trusted).collect());
     if report.dropped > 0 {
         let all = report.listed + report.dropped;
         set.notes.push(format!(
@@ -115,13 +128,15 @@ fn set_own_validation_aside(set: &mut DataSet) {
     ));
 }
 
-/// What one line says about a sample; `weight` is 1 and `clean` is 0 without such a column.
+/// What one line says about a sample; `weight` is 1, `clean` is 0 and nothing is trusted without such a
+/// column.
 #[derive(Debug, Clone, Copy)]
 struct Row {
     line: u64,
     given: u32,
     clean: u32,
     weight: f32,
+    is_trusted: bool,
 }
 
 struct Rows {
@@ -129,6 +144,7 @@ struct Rows {
     found: Vec<Option<Row>>,
     has_weight: bool,
     has_clean: bool,
+    has_trusted: bool,
     /// Whether a label was given by the id of its class.
     by_id: bool,
 }
@@ -142,6 +158,7 @@ pub(crate) struct LabelColumns {
     pub(crate) given: usize,
     weight: Option<usize>,
     clean: Option<usize>,
+    trusted: Option<usize>,
 }
 
 impl LabelColumns {
@@ -168,6 +185,7 @@ impl LabelColumns {
             given: given?,
             weight: column("weight"),
             clean: column("clean"),
+            trusted: column("trusted"),
         })
     }
 }
@@ -203,7 +221,13 @@ fn rows(path: &Path, set: &DataSet, label_column: &str) -> Result<Rows> {
             given: label(columns.given)?,
             clean: columns.clean.map_or(Ok(0), label)?,
             weight: columns.weight.map_or(Ok(1.0), |c| weight(row[c].trim()).map_err(wrong))?,
+            is_trusted: columns
+                .trusted
+                .map_or(Ok(false), |c| trusted::mark(row[c].trim()).map_err(wrong))?,
         };
+        if row.is_trusted && columns.clean.is_some() && row.clean != row.given {
+            return Err(wrong(trusted::CONTRADICTION.into()));
+        }
         if let Some(first) = found[sample as usize].replace(row) {
             let name = set.train.name(sample as usize);
             let reason = format!("{name:?} is listed a second time, first in line {}", first.line);
@@ -214,6 +238,7 @@ fn rows(path: &Path, set: &DataSet, label_column: &str) -> Result<Rows> {
         found,
         has_weight: columns.weight.is_some(),
         has_clean: columns.clean.is_some(),
+        has_trusted: columns.trusted.is_some(),
         by_id: classes.by_id.get(),
     })
 }

@@ -3,7 +3,8 @@
 //! The order is fixed: hold out a test part (if the source has none and `data.test_rate` asks for
 //! it) → `data.limit` (training samples only) → noise → hold out a validation part. So noise is
 //! drawn on exactly the samples that training or model choice may see, the validation part is as
-//! noisy as the training part, and the test part is never touched.
+//! noisy as the training part, and the test part is never touched. Labels that are known to be right
+//! are left out of the noise; held out, limited and split they are like any other.
 
 use std::sync::atomic::AtomicBool;
 
@@ -40,6 +41,9 @@ pub struct Prepared {
     pub shape: Shape,
     /// Samples to train on.
     pub train: Part,
+    /// Which samples of `train` have a given label that is known to be right, where somebody says so. For
+    /// methods that are marked as knowing it.
+    pub trusted: Option<Vec<bool>>,
     /// Samples for model choice, with labels as noisy as those of `train`.
     pub val: Option<Part>,
     /// Clean labels in the order of `train`, and the test part.
@@ -103,9 +107,11 @@ pub fn prepare_set(
 ) -> Result<Prepared> {
     let data_sha256 = data_sha256(&set);
     let Noisy { set, manifest, val_manifest } = draw_set(set, data, noise, seed)?;
-    let DataSet { name, classes, train, clean, val, test, mut notes, account, joined, .. } = set;
+    let DataSet {
+        name, classes, train, clean, trusted, val, test, mut notes, account, joined, ..
+    } = set;
     notes.extend(manifest.warnings.iter().map(|warning| format!("noise: {warning}")));
-    let mut training = Training { part: train, clean };
+    let mut training = Training { part: train, clean, trusted };
     let split = if let Some(fold) = data.fold {
         if val.is_some() {
             notes.push("data.fold: the source's own validation part is not used".into());
@@ -132,6 +138,7 @@ pub fn prepare_set(
         sealed: Sealed::new(classes.len(), training.clean, test),
         classes,
         train: training.part,
+        trusted: training.trusted,
         val,
         manifest,
         val_manifest,
@@ -145,7 +152,7 @@ pub fn prepare_set(
 /// The labels of a run's training samples after noise as CSV, and the manifest of the draw.
 ///
 /// The columns are `path` (or `index`, where every name is its row's number), `label` and, where
-/// clean labels are known, `clean`; labels are class names. The samples are those that
+/// clean labels are known, `clean`; where labels are trusted, `trusted`. Labels are class names. The samples are those that
 /// [`prepare_set`] draws noise on for the same arguments, in the order of the source.
 ///
 /// # Errors
@@ -161,6 +168,7 @@ pub fn write_labels(
         set.train.names.iter().enumerate().all(|(row, name)| *name == row.to_string());
     let mut header = vec![if is_numbered { "index" } else { "path" }, "label"];
     header.extend(set.clean.is_some().then_some("clean"));
+    header.extend(set.trusted.is_some().then_some("trusted"));
     let mut writer = csv::Writer::from_writer(Vec::new());
     let written = "writing to memory does not fail";
     writer.write_record(&header).expect(written);
@@ -168,6 +176,7 @@ pub fn write_labels(
         let class = |label: u32| set.classes[label as usize].as_str();
         let mut record = vec![set.train.name(sample), class(set.train.given[sample])];
         record.extend(set.clean.as_ref().map(|clean| class(clean[sample])));
+        record.extend(set.trusted.as_ref().map(|trusted| if trusted[sample] { "1" } else { "0" }));
         writer.write_record(&record).expect(written);
     }
     let text = String::from_utf8(writer.into_inner().expect(written)).expect("made of strings");
@@ -178,7 +187,8 @@ pub fn write_labels(
 /// then for training, validation and test part the sample names and given labels.
 ///
 /// Taken before holding out, limiting and noise, so it is the same for every seed. Lengths and
-/// labels are hashed as 64-bit integers, little endian, a missing part as length 2⁶⁴-1. Pixels are
+/// labels are hashed as 64-bit integers, little endian, a missing part as length 2⁶⁴-1. Where labels are
+/// trusted, a byte for each training sample follows, 1 where its label is. Pixels are
 /// not hashed: files that change under the same name go unnoticed.
 pub fn data_sha256(set: &DataSet) -> String {
     let mut hasher = Sha256::new();
@@ -195,6 +205,10 @@ pub fn data_sha256(set: &DataSet) -> String {
             text(&mut hasher, part.expect("it has labels").name(sample));
             hasher.update(u64::from(label).to_le_bytes());
         }
+    }
+    if let Some(trusted) = &set.trusted {
+        hasher.update(b"trusted");
+        trusted.iter().for_each(|&trusted| hasher.update([u8::from(trusted)]));
     }
     hex(&hasher.finalize())
 }
@@ -215,16 +229,23 @@ fn hold_out_fold(
     Ok((0..given.len()).partition(|&position| folds[position] as usize != index))
 }
 
-/// Training samples with the clean labels that belong to them.
+/// Training samples with the clean labels that belong to them, and which of them are trusted.
 struct Training {
     part: Part,
     clean: Option<Vec<u32>>,
+    trusted: Option<Vec<bool>>,
 }
 
 impl Training {
     fn select(&self, keep: &[usize]) -> Self {
-        let pick = |clean: &Vec<u32>| keep.iter().map(|&sample| clean[sample]).collect();
-        Self { part: self.part.select(keep), clean: self.clean.as_ref().map(pick) }
+        fn pick<T: Copy>(values: Option<&Vec<T>>, keep: &[usize]) -> Option<Vec<T>> {
+            values.map(|values| keep.iter().map(|&sample| values[sample]).collect())
+        }
+        Self {
+            part: self.part.select(keep),
+            clean: pick(self.clean.as_ref(), keep),
+            trusted: pick(self.trusted.as_ref(), keep),
+        }
     }
 }
 
@@ -239,7 +260,7 @@ fn draw_set(mut set: DataSet, data: &DataConfig, noise: &NoiseConfig, seed: u64)
     noise.check()?;
     split::check_rate("data.test_rate", data.test_rate)?;
     split::check_rate("data.val_rate", data.val_rate)?;
-    let (classes, train, clean) = (set.classes.clone(), set.train, set.clean);
+    let (classes, train, clean, trusted) = (set.classes.clone(), set.train, set.clean, set.trusted);
     let num_classes = classes.len();
     if num_classes < 2 || train.is_empty() {
         let name = set.name;
@@ -253,7 +274,7 @@ fn draw_set(mut set: DataSet, data: &DataConfig, noise: &NoiseConfig, seed: u64)
         ));
     }
     let streams = Streams::new(seed);
-    let mut training = Training { part: train, clean };
+    let mut training = Training { part: train, clean, trusted };
 
     if set.test.is_some() && data.test_rate > 0.0 {
         set.notes.push("data.test_rate: not used, since the data have a test part".into());
@@ -263,7 +284,7 @@ fn draw_set(mut set: DataSet, data: &DataConfig, noise: &NoiseConfig, seed: u64)
         let given = &training.part.given;
         let (kept, held) =
             split::hold_out(given, num_classes, data.test_rate, "data.test_rate", &mut rng)?;
-        let Training { mut part, clean } = training.select(&held);
+        let Training { mut part, clean, .. } = training.select(&held);
         if clean.is_none() && data.labels.is_some() {
             set.notes.push(
                 "data.test_rate: the labels file has no `clean` column, so the held-out test part is \
@@ -286,32 +307,36 @@ fn draw_set(mut set: DataSet, data: &DataConfig, noise: &NoiseConfig, seed: u64)
     let manifest = if noise.kind == NoiseKind::None {
         NoiseManifest::given(&training.part.given, training.clean.as_deref(), num_classes)
     } else {
+        let kept = training.trusted.as_deref();
         let (before, mut manifest) =
-            make_noisy(&mut training.part, noise, &classes, seed, TRAIN_NOISE)?;
+            make_noisy(&mut training.part, noise, &classes, [seed, TRAIN_NOISE], kept)?;
         match &training.clean {
             None => training.clean = Some(before),
             Some(clean) => manifest.warnings.extend(earlier_mistakes(clean, &before)),
         }
         if let Some(val) = &mut set.val {
-            val_manifest = Some(make_noisy(val, noise, &classes, seed, VAL_NOISE)?.1);
+            val_manifest = Some(make_noisy(val, noise, &classes, [seed, VAL_NOISE], None)?.1);
         }
         manifest
     };
-    let Training { part: train, clean } = training;
-    let set = DataSet { train, clean, ..set };
+    let Training { part: train, clean, trusted } = training;
+    let set = DataSet { train, clean, trusted, ..set };
     Ok(Noisy { set, manifest, val_manifest })
 }
 
-/// Replaces the given labels of `part` and returns those before.
+/// Replaces the given labels of `part`, but for those that are `kept`, and returns those before.
 fn make_noisy(
     part: &mut Part,
     noise: &NoiseConfig,
     classes: &[String],
-    seed: u64,
-    substream: u64,
+    [seed, substream]: [u64; 2],
+    kept: Option<&[bool]>,
 ) -> Result<(Vec<u32>, NoiseManifest)> {
-    let draw =
+    let mut draw =
         noise::draw(noise, &part.given, classes, seed, substream, || instance_features(part))?;
+    if let Some(kept) = kept {
+        draw = draw.keeping(&part.given, kept, classes.len());
+    }
     Ok((std::mem::replace(&mut part.given, draw.labels), draw.manifest))
 }
 

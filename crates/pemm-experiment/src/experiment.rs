@@ -12,7 +12,7 @@ use toml::{Table, Value};
 use crate::error::{ExperimentError, Result};
 use crate::identity::identity;
 use crate::layer::{Layer, drop_other_kinds, merge, with_suggestion};
-use crate::loss::LossConfig;
+use crate::loss::{LossConfig, TRUSTED};
 use crate::model::ModelConfig;
 use crate::objective::ObjectiveConfig;
 use crate::optim::OptimConfig;
@@ -141,6 +141,14 @@ impl Experiment {
     /// The hash of its keys and values.
     pub fn identity(&self) -> String {
         identity(&self.value())
+    }
+
+    /// What tables must say of an arm with this experiment: [`ORACLE`](crate::loss::ORACLE),
+    /// [`TRUSTED`], or nothing.
+    pub fn tags(&self) -> Vec<String> {
+        let mut tags = self.loss.tags();
+        tags.extend(self.objective.kind.uses_trusted().then(|| TRUSTED.to_owned()));
+        tags
     }
 
     /// Whether the labels are those of the data set itself: no noise on them, and none in their

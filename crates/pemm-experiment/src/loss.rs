@@ -87,6 +87,8 @@ impl LossContext {
 
 /// Tag of an arm that used what nobody knows of real data: the matrix or the rate of the noise.
 pub const ORACLE: &str = "oracle";
+/// Tag of an arm that used which labels are known to be right.
+pub const TRUSTED: &str = "trusted";
 
 /// Values of `loss.matrix` that are no file.
 const ESTIMATED: &str = "estimated";

@@ -82,6 +82,37 @@ kinds! {
             "Doubts are those of the training steps themselves, on augmented samples.",
         ],
     }
+    /// Trusted samples that count more.
+    TrustedWeight = "trusted-weight" {
+        summary: "samples whose label is known to be right count more",
+        equation: &["mean w_n ℓ_n, w_n = weight where n is trusted, else 1, divided by the mean"],
+        parameters: &[Parameter::number(
+            "weight",
+            10.0,
+            Range::from(1.0),
+            "of a trusted sample beside 1 of another; 1 is plain",
+        )],
+        reference: "none; a control for gold",
+        differs: &[],
+    }
+    /// Gold loss correction.
+    Gold = "gold" {
+        summary: "forward correction by a matrix that is read off trusted samples",
+        equation: &[
+            "first: mean ℓ_n over the samples that are not trusted",
+            "C[i][j] = mean of p_j over the trusted samples of class i",
+            "then: mean of ℓ_n where n is trusted, -log Σ_i p_i C[i][y] elsewhere",
+        ],
+        parameters: &[warmup(10, 1.0)],
+        reference: "Hendrycks et al. 2018, algorithm 1, and their public code",
+        differs: &[
+            "warmup_epochs: the paper trains a model to the end on what is not trusted, and then a second \
+             one from the start; here one model goes on. It knows the given labels less well when C is \
+             read, and has begun to fit them when it is used.",
+            "A class without a trusted sample is taken as having no wrong labels (a row of the identity); \
+             their code divides by 0 there.",
+        ],
+    }
     /// Two networks that select for each other.
     CoTeaching = "co-teaching" {
         summary: "two networks, each learns from what the other finds easy",
@@ -211,7 +242,12 @@ impl ObjectiveKind {
     /// Networks that it trains, 1 or 2.
     pub fn num_networks(self) -> usize {
         match self {
-            Self::Plain | Self::Mixup | Self::Elr | Self::Reweight => 1,
+            Self::Plain
+            | Self::Mixup
+            | Self::Elr
+            | Self::Reweight
+            | Self::TrustedWeight
+            | Self::Gold => 1,
             Self::CoTeaching | Self::Decoupling | Self::DivideMix => 2,
         }
     }
@@ -224,8 +260,24 @@ impl ObjectiveKind {
             | Self::Mixup
             | Self::Elr
             | Self::Reweight
+            | Self::TrustedWeight
+            | Self::Gold
             | Self::CoTeaching
             | Self::Decoupling => Combination::Probabilities,
+        }
+    }
+
+    /// Whether it needs to know which labels are known to be right; tables say so.
+    pub fn uses_trusted(self) -> bool {
+        match self {
+            Self::TrustedWeight | Self::Gold => true,
+            Self::Plain
+            | Self::Mixup
+            | Self::Elr
+            | Self::Reweight
+            | Self::CoTeaching
+            | Self::Decoupling
+            | Self::DivideMix => false,
         }
     }
 }

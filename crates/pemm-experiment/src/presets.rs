@@ -27,6 +27,8 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("elr", include_str!("../presets/elr.toml")),
     ("mixup", include_str!("../presets/mixup.toml")),
     ("pemm-reweight", include_str!("../presets/pemm-reweight.toml")),
+    ("trusted-weight", include_str!("../presets/trusted-weight.toml")),
+    ("gold", include_str!("../presets/gold.toml")),
     ("co-teaching", include_str!("../presets/co-teaching.toml")),
     ("decoupling", include_str!("../presets/decoupling.toml")),
     ("divide-mix", include_str!("../presets/divide-mix.toml")),

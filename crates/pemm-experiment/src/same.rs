@@ -21,10 +21,11 @@ use crate::kind::Kind;
 const PROTOCOL: [&str; 7] =
     ["data", "noise", "pretrained", "model", "optim", "schedule", "augment"];
 /// Keys that say where files lie, how much memory they may take, or which images may be left out, not
-/// what is computed.
-const WITHOUT_EFFECT: [&str; 6] = [
+/// what is computed. (What the files of `[data]` hold is in the hash of the data.)
+const WITHOUT_EFFECT: [&str; 7] = [
     "data.path",
     "data.labels",
+    "data.trusted",
     "data.broken",
     "data.memory_mib",
     "model.weights",

@@ -7,7 +7,7 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
-use pemm_experiment::loss::ORACLE;
+use pemm_experiment::loss::{ORACLE, TRUSTED};
 use pemm_runs::found::records;
 use pemm_runs::{Judge, Record, Status, Table as RunTable};
 
@@ -135,9 +135,11 @@ fn results(
                     format!("{mean:.2}{} ({num})", deviation.unwrap_or_default())
                 })
             });
-            let knows =
-                if table.tags(arm).contains(ORACLE) { " (oracle: knows the noise)" } else { "" };
-            data.row(std::iter::once(format!("{arm}{knows}")).chain(cells));
+            let tags = table.tags(arm);
+            let noise = if tags.contains(ORACLE) { " (oracle: knows the noise)" } else { "" };
+            let right =
+                if tags.contains(TRUSTED) { " (knows some labels to be right)" } else { "" };
+            data.row(std::iter::once(format!("{arm}{noise}{right}")).chain(cells));
         }
         section.tables.push(Table {
             name: format!("results-{}", judge.key().replace('_', "-")),

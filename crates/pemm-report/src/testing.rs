@@ -36,6 +36,7 @@ pub(crate) fn record(arm: &str, num_epochs: usize) -> Record {
         data_sha256: "d".repeat(64),
         classes: ["<i>cat</i>", "do\"g", "f'ox & 🦊"].map(String::from).into(),
         num_train: 6,
+        num_trusted: None,
         num_val: 0,
         num_test: 3,
         shape: [1, 2, 2],

@@ -122,6 +122,9 @@ pub struct DataRecord {
     pub classes: Vec<String>,
     /// Number of training samples.
     pub num_train: usize,
+    /// Number of those whose label is known to be right; nothing where nobody says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub num_trusted: Option<usize>,
     /// Number of validation samples.
     pub num_val: usize,
     /// Number of test samples.
@@ -397,6 +400,7 @@ pub(crate) mod tests {
             data_sha256: "d".repeat(64),
             classes: (0..10).map(|class| class.to_string()).collect(),
             num_train: 45_000,
+            num_trusted: None,
             num_val: 5_000,
             num_test: 10_000,
             shape: [3, 32, 32],

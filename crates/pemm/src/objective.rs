@@ -13,16 +13,19 @@ pub mod divide_mix;
 pub mod early_learning;
 mod epoch_memory;
 pub mod estimated_forward;
+mod estimated_matrix;
+pub mod gold;
 pub mod mixup;
 #[cfg(test)]
 mod reference_case;
 pub mod reweighting;
+pub mod trusted_weight;
 
 use burn::tensor::{Int, Tensor};
 use pemm_data::Rng;
 pub use pemm_experiment::objectives::ObjectiveKind;
 
-pub use build::{build, center_objective};
+pub use build::{Samples, build, center_objective};
 pub use center::CenterObjective;
 pub use estimated_forward::EstimatedForward;
 

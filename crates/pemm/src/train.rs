@@ -79,7 +79,7 @@ pub fn train(
     let (num_parameters, num_features) = (ready.num_parameters(), ready.num_features());
     let model = ModelRecord { num_parameters, num_features };
     let mut record = Record::new(value, environment, noise, data, model)?;
-    record.tags = plan.experiment().loss.tags();
+    record.tags = plan.experiment().tags();
 
     // ---- what changes while it goes -------------------------------------------------------------
     let mut session = Session::new(ready)?;

@@ -17,9 +17,13 @@ pub(crate) struct ExperimentArguments {
     /// An experiment file (.toml), or the data: `digits`, or a folder or file
     #[arg(value_name = "EXPERIMENT.toml|DATA")]
     input: Option<String>,
-    /// CSV that replaces the training labels: path or index, label, and optionally weight and clean
+    /// CSV that replaces the training labels: path or index, label, and optionally weight, clean and
+    /// trusted
     #[arg(long, value_name = "CSV", value_hint = ValueHint::FilePath)]
     labels: Option<PathBuf>,
+    /// CSV of training samples whose label is known to be right, with that label: path or index, label
+    #[arg(long, value_name = "CSV")]
+    trusted: Option<PathBuf>,
     /// Column of the labels CSV that holds the label
     #[arg(long, value_name = "NAME")]
     label_column: Option<String>,
@@ -78,8 +82,9 @@ impl ExperimentArguments {
             return Ok(None);
         }
         let Self { labels, label_column, noise, preset, backbone, seed, assignments, .. } = self;
-        let Self { epochs, size, lr, batch, .. } = self;
+        let Self { epochs, size, lr, batch, trusted, .. } = self;
         let is_bare = labels.is_none()
+            && trusted.is_none()
             && epochs.is_none()
             && size.is_none()
             && lr.is_none()
@@ -119,6 +124,9 @@ impl ExperimentArguments {
         }
         if let Some(labels) = &self.labels {
             insert(&mut data, "labels", &labels.to_string_lossy());
+        }
+        if let Some(trusted) = &self.trusted {
+            insert(&mut data, "trusted", &trusted.to_string_lossy());
         }
         if let Some(column) = &self.label_column {
             insert(&mut data, "label_column", column);

@@ -252,12 +252,14 @@ impl Display<'_> {
 fn headline(folder: &Path, record: &Record) -> String {
     let [channels, height, width] = record.data.shape;
     format!(
-        "{} · {} classes · {} training, {} validation, {} test samples of {channels}×{height}×{width}\n\
+        "{} · {} classes · {} training{}, {} validation, {} test samples of \
+         {channels}×{height}×{width}\n\
          {} · {} parameters · noise {}{}\n\
          run folder {}",
         record.data.name,
         record.data.classes.len(),
         record.data.num_train,
+        record.data.num_trusted.map_or(String::new(), |num| format!(" ({num} trusted)")),
         record.data.num_val,
         record.data.num_test,
         record.arm,

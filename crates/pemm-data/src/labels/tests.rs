@@ -15,14 +15,14 @@ fn part(names: &[&str], given: &[u32]) -> Part {
     }
 }
 
-fn set(classes: &[&str]) -> DataSet {
+pub(super) fn set(classes: &[&str]) -> DataSet {
     let classes = classes.iter().map(|&name| name.into()).collect();
     let train = part(&["train/cat/1.jpg", "train/cat/2.jpg", "train/dog/1.jpg"], &[0, 0, 1]);
     let test = part(&["test/dog/9.jpg"], &[1]);
     DataSet { clean: Some(vec![0, 0, 1]), ..DataSet::of("pets".into(), classes, train, Some(test)) }
 }
 
-fn join_text(set: &mut DataSet, text: &str, unlisted: Unlisted) -> Result<JoinReport> {
+pub(super) fn join_text(set: &mut DataSet, text: &str, unlisted: Unlisted) -> Result<JoinReport> {
     let folder = tempfile::tempdir().unwrap();
     let labels = folder.path().join("labels.csv");
     fs::write(&labels, text).unwrap();

@@ -42,6 +42,26 @@ pub struct Draw {
     pub manifest: NoiseManifest,
 }
 
+impl Draw {
+    /// Takes the samples that are `kept` out of the noise: they have the label `before` again. The
+    /// labels of the others are those that were drawn, as if nothing had been kept.
+    #[must_use]
+    pub fn keeping(mut self, before: &[u32], kept: &[bool], num_classes: usize) -> Self {
+        assert_eq!(before.len(), kept.len(), "one mark per label");
+        for ((label, &before), &kept) in self.labels.iter_mut().zip(before).zip(kept) {
+            *label = if kept { before } else { *label };
+        }
+        let num_kept = kept.iter().filter(|&&kept| kept).count();
+        self.manifest.labels_sha256 = labels_sha256(&self.labels);
+        self.manifest.realised = Some(Realised::compare(before, &self.labels, num_classes));
+        self.manifest.warnings.push(format!(
+            "{num_kept} of {} labels are trusted and were left out of it",
+            before.len()
+        ));
+        self
+    }
+}
+
 /// Draws noise on `given`, the same on every machine for the same seed.
 ///
 /// `substream` keeps parts of one data set apart (0 training, 1 validation); what belongs to the

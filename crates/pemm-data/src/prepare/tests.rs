@@ -240,3 +240,54 @@ fn labels_are_written_as_class_names() {
     let (text, _) = write_labels(numbered, &data(0.0, 0.1), &noise("none"), 1).unwrap();
     assert!(text.starts_with("index,label\n0,a\n1,b\n"), "{text}");
 }
+
+#[test]
+fn trusted_labels_are_left_out_of_the_noise_and_change_no_other() {
+    // Every fifth sample; the label of a sample is its row modulo 4.
+    let trusted: Vec<bool> = (0..400).map(|row| row % 5 == 0).collect();
+    let known = || DataSet { trusted: Some(trusted.clone()), ..set() };
+    for kind in ["symmetric:0.5", "pair:0.5", "instance:0.4"] {
+        let plain = prepare_set(set(), &data(0.0, 0.0), &noise(kind), 1).unwrap();
+        let found = prepare_set(known(), &data(0.0, 0.0), &noise(kind), 1).unwrap();
+        assert_eq!(found.trusted.as_deref(), Some(&trusted[..]));
+        for row in 0..400 {
+            let expected = if trusted[row] { row as u32 % 4 } else { plain.train.given[row] };
+            assert_eq!(found.train.given[row], expected, "{kind}, {row}");
+        }
+        assert_ne!(found.train.given, plain.train.given, "{kind}");
+        // What is said of the noise is said of the labels as they are.
+        assert_eq!(found.manifest.labels_sha256, noise::labels_sha256(&found.train.given));
+        let realised = found.manifest.realised.as_ref().unwrap();
+        assert_eq!(Some(realised.num_flipped), num_wrong(&found), "{kind}");
+        let said = |text: &String| text.contains("80 of 400 labels are trusted");
+        assert!(found.manifest.warnings.iter().any(said), "{:?}", found.manifest);
+        // Data of which other samples are trusted are other data.
+        assert_ne!(found.data_sha256, plain.data_sha256);
+    }
+}
+
+#[test]
+fn marks_of_trust_follow_their_samples() {
+    let trusted: Vec<bool> = (0..400).map(|row| row % 5 == 0).collect();
+    let known = DataSet { trusted: Some(trusted.clone()), ..set() };
+    let config = DataConfig { limit: Some(200), ..data(0.2, 0.1) };
+    let known = DataSet { test: None, ..known };
+    let found = prepare_set(known, &config, &noise("symmetric:0.4"), 1).unwrap();
+    let marks = found.trusted.unwrap();
+    assert_eq!(marks.len(), found.train.len());
+    assert!(marks.contains(&true) && marks.contains(&false));
+    for (&row, &mark) in found.train.rows.iter().zip(&marks) {
+        assert_eq!(mark, trusted[row as usize]);
+    }
+}
+
+#[test]
+fn written_labels_keep_their_marks() {
+    let trusted = Some((0..400).map(|row| row == 2).collect());
+    let known = DataSet { trusted, ..set() };
+    let (text, _) = write_labels(known, &data(0.0, 0.0), &noise("symmetric:0.4"), 1).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "path,label,clean,trusted");
+    assert_eq!(lines[3], "train/2,c,c,1");
+    assert!(lines[1].ends_with(",a,0"), "{}", lines[1]);
+}

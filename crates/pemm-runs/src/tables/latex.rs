@@ -4,7 +4,7 @@
 use crate::tables::statistics::Summary;
 use crate::tables::table::{Judge, Table};
 use crate::tables::text::percent;
-use pemm_experiment::loss::ORACLE;
+use pemm_experiment::loss::{ORACLE, TRUSTED};
 
 impl Table {
     /// One `tabular` per judge; needs `\usepackage{booktabs}`.
@@ -16,6 +16,9 @@ impl Table {
         );
         if self.arms.iter().any(|arm| self.tags(arm).contains(ORACLE)) {
             text += "% Dagger: used what nobody knows of real data, and is not compared.\n";
+        }
+        if self.arms.iter().any(|arm| self.tags(arm).contains(TRUSTED)) {
+            text += "% t: used which labels are known to be right, and is not compared.\n";
         }
         for &judge in judges {
             text += &format!("% {}, {}\n", judge.title(), self.seeds_line());
@@ -38,8 +41,10 @@ impl Table {
                 let is_close = contest.is_some_and(|contest| contest.close.contains(arm));
                 cell(&summary, is_best, is_close)
             });
-            let mark = if self.tags(arm).contains(ORACLE) { "$^\\dagger$" } else { "" };
-            text += &line(&format!("{}{mark}", escaped(arm)), cells);
+            let tags = self.tags(arm);
+            let oracle = if tags.contains(ORACLE) { "$^\\dagger$" } else { "" };
+            let trusted = if tags.contains(TRUSTED) { "$^{t}$" } else { "" };
+            text += &line(&format!("{}{oracle}{trusted}", escaped(arm)), cells);
         }
         text + "\\bottomrule\n\\end{tabular}\n"
     }
@@ -104,12 +109,15 @@ mod tests {
     fn a_tabular_as_a_whole() {
         let mut known = run("forward", 1, 0.95);
         known.1.tags = vec![ORACLE.into()];
+        let mut trusting = run("gold", 1, 0.94);
+        trusting.1.tags = vec![TRUSTED.into()];
         let runs = [
             run("pe_mm", 1, 0.81),
             run("pe_mm", 2, 0.83),
             run("s&ce", 1, 0.82),
             run("s&ce", 2, 0.81),
             known,
+            trusting,
         ];
         let text = Table::of(&runs, &[]).unwrap().latex(&[Judge::Last]);
         let part = "% Last epoch, 1 to 2 seeds
@@ -120,11 +128,12 @@ mod tests {
 pe\\_mm & $\\mathbf{82.00} \\pm 1.41$ \\\\
 s\\&ce & $\\underline{81.50} \\pm 0.71$ \\\\
 forward$^\\dagger$ & $95.00$ \\\\
+gold$^{t}$ & $94.00$ \\\\
 \\bottomrule
 \\end{tabular}
 ";
         assert!(text.ends_with(part), "{text}");
-        assert!(text.contains("% Dagger"), "{text}");
+        assert!(text.contains("% Dagger") && text.contains("% t: used which"), "{text}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use pemm_experiment::identity::{Difference, differences, identity_of};
-use pemm_experiment::loss::ORACLE;
+use pemm_experiment::loss::{ORACLE, TRUSTED};
 use pemm_experiment::same::{Values, protocol};
 
 use crate::choice::{Choice, Chosen};
@@ -220,14 +220,14 @@ impl Table {
         self.cell(column, arm).filter_map(|row| Some((row.seed, accuracy(row)?))).collect()
     }
 
-    /// The arms of `column` against each other. Arms with the tag [`ORACLE`] stand outside: they
+    /// The arms of `column` against each other. Arms that [stand outside](Self::stands_outside)
     /// are neither best nor next. Among equals the first arm wins. None without an accuracy.
     pub fn contest(&self, column: &Column, judge: Judge) -> Option<Contest> {
         type Entry<'a> = (&'a String, Vec<(u64, f64)>, f64);
         let mut ranked: Vec<Entry<'_>> = self
             .arms
             .iter()
-            .filter(|arm| !self.tags(arm).contains(ORACLE))
+            .filter(|arm| !self.stands_outside(arm))
             .filter_map(|arm| {
                 let values = self.accuracies(column, arm, judge);
                 let mean = Summary::of(&values)?.mean;
@@ -249,11 +249,18 @@ impl Table {
     /// stand outside.
     pub fn against_best(&self, column: &Column, arm: &str, judge: Judge) -> Option<Paired> {
         let best = self.contest(column, judge)?.best;
-        if best == arm || self.tags(arm).contains(ORACLE) {
+        if best == arm || self.stands_outside(arm) {
             return None;
         }
         let values = |arm: &str| self.accuracies(column, arm, judge);
         Paired::of(&values(arm), &values(&best))
+    }
+
+    /// Whether `arm` used what the others did not know: the noise, or which labels are right. It is
+    /// marked, and not compared with them.
+    pub fn stands_outside(&self, arm: &str) -> bool {
+        let tags = self.tags(arm);
+        tags.contains(ORACLE) || tags.contains(TRUSTED)
     }
 
     /// What must be said of `arm`.
@@ -370,16 +377,20 @@ pub(crate) mod tests {
         };
         let mut known = cell("forward", [0.99, 0.99, 0.99]);
         known.iter_mut().for_each(|run| run.1.tags = vec![ORACLE.into()]);
+        let mut trusting = cell("gold", [0.98, 0.97, 0.99]);
+        trusting.iter_mut().for_each(|run| run.1.tags = vec![TRUSTED.into()]);
         let runs = [
             cell("ce", [0.50, 0.51, 0.52]),
             cell("sce", [0.80, 0.83, 0.79]),
             known,
+            trusting,
             cell("pemm", [0.81, 0.82, 0.80]),
         ];
         let table = Table::of(&runs.concat(), &[]).unwrap();
         let column = table.columns().next().unwrap();
         let contest = table.contest(column, Judge::Last).unwrap();
         assert_eq!(contest.best, "pemm");
+        assert_eq!(table.against_best(column, "gold", Judge::Last), None);
         assert_eq!(contest.close, BTreeSet::from(["sce".to_string()]));
         let (next, paired) = contest.next.unwrap();
         assert_eq!((next.as_str(), paired.num_seeds), ("sce", 3));

@@ -9,10 +9,12 @@ use crate::tables::literature::{self, Value};
 use crate::tables::statistics::{Paired, Summary};
 use crate::tables::table::{Judge, Row, Table};
 use pemm_experiment::identity::short;
-use pemm_experiment::loss::ORACLE;
+use pemm_experiment::loss::{ORACLE, TRUSTED};
 
 /// Behind an arm that used what nobody knows of real data.
 pub(crate) const ORACLE_MARK: &str = "°";
+/// Behind an arm that used which labels are known to be right.
+pub(crate) const TRUSTED_MARK: &str = "ᵗ";
 /// Behind a mean that the seeds do not tell from the best.
 const CLOSE_MARK: &str = "≈";
 
@@ -31,6 +33,11 @@ impl Table {
         if self.arms.iter().any(|arm| self.tags(arm).contains(ORACLE)) {
             text += &format!(
                 "{ORACLE_MARK}: used what nobody knows of real data, and is not compared.\n"
+            );
+        }
+        if self.arms.iter().any(|arm| self.tags(arm).contains(TRUSTED)) {
+            text += &format!(
+                "{TRUSTED_MARK}: used which labels are known to be right, and is not compared.\n"
             );
         }
         if let Some(data) = self.only_data() {
@@ -76,8 +83,10 @@ impl Table {
 
     /// The name of an arm, with its mark.
     pub(crate) fn arm_name(&self, arm: &str) -> String {
-        let mark = if self.tags(arm).contains(ORACLE) { ORACLE_MARK } else { "" };
-        format!("{arm}{mark}")
+        let tags = self.tags(arm);
+        let marks = [(ORACLE, ORACLE_MARK), (TRUSTED, TRUSTED_MARK)];
+        let marks = marks.iter().filter(|(tag, _)| tags.contains(*tag)).map(|(_, mark)| *mark);
+        format!("{arm}{}", marks.collect::<String>())
     }
 
     fn accuracies_markdown(&self, judge: Judge) -> String {
@@ -333,6 +342,24 @@ pub(crate) fn markdown_list(title: &str, lines: Vec<String>) -> String {
 mod tests {
     use super::*;
     use crate::tables::table::tests::{run, with};
+
+    #[test]
+    fn an_arm_that_knew_right_labels_is_marked_and_not_compared() {
+        let mut trusting = run("gold", 1, 0.94);
+        trusting.1.tags = vec![TRUSTED.into()];
+        let runs = [run("pemm", 1, 0.84), run("ce", 1, 0.5), trusting];
+        let text = Table::of(&runs, &[]).unwrap().markdown(&[Judge::Last]);
+        for line in [
+            "ᵗ: used which labels are known to be right, and is not compared.",
+            "| pemm | **84.00** (1) |",
+            "| goldᵗ | 94.00 (1) |",
+            "symmetric 0.4: pemm − ce = +34.00",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+        let without = Table::of(&runs[..2], &[]).unwrap().markdown(&[Judge::Last]);
+        assert!(!without.contains('ᵗ'), "{without}");
+    }
 
     #[test]
     fn markdown_as_a_whole() {

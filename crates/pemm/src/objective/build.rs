@@ -10,22 +10,68 @@ use super::co_teaching::CoTeaching;
 use super::decoupling::Decoupling;
 use super::divide_mix::{DivideMix, DivideMixParameters};
 use super::early_learning::EarlyLearning;
+use super::gold::GoldCorrection;
 use super::mixup::Mixup;
 use super::reweighting::{DoubtedBy, Reweighting};
+use super::trusted_weight::TrustedWeight;
 use super::{CenterObjective, EstimatedForward, Objective};
 use crate::energy::CenterPotential;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::loss;
 
-/// What a training step of a checked experiment minimises, for a training part of `num_samples`.
+/// What an objective may know of the training part before it sees a batch of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Samples<'a> {
+    /// How many there are.
+    pub num: usize,
+    /// Which of them have a given label that is known to be right, where somebody says so. Only a method
+    /// that is tagged as using it may look.
+    pub trusted: Option<&'a [bool]>,
+}
+
+impl From<usize> for Samples<'_> {
+    /// So many, of which none is trusted.
+    fn from(num: usize) -> Self {
+        Self { num, trusted: None }
+    }
+}
+
+impl Samples<'_> {
+    /// Which of them are trusted, for the objective `kind`, which needs some that are and some that are
+    /// not.
+    fn trusted(self, kind: ObjectiveKind) -> Result<Vec<bool>> {
+        assert!(kind.uses_trusted(), "what looks at trusted labels is tagged");
+        let reason = match self.trusted {
+            None => {
+                "there are none: list some with --trusted CSV (data.trusted; columns path or index, and \
+                 label), or mark them by a column `trusted` of the labels file"
+            }
+            Some(trusted) if !trusted.contains(&true) => {
+                "none of those that were named is in the training part: name more, or hold out less"
+            }
+            Some(trusted) if !trusted.contains(&false) => {
+                "all labels of the training part are: there is nothing to correct, use \
+                 objective.kind = \"plain\""
+            }
+            Some(trusted) => return Ok(trusted.to_vec()),
+        };
+        let reason =
+            format!("{:?} learns from labels known to be right, and {reason}", kind.name());
+        Err(Error::setting("objective.kind", reason))
+    }
+}
+
+/// What a training step of a checked experiment minimises, for a training part of `samples`.
 ///
 /// # Errors
-/// Those of [`LossConfig::matrix`].
-pub fn build(
+/// Those of [`LossConfig::matrix`]; an objective that needs trusted labels, where there are none.
+pub fn build<'a>(
     experiment: &Experiment,
     context: &LossContext,
-    num_samples: usize,
+    samples: impl Into<Samples<'a>>,
 ) -> Result<Box<dyn Objective>> {
+    let samples: Samples<'_> = samples.into();
+    let num_samples = samples.num;
     let mut context = context.clone();
     if experiment.knows_that_nothing_was_drawn() {
         context.noise.get_or_insert_with(|| Transition::identity(context.num_classes));
@@ -40,6 +86,7 @@ pub fn build(
         (&experiment.objective.parameters, experiment.objective.kind.method());
     let number = |key| parameters.number_of(method, key);
     let count = |key| parameters.count_of(method, key);
+    let trusted = || samples.trusted(experiment.objective.kind);
     Ok(match experiment.objective.kind {
         ObjectiveKind::Plain => Box::new(base),
         ObjectiveKind::Mixup => Box::new(Mixup { base, alpha: number("alpha") }),
@@ -54,6 +101,12 @@ pub fn build(
                 by => unreachable!("a word of the entry that no code knows: {by:?}"),
             };
             Box::new(Reweighting::new(base, by, count("warmup_epochs"), num_samples))
+        }
+        ObjectiveKind::TrustedWeight => {
+            Box::new(TrustedWeight::new(base, number("weight"), &trusted()?))
+        }
+        ObjectiveKind::Gold => {
+            Box::new(GoldCorrection::new(base, count("warmup_epochs"), trusted()?, num_classes))
         }
         ObjectiveKind::CoTeaching => Box::new(CoTeaching {
             base,

@@ -11,3 +11,4 @@ mod objectives;
 mod reference;
 mod trace;
 mod training;
+mod trusted;

@@ -1,14 +1,17 @@
 //! Objectives with a memory, a schedule of their own or a second network, on real digits.
 
+use std::path::Path;
+
 use burn::tensor::Device;
 use pemm::data::Embedding;
 use pemm::experiment::loss::LossContext;
 use pemm::experiment::{Experiment, Layer};
 use pemm::finished::{Trained, Weights, evaluate_run};
-use pemm::objective::{ObjectiveKind, build};
+use pemm::objective::{ObjectiveKind, Samples, build};
 use pemm_runs::{RunFolder, Status};
 
 use crate::training::{bytes, run, timeless};
+use crate::trusted::trusted_digits;
 
 fn experiment(assignments: &[&str]) -> Experiment {
     let base = [
@@ -33,8 +36,9 @@ fn experiment(assignments: &[&str]) -> Experiment {
     Experiment::from_layers(&layers).unwrap()
 }
 
-/// Every objective, with parameters under which four epochs reach all of its phases.
-fn every_objective() -> Vec<Vec<String>> {
+/// Every objective, with parameters under which four epochs reach all of its phases; `trusted` is a file
+/// of labels that are known to be right.
+fn every_objective(trusted: &Path) -> Vec<Vec<String>> {
     ObjectiveKind::ALL
         .iter()
         .map(|kind| {
@@ -44,6 +48,9 @@ fn every_objective() -> Vec<Vec<String>> {
                     set.push(format!("objective.{key}={value}"));
                 }
             }
+            if kind.uses_trusted() {
+                set.push(format!("data.trusted={}", trusted.display()));
+            }
             set
         })
         .collect()
@@ -52,7 +59,7 @@ fn every_objective() -> Vec<Vec<String>> {
 #[test]
 fn every_objective_learns_and_continues_bit_for_bit() {
     let parent = tempfile::tempdir().unwrap();
-    for set in every_objective() {
+    for set in every_objective(&trusted_digits(parent.path())) {
         let set: Vec<&str> = set.iter().map(String::as_str).collect();
         let name = set[0];
         let (whole, cut) = (parent.path().join(name), parent.path().join(format!("{name}-cut")));
@@ -74,7 +81,7 @@ fn every_objective_learns_and_continues_bit_for_bit() {
 #[test]
 fn objectives_go_with_centers_and_energy() {
     let parent = tempfile::tempdir().unwrap();
-    for set in every_objective() {
+    for set in every_objective(&trusted_digits(parent.path())) {
         let mut set: Vec<&str> = set.iter().map(String::as_str).collect();
         let out = parent.path().join(set[0]);
         set.extend(["preset=paper", "loss.reconstruction=0.5", "schedule.num_epochs=3"]);
@@ -134,7 +141,9 @@ fn an_early_stopped_run_returns_its_best_epoch() {
 #[test]
 fn every_objective_has_as_many_networks_as_its_entry_says() {
     let context = LossContext { num_classes: 10, noise: None };
-    for (kind, set) in ObjectiveKind::ALL.iter().zip(every_objective()) {
+    let trusted: Vec<bool> = (0..100).map(|sample| sample % 10 == 0).collect();
+    let samples = Samples { num: 100, trusted: Some(&trusted) };
+    for (kind, set) in ObjectiveKind::ALL.iter().zip(every_objective(Path::new("right.csv"))) {
         let set: Vec<&str> = set.iter().map(String::as_str).collect();
         let facts = pemm::experiment::DataFacts {
             shape: pemm_data::Shape { channels: 1, height: 8, width: 8 },
@@ -143,7 +152,7 @@ fn every_objective_has_as_many_networks_as_its_entry_says() {
             parts: None,
         };
         let plan = experiment(&set).resolve(facts).unwrap();
-        let objective = build(plan.experiment(), &context, 100).unwrap();
+        let objective = build(plan.experiment(), &context, samples).unwrap();
         assert_eq!(objective.num_networks(), kind.num_networks(), "{}", kind.name());
     }
 }

@@ -126,6 +126,26 @@ add("divide_mix", "Li et al. 2020, algorithm 1; their Train_cifar.py, `train` an
     dict(trust=trust.tolist(), guess_own=guess_own.tolist(), guess_peer=guess_peer.tolist(),
          threshold=threshold, temperature=T, share=share, perm=perm.tolist(), weight=lambda_u))
 
+# Gold loss correction: C by the mean prediction on the trusted samples of a class, then cross entropy
+# on them and forward correction elsewhere, summed and divided by the batch.
+trusted = torch.tensor([True, False, True, False, False, True, False, True])
+C = torch.eye(K)
+for k in range(K):
+    of_class = trusted & (y == k)
+    if of_class.any():
+        C[k] = own.softmax(1)[of_class].mean(0)
+
+
+def gold(logits):
+    p = logits.softmax(1)
+    silver = -((p[~trusted] * C.T[y[~trusted]]).sum(1)).log().sum()
+    return (silver + F.cross_entropy(logits[trusted], y[trusted], reduction="sum")) / B
+
+
+add("gold", "Hendrycks et al. 2018, algorithm 1; their train_gold.py, `get_C_hat_transpose` and `train_phase2`",
+    gold, dict(logits=peer), dict(trusted=trusted.tolist(), before=own.tolist(), matrix=C.tolist()))
+
+
 json.dump(dict(
     labels=y.tolist(), classes=K, cases=cases,
     co_teaching_ramp=dict(forget_rate=forget, left_out=ramp),
