@@ -38,7 +38,7 @@ pub struct LossConfig {
     pub kind: LossKind,
     /// Those of the loss.
     pub parameters: Parameters,
-    /// SHA-256 of the file of `forward`'s matrix, if it is one; left out, it is filled in.
+    /// SHA-256 of the file of `matrix`, if it is one; left out, it is filled in.
     pub matrix_sha256: Option<String>,
     /// Weights by given class; weights of a labels file multiply them.
     pub class_weights: ClassWeights,
@@ -154,7 +154,7 @@ impl LossConfig {
             return Ok(());
         };
         if !is_estimated {
-            let reason = "goes with loss.kind = \"forward\" and loss.matrix = \"estimated\" only";
+            let reason = "goes with loss.matrix = \"estimated\" only";
             return Err(ExperimentError::setting("loss.estimate_after", reason));
         }
         if after < 1 || after >= num_epochs {
@@ -188,8 +188,8 @@ impl LossConfig {
         if is_oracle { vec![ORACLE.into()] } else { Vec::new() }
     }
 
-    /// The matrix that the loss of a checked experiment is built with: of `forward`, where it is not
-    /// estimated in the run.
+    /// The matrix that the loss of a checked experiment is built with: of `forward` and `backward`, where
+    /// it is not estimated in the run.
     ///
     /// # Errors
     /// [`ExperimentError::Setting`] for `loss.matrix`: the noise is not known, or the file is no

@@ -12,6 +12,19 @@ const LOG_ZERO: Parameter = Parameter::number(
     Range::NEGATIVE,
     "A, the value of log 0; public code that clamps q at 1e-4 has ln 1e-4 = -9.21",
 );
+const MATRIX: Parameter = Parameter::text(
+    "matrix",
+    "\"estimated\"",
+    "\"estimated\", \"noise\" or a file",
+    "P(given j | true i): estimated from the run's own predictions, that of the noise which was drawn \
+     (an oracle), or a CSV file of K×K",
+);
+const ESTIMATE_AFTER: Parameter = Parameter::epochs(
+    "estimate_after",
+    "a quarter of the epochs",
+    "1 or more, below schedule.num_epochs",
+    "epochs of ce before the matrix is estimated",
+);
 const PERCENTILE: Parameter = Parameter::open(
     "percentile",
     "within each class's own samples",
@@ -28,6 +41,12 @@ const CLAMPED: &str = "log_zero: the paper of Wang et al. says -4, which is the 
                        that of Ma et al. clamp q at 1e-4, which is -9.21. A larger -A lets improbable \
                        labels pull less beside probable ones, and takes larger steps at the same rate. \
                        The presets sce and nce-rce have the codes' value.";
+/// Of losses that correct for an estimated matrix.
+const ONE_MODEL: &str = "estimate_after: the paper trains a model to the end with ce, estimates, and \
+                         trains a second one from the start; here one model goes on, and the matrix is \
+                         of what its training steps of one epoch said, on augmented samples. As in the \
+                         paper: pemm evaluate RUN --noise-matrix FILE, and loss.matrix = FILE in the \
+                         next run.";
 /// Of losses whose public code keeps probabilities away from 0.
 const NO_CLAMP: &str = "Public code clamps p at 1e-7, so that a label which is less probable than that \
                         teaches nothing; here nothing is clamped.";
@@ -150,28 +169,10 @@ kinds! {
     Forward = "forward" {
         summary: "cross entropy of the prediction after the noise P(given | true) was applied to it",
         equation: &["-log Σ_i p_i T[i][y], T[i][j] = P(given j | true i)"],
-        parameters: &[
-            Parameter::text(
-                "matrix",
-                "\"estimated\"",
-                "\"estimated\", \"noise\" or a file",
-                "P(given j | true i): estimated from the run's own predictions, that of the noise \
-                 which was drawn (an oracle), or a CSV file of K×K",
-            ),
-            Parameter::epochs(
-                "estimate_after",
-                "a quarter of the epochs",
-                "1 or more, below schedule.num_epochs",
-                "epochs of ce before the matrix is estimated",
-            ),
-            PERCENTILE,
-        ],
+        parameters: &[MATRIX, ESTIMATE_AFTER, PERCENTILE],
         reference: "Patrini et al. 2017, theorem 2; the estimate: eq. 12 and 13, section 5",
         differs: &[
-            "estimate_after: the paper trains a model to the end with ce, estimates, and trains a second \
-             one from the start; here one model goes on, and the matrix is of what its training steps of \
-             one epoch said, on augmented samples. As in the paper: pemm evaluate RUN --noise-matrix \
-             FILE, and loss.matrix = FILE in the next run.",
+            ONE_MODEL,
             "percentile: the paper takes the 97th of all samples for every data set but CIFAR-100, where \
              it takes the surest sample (100). From 33 classes on the 97th is beyond all samples of a \
              class, and then the row of another class is found. The default stays within a class's own \
@@ -179,6 +180,20 @@ kinds! {
             "With a percentile the authors' code sets the probabilities above it to 0 in place, so that \
              a sample which is too sure of one class stands with a hole for another; here nothing is \
              changed.",
+        ],
+    }
+    /// Backward correction.
+    Backward = "backward" {
+        summary: "the mix of all classes' ce that is the true class's in the mean over the noise",
+        equation: &["-Σ_j (T⁻¹)[y][j] log p_j, T[i][j] = P(given j | true i)"],
+        parameters: &[MATRIX, ESTIMATE_AFTER, PERCENTILE],
+        reference: "Patrini et al. 2017, theorem 1; the estimate: as of forward",
+        differs: &[
+            ONE_MODEL,
+            "percentile: as of forward.",
+            "Where T has no inverse, or next to none (a pivot below 1e-3), it is mixed with the identity \
+             in steps of a hundredth until it has one. The paper says to mix them and not how much, its \
+             code inverts whatever there is: near such a T the loss then is of any size.",
         ],
     }
     /// Partially Huberised cross entropy.

@@ -19,6 +19,8 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("bootstrap-hard", include_str!("../presets/bootstrap-hard.toml")),
     ("forward", include_str!("../presets/forward.toml")),
     ("forward-estimated", include_str!("../presets/forward-estimated.toml")),
+    ("backward", include_str!("../presets/backward.toml")),
+    ("backward-estimated", include_str!("../presets/backward-estimated.toml")),
     ("phuber", include_str!("../presets/phuber.toml")),
     ("cosface", include_str!("../presets/cosface.toml")),
     ("arcface", include_str!("../presets/arcface.toml")),

@@ -4,6 +4,7 @@
 //! Each loss is a file: its equation, its code, and the [`Code`] that joins it to its entry in
 //! [`pemm_experiment::losses`], where its name, parameters and reference stand.
 
+pub mod backward;
 pub mod bootstrap_hard;
 pub mod bootstrap_soft;
 pub mod code;
@@ -20,11 +21,14 @@ pub mod symmetric_cross_entropy;
 pub mod truncated_generalized;
 
 use burn::tensor::{Int, Tensor, activation};
+use pemm_data::noise::Transition;
 use pemm_experiment::loss::{LossConfig, LossContext};
 pub use pemm_experiment::losses::LossKind;
+use pemm_experiment::parameters::Parameters;
 
 use crate::error::Result;
 
+pub use backward::BackwardCorrection;
 pub use bootstrap_hard::BootstrapHard;
 pub use bootstrap_soft::BootstrapSoft;
 pub use code::{Code, Limit, Settings};
@@ -60,13 +64,14 @@ pub fn code(kind: LossKind) -> Code {
         LossKind::BootstrapSoft => bootstrap_soft::CODE,
         LossKind::BootstrapHard => bootstrap_hard::CODE,
         LossKind::Forward => forward::CODE,
+        LossKind::Backward => backward::CODE,
         LossKind::PhuberCe => partially_huberised::CODE,
         LossKind::LabelSmoothing => label_smoothing::CODE,
     }
 }
 
-/// The loss per sample of a checked experiment; for `forward` with an estimated matrix the cross
-/// entropy with which it starts.
+/// The loss per sample of a checked experiment; for `forward` and `backward` with an estimated matrix
+/// the cross entropy with which they start.
 ///
 /// # Errors
 /// Those of [`LossConfig::matrix`].
@@ -76,6 +81,12 @@ pub fn build(config: &LossConfig, context: &LossContext) -> Result<Box<dyn Loss>
     }
     let settings = Settings::new(config.parameters.clone(), config.matrix(context)?);
     Ok((code(config.kind).build)(&settings))
+}
+
+/// The loss `kind`, which corrects for a matrix, with this one.
+pub(crate) fn corrected(kind: LossKind, matrix: &Transition) -> Box<dyn Loss> {
+    let settings = Settings::new(Parameters::default(), Some(matrix.clone()));
+    (code(kind).build)(&settings)
 }
 
 /// Log-probability of the given label, `[N]`: `s[n, y_n] - log Σ_k exp s[n,k]`.

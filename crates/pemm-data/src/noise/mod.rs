@@ -20,6 +20,7 @@ mod convention;
 mod estimate;
 mod groups;
 mod instance;
+mod inverse;
 mod kind;
 mod manifest;
 mod scheme;

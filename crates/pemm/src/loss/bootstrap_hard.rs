@@ -7,6 +7,7 @@ use super::{Code, Limit, Loss, LossKind, of_given};
 pub(super) const CODE: Code = Code {
     build: |settings| Box::new(BootstrapHard { beta: settings.number("beta_bootstrap") }),
     class_sum: None,
+    may_be_negative: false,
     limits: &[Limit::same(&[("beta_bootstrap", 1.0)], LossKind::Ce)],
 };
 

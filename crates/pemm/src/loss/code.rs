@@ -15,6 +15,8 @@ pub struct Code {
     /// The sum of the loss over the K classes as given label, if it is the same for all scores: the
     /// loss is then symmetric, and symmetric noise does not move its minimum.
     pub class_sum: Option<fn(&Settings, usize) -> f64>,
+    /// Whether it is below 0 somewhere.
+    pub may_be_negative: bool,
     /// Where it becomes another loss.
     pub limits: &'static [Limit],
 }

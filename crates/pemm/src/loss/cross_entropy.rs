@@ -4,8 +4,12 @@ use burn::tensor::{Int, Tensor};
 
 use super::{Code, Loss, log_probability};
 
-pub(super) const CODE: Code =
-    Code { build: |_| Box::new(CrossEntropy), class_sum: None, limits: &[] };
+pub(super) const CODE: Code = Code {
+    build: |_| Box::new(CrossEntropy),
+    class_sum: None,
+    may_be_negative: false,
+    limits: &[],
+};
 
 /// Cross entropy, `-log p[n, y_n]` with `p = softmax(s)`.
 ///

@@ -8,6 +8,7 @@ use super::{Code, Limit, Loss, LossKind};
 pub(super) const CODE: Code = Code {
     build: |settings| Box::new(ForwardCorrection::new(settings.matrix())),
     class_sum: None,
+    may_be_negative: false,
     limits: &[Limit::same(&[], LossKind::Ce)],
 };
 

@@ -7,6 +7,7 @@ use super::{Code, Limit, Loss, LossKind, log_probability};
 pub(super) const CODE: Code = Code {
     build: |settings| Box::new(GeneralizedCrossEntropy { q: settings.number("q") }),
     class_sum: None,
+    may_be_negative: false,
     limits: &[
         Limit::same(&[("q", 1e-3)], LossKind::Ce),
         Limit { at: &[("q", 1.0)], other: LossKind::Mae, with: &[], factor: 0.5 },

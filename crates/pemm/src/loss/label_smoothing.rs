@@ -7,6 +7,7 @@ use super::{Code, Limit, Loss, LossKind, of_given};
 pub(super) const CODE: Code = Code {
     build: |settings| Box::new(LabelSmoothing { smoothing: settings.number("smoothing") }),
     class_sum: None,
+    may_be_negative: false,
     limits: &[Limit::same(&[("smoothing", 0.0)], LossKind::Ce)],
 };
 

@@ -7,6 +7,7 @@ use super::{Code, Loss, log_probability};
 pub(super) const CODE: Code = Code {
     build: |_| Box::new(MeanAbsoluteError),
     class_sum: Some(|_, num_classes| 2.0 * (num_classes as f64 - 1.0)),
+    may_be_negative: false,
     limits: &[],
 };
 

@@ -18,6 +18,7 @@ pub(super) const CODE: Code = Code {
         let reverse = -settings.number("log_zero") * (num_classes as f64 - 1.0);
         settings.number("alpha") + settings.number("beta_rce") * reverse
     }),
+    may_be_negative: false,
     limits: &[
         Limit::same(&[("beta_rce", 0.0)], LossKind::Nce),
         Limit::same(&[("alpha", 0.0)], LossKind::Rce),

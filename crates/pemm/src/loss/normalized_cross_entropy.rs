@@ -4,8 +4,12 @@ use burn::tensor::{Int, Tensor, activation};
 
 use super::{Code, Loss, of_given};
 
-pub(super) const CODE: Code =
-    Code { build: |_| Box::new(NormalizedCrossEntropy), class_sum: Some(|_, _| 1.0), limits: &[] };
+pub(super) const CODE: Code = Code {
+    build: |_| Box::new(NormalizedCrossEntropy),
+    class_sum: Some(|_, _| 1.0),
+    may_be_negative: false,
+    limits: &[],
+};
 
 /// Normalised cross entropy, `log p[n, y_n] / Σ_k log p[n,k]`.
 ///

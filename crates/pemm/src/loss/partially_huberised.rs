@@ -7,6 +7,7 @@ use super::{Code, Limit, Loss, LossKind, log_probability};
 pub(super) const CODE: Code = Code {
     build: |settings| Box::new(PartiallyHuberised { tau: settings.number("tau") }),
     class_sum: None,
+    may_be_negative: false,
     limits: &[
         Limit::same(&[("tau", 1e9)], LossKind::Ce),
         Limit { at: &[("tau", 1.0)], other: LossKind::Mae, with: &[], factor: 0.5 },

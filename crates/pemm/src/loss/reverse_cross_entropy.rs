@@ -9,6 +9,7 @@ pub(super) const CODE: Code = Code {
     class_sum: Some(|settings, num_classes| {
         -settings.number("log_zero") * (num_classes as f64 - 1.0)
     }),
+    may_be_negative: false,
     limits: &[Limit::same(&[("log_zero", -2.0)], LossKind::Mae)],
 };
 

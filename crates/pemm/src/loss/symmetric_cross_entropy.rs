@@ -13,6 +13,7 @@ pub(super) const CODE: Code = Code {
         })
     },
     class_sum: None,
+    may_be_negative: false,
     limits: &[
         Limit::same(&[("alpha", 1.0), ("beta_rce", 0.0)], LossKind::Ce),
         Limit::same(&[("alpha", 0.0)], LossKind::Rce),

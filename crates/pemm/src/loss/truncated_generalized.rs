@@ -11,6 +11,7 @@ pub(super) const CODE: Code = Code {
         Box::new(TruncatedGeneralized { q, truncation })
     },
     class_sum: None,
+    may_be_negative: false,
     limits: &[Limit::same(&[("truncation", 1e-6)], LossKind::Gce)],
 };
 

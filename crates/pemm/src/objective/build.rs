@@ -80,7 +80,8 @@ pub fn build<'a>(
     let base = center_objective(&experiment.loss, &context)?;
     if let Some(after) = experiment.loss.estimate_after() {
         let percentile = experiment.loss.percentile();
-        return Ok(Box::new(EstimatedForward::new(base, after, percentile, num_classes)));
+        let kind = experiment.loss.kind;
+        return Ok(Box::new(EstimatedForward::new(base, kind, after, percentile, num_classes)));
     }
     let (parameters, method) =
         (&experiment.objective.parameters, experiment.objective.kind.method());

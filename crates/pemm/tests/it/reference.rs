@@ -97,7 +97,7 @@ fn loss(case: &Value, kind: LossKind) -> Box<dyn Loss> {
             settings = settings.with(parameter.key, value);
         }
     }
-    if kind == LossKind::Forward {
+    if kind.method().parameter("matrix").is_some() {
         settings = settings.with_matrix(transition(case));
     }
     (code(kind).build)(&settings)

@@ -45,6 +45,7 @@ def bhard(l, b):
 add('bootstrap_soft', 'Reed et al. 2014; the target keeps its gradient', lambda logits: bsoft(logits, .95), L, dict(beta=.95))
 add('bootstrap_hard', 'Reed et al. 2014; the target is a constant', lambda logits: bhard(logits, .8), L, dict(beta=.8))
 add('forward', 'Patrini et al. 2017: -log (T^T p)_y, T[i][j] = P(noisy j | true i)', lambda logits: -(F.softmax(logits, 1) @ T).gather(1, y[:, None]).log().mean(), L, dict(transition=T.tolist()))
+add('backward', 'Patrini et al. 2017, theorem 1: (T^-1 l)_y with l_j = -log p_j', lambda logits: (torch.linalg.inv(T) @ -F.log_softmax(logits, 1).T).T.gather(1, y[:, None]).mean(), L, dict(transition=T.tolist()))
 for tau in (2., 10.):
     def ph(logits, tau=tau):
         p = py(logits); return torch.where(p > 1 / tau, -p.log(), -tau * p + math.log(tau) + 1).mean()
