@@ -82,6 +82,59 @@ kinds! {
             "Doubts are those of the training steps themselves, on augmented samples.",
         ],
     }
+    /// Samples chosen by MentorNet's predefined curriculum.
+    MentorNet = "mentor-net" {
+        summary: "samples chosen by how their loss stands to a moving percentile",
+        equation: &[
+            "mean v_n ℓ_n, λ ← decay λ + (1 - decay) percentile of the batch's ℓ, from λ = 0",
+            "self-paced: v = 1 where ℓ ≤ λ, else 0",
+            "predefined: v = 1 in the first 19 of 100 parts of the training, then self-paced, in the last",
+            "10 parts v = 1 - (ℓ - λ) within 0 and 1",
+            "v = 0 for a random share of each batch: early_dropout in the first 17 parts, then late_dropout",
+        ],
+        parameters: &[
+            Parameter::word(
+                "curriculum",
+                &["predefined", "self-paced"],
+                "how the weight follows from the loss",
+            ),
+            Parameter::number(
+                "percentile",
+                75.0,
+                Range::within(0.0, 100.0),
+                "of a batch's losses: which share of the samples is easy",
+            ),
+            Parameter::number(
+                "decay",
+                0.5,
+                Range::up_to(0.0, 1.0),
+                "share of λ that a step keeps; 0 is the percentile of the step itself",
+            ),
+            Parameter::number(
+                "early_dropout",
+                0.5,
+                Range::up_to(0.0, 1.0),
+                "random share of a batch that counts nothing at first",
+            ),
+            Parameter::number(
+                "late_dropout",
+                0.05,
+                Range::up_to(0.0, 1.0),
+                "random share of a batch that counts nothing later",
+            ),
+        ],
+        reference: "paper, (6): Jiang et al. 2018, eq. 4, and their public code: MentorNet PD with percentile \
+                    75 for 20 and 40 % wrong labels and 50 for 80 %, self-paced with 70 and no dropout",
+        differs: &[
+            "The authors train a small network to give these weights, and freeze it; here the rule that it \
+             learns is taken itself, so that a weight is not a little off where theirs is.",
+            "Their MentorNet DD, whose small network learns the weights from samples with a right and a \
+             wrong label, is not this: labels known to be right (data.trusted) have no wrong one beside \
+             them.",
+            "Their weight decay counts in each step as much as the mean of v; here it always counts whole, \
+             more by a third once a quarter of the samples is left out.",
+        ],
+    }
     /// Trusted samples that count more.
     TrustedWeight = "trusted-weight" {
         summary: "samples whose label is known to be right count more",
@@ -246,6 +299,7 @@ impl ObjectiveKind {
             | Self::Mixup
             | Self::Elr
             | Self::Reweight
+            | Self::MentorNet
             | Self::TrustedWeight
             | Self::Gold => 1,
             Self::CoTeaching | Self::Decoupling | Self::DivideMix => 2,
@@ -260,6 +314,7 @@ impl ObjectiveKind {
             | Self::Mixup
             | Self::Elr
             | Self::Reweight
+            | Self::MentorNet
             | Self::TrustedWeight
             | Self::Gold
             | Self::CoTeaching
@@ -275,6 +330,7 @@ impl ObjectiveKind {
             | Self::Mixup
             | Self::Elr
             | Self::Reweight
+            | Self::MentorNet
             | Self::CoTeaching
             | Self::Decoupling
             | Self::DivideMix => false,

@@ -29,6 +29,8 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("elr", include_str!("../presets/elr.toml")),
     ("mixup", include_str!("../presets/mixup.toml")),
     ("pemm-reweight", include_str!("../presets/pemm-reweight.toml")),
+    ("mentor-net", include_str!("../presets/mentor-net.toml")),
+    ("self-paced", include_str!("../presets/self-paced.toml")),
     ("trusted-weight", include_str!("../presets/trusted-weight.toml")),
     ("gold", include_str!("../presets/gold.toml")),
     ("co-teaching", include_str!("../presets/co-teaching.toml")),

@@ -15,6 +15,7 @@ mod epoch_memory;
 pub mod estimated_forward;
 mod estimated_matrix;
 pub mod gold;
+pub mod mentor_net;
 pub mod mixup;
 #[cfg(test)]
 mod reference_case;

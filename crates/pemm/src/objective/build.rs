@@ -11,6 +11,7 @@ use super::decoupling::Decoupling;
 use super::divide_mix::{DivideMix, DivideMixParameters};
 use super::early_learning::EarlyLearning;
 use super::gold::GoldCorrection;
+use super::mentor_net::{Curriculum, MentorNet, MentorNetParameters};
 use super::mixup::Mixup;
 use super::reweighting::{DoubtedBy, Reweighting};
 use super::trusted_weight::TrustedWeight;
@@ -102,6 +103,20 @@ pub fn build<'a>(
                 by => unreachable!("a word of the entry that no code knows: {by:?}"),
             };
             Box::new(Reweighting::new(base, by, count("warmup_epochs"), num_samples))
+        }
+        ObjectiveKind::MentorNet => {
+            let curriculum = match parameters.word_of(method, "curriculum").as_str() {
+                "predefined" => Curriculum::Predefined,
+                "self-paced" => Curriculum::SelfPaced,
+                word => unreachable!("a word of the entry that no code knows: {word:?}"),
+            };
+            let parameters = MentorNetParameters {
+                curriculum,
+                percentile: number("percentile"),
+                decay: number("decay"),
+                dropout: [number("early_dropout"), number("late_dropout")],
+            };
+            Box::new(MentorNet::new(base, parameters))
         }
         ObjectiveKind::TrustedWeight => {
             Box::new(TrustedWeight::new(base, number("weight"), &trusted()?))

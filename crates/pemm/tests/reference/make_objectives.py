@@ -146,8 +146,27 @@ add("gold", "Hendrycks et al. 2018, algorithm 1; their train_gold.py, `get_C_hat
     gold, dict(logits=peer), dict(trusted=trusted.tolist(), before=own.tolist(), matrix=C.tolist()))
 
 
+# MentorNet: self-paced weights under the percentile of the batch alone, and both curricula over a training.
+def self_paced(logits):
+    losses = each(logits)
+    bound = np.percentile(losses.detach().numpy(), 75, method="nearest")
+    return (losses * (losses.detach() <= bound)).mean()
+
+
+add("mentor_net", "Jiang et al. 2018; their models.py, `vstar_self_paced`", self_paced, dict(logits=own), dict())
+random, bound, steps = np.random.default_rng(17), np.float32(0), []
+for at in [0, 5, 17, 18, 19, 20, 40, 60, 80, 89, 90, 91, 95, 99]:
+    losses_now = (random.exponential(1, 12) * (1.5 if at < 50 else 1.)).astype(np.float32)
+    bound = np.float32(.5) * bound + np.float32(.5) * np.percentile(losses_now, 75, method="nearest")
+    easy = (losses_now - bound <= 0).astype(float)
+    gradual = np.maximum(np.minimum(-1. / 1 * (losses_now - bound) + 1, 1), 0)
+    predefined = np.ones(12) if at <= 18 else gradual if at >= 90 else easy
+    steps.append(dict(at=at, losses=losses_now.tolist(), bound=float(bound), self_paced=easy.tolist(),
+                      predefined=np.asarray(predefined, float).tolist()))
+
 json.dump(dict(
     labels=y.tolist(), classes=K, cases=cases,
+    mentor_net=dict(percentile=75., steps=steps),
     co_teaching_ramp=dict(forget_rate=forget, left_out=ramp),
     clean_posterior=dict(losses=losses.tolist(), posterior=clean.tolist(), rounds=int(gmm.n_iter_))),
     open(sys.argv[1], "w"), indent=1)
