@@ -33,6 +33,7 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("self-paced", include_str!("../presets/self-paced.toml")),
     ("trusted-weight", include_str!("../presets/trusted-weight.toml")),
     ("gold", include_str!("../presets/gold.toml")),
+    ("distill", include_str!("../presets/distill.toml")),
     ("co-teaching", include_str!("../presets/co-teaching.toml")),
     ("decoupling", include_str!("../presets/decoupling.toml")),
     ("divide-mix", include_str!("../presets/divide-mix.toml")),

@@ -9,6 +9,7 @@ pub mod center;
 mod clean_posterior;
 pub mod co_teaching;
 pub mod decoupling;
+pub mod distillation;
 pub mod divide_mix;
 pub mod early_learning;
 mod epoch_memory;

@@ -8,6 +8,7 @@ use pemm_experiment::objectives::ObjectiveKind;
 
 use super::co_teaching::CoTeaching;
 use super::decoupling::Decoupling;
+use super::distillation::{Distillation, DistillationParameters};
 use super::divide_mix::{DivideMix, DivideMixParameters};
 use super::early_learning::EarlyLearning;
 use super::gold::GoldCorrection;
@@ -123,6 +124,14 @@ pub fn build<'a>(
         }
         ObjectiveKind::Gold => {
             Box::new(GoldCorrection::new(base, count("warmup_epochs"), trusted()?, num_classes))
+        }
+        ObjectiveKind::Distill => {
+            let parameters = DistillationParameters {
+                warmup_epochs: count("warmup_epochs"),
+                label_weight: number("label_weight"),
+                temperature: number("temperature"),
+            };
+            Box::new(Distillation::new(base, parameters, trusted()?, num_classes))
         }
         ObjectiveKind::CoTeaching => Box::new(CoTeaching {
             base,

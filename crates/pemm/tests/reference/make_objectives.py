@@ -164,6 +164,19 @@ for at in [0, 5, 17, 18, 19, 20, 40, 60, 80, 89, 90, 91, 95, 99]:
     steps.append(dict(at=at, losses=losses_now.tolist(), bound=float(bound), self_paced=easy.tolist(),
                       predefined=np.asarray(predefined, float).tolist()))
 
+# Distillation: targets of the given label and of what the teacher said at a temperature.
+soft, label_weight = (peer / 2).softmax(1), .3
+
+
+def distill(logits):
+    target = torch.where(trusted[:, None], F.one_hot(y, K).double(),
+                         label_weight * F.one_hot(y, K) + (1 - label_weight) * soft)
+    return F.cross_entropy(logits, target)
+
+
+add("distill", "Li et al. 2017, section 3, with a softmax", distill, dict(logits=own),
+    dict(trusted=trusted.tolist(), teacher=peer.tolist(), temperature=2., label_weight=label_weight))
+
 json.dump(dict(
     labels=y.tolist(), classes=K, cases=cases,
     mentor_net=dict(percentile=75., steps=steps),
