@@ -64,6 +64,7 @@ mod made;
 pub mod mixture;
 pub mod neighbors;
 pub mod noise_model;
+pub mod outliers;
 pub mod pattern;
 mod random;
 pub mod rate;

@@ -135,6 +135,52 @@ kinds! {
              more by a third once a quarter of the samples is left out.",
         ],
     }
+    /// Outliers found by learned features, again and again.
+    Iterative = "iterative" {
+        summary: "samples that lie apart from their class are found, weighed less and pushed away",
+        equation: &[
+            "every detect_every epochs: score of n = mean over the detections of 1 / local outlier factor,",
+            "in n's given class, by the cosine of the features, neighbor_share of the class as neighbours",
+            "outliers: the outlier_share of each class with the smallest scores",
+            "mean w_n ℓ_n + contrast mean over pairs of d² or max(0, 1 - d)², w_n = score of an outlier, else 1",
+            "pairs of an inlier: the next of its class (d²); an outlier of its class, another class (1 - d)",
+        ],
+        parameters: &[
+            warmup(5, 1.0),
+            Parameter::count(
+                "detect_every",
+                10,
+                Range::from(1.0),
+                "epochs from one detection to the next",
+            ),
+            Parameter::number(
+                "neighbor_share",
+                0.4,
+                Range::above(0.0, 1.0),
+                "of a class's samples that are a sample's neighbours",
+            ),
+            Parameter::number(
+                "outlier_share",
+                0.5,
+                Range::up_to(0.0, 1.0),
+                "of a class's samples that are taken for outliers; 0 is plain with contrast",
+            ),
+            Parameter::number("contrast", 0.1, Range::NOT_NEGATIVE, "weight of the pairs"),
+        ],
+        reference: "paper, (2): Wang et al. 2018, and their public code (github.com/YisenWang/ONL): 5 epochs, \
+                    then 10 after each detection; 2,000 neighbours in classes of 5,000; the half of each class",
+        differs: &[
+            "Theirs trains on pairs drawn from the whole part, each sample of a pair with its loss; here \
+             pairs are made within a batch of single samples. A class with few samples in a batch has few \
+             pairs, and a step costs half.",
+            "Their code divides the second sample's weight by 10; here an outlier weighs its score and \
+             everything else 1, as the paper says.",
+            "contrast: theirs is 1. d² is a sum over the features, of which there are more and larger ones \
+             here: with 1 it outweighs the loss and classes fall together (digits with 40 % symmetric noise, \
+             20 epochs: of the wrong labels 30 % are predicted right, with 0.1 91 %).",
+            "The learning rate goes on by its schedule; theirs begins anew (Adam) after each detection.",
+        ],
+    }
     /// Trusted samples that count more.
     TrustedWeight = "trusted-weight" {
         summary: "samples whose label is known to be right count more",
@@ -333,6 +379,7 @@ impl ObjectiveKind {
             | Self::Elr
             | Self::Reweight
             | Self::MentorNet
+            | Self::Iterative
             | Self::TrustedWeight
             | Self::Gold
             | Self::Distill => 1,
@@ -349,6 +396,7 @@ impl ObjectiveKind {
             | Self::Elr
             | Self::Reweight
             | Self::MentorNet
+            | Self::Iterative
             | Self::TrustedWeight
             | Self::Gold
             | Self::Distill
@@ -366,6 +414,7 @@ impl ObjectiveKind {
             | Self::Elr
             | Self::Reweight
             | Self::MentorNet
+            | Self::Iterative
             | Self::CoTeaching
             | Self::Decoupling
             | Self::DivideMix => false,

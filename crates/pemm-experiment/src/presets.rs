@@ -31,6 +31,7 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("pemm-reweight", include_str!("../presets/pemm-reweight.toml")),
     ("mentor-net", include_str!("../presets/mentor-net.toml")),
     ("self-paced", include_str!("../presets/self-paced.toml")),
+    ("iterative", include_str!("../presets/iterative.toml")),
     ("trusted-weight", include_str!("../presets/trusted-weight.toml")),
     ("gold", include_str!("../presets/gold.toml")),
     ("distill", include_str!("../presets/distill.toml")),

@@ -60,24 +60,31 @@ impl Predictions {
     }
 }
 
-/// Scores of each of `networks` in evaluation for all samples of `loader`, in order, each `[N, K]`.
+/// Scores of each of `networks` in evaluation for all samples of `loader`, in order, each `[N, K]`, and the
+/// features of the first, `[N, D]`, if `with_features`.
 pub(crate) fn scores_of_each(
     networks: &[Classifier],
     loader: &Loader,
     device: &Device,
-) -> Result<Vec<Vec<f32>>> {
+    with_features: bool,
+) -> Result<(Vec<Vec<f32>>, Vec<f32>)> {
     let networks: Vec<Classifier> = networks.iter().map(Classifier::valid).collect();
     let device = device.clone().without_autodiff();
     // Nothing is drawn in evaluation.
     let mut rng = Streams::new(0).open(Stream::Step);
     let mut all = vec![Vec::new(); networks.len()];
+    let mut features = Vec::new();
     for batch in loader.in_order() {
         let images = to_device(batch?, &device).images;
-        for (network, scores) in networks.iter().zip(&mut all) {
-            scores.extend(floats(network.forward(images.clone(), &mut rng).scores));
+        for (number, (network, scores)) in networks.iter().zip(&mut all).enumerate() {
+            let output = network.forward(images.clone(), &mut rng);
+            scores.extend(floats(output.scores));
+            if with_features && number == 0 {
+                features.extend(floats(output.features));
+            }
         }
     }
-    Ok(all)
+    Ok((all, features))
 }
 
 /// Runs `networks` in evaluation over all samples of `loader`, in order: probabilities are those of

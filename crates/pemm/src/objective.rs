@@ -16,6 +16,7 @@ mod epoch_memory;
 pub mod estimated_forward;
 mod estimated_matrix;
 pub mod gold;
+pub mod iterative;
 pub mod mentor_net;
 pub mod mixup;
 #[cfg(test)]
@@ -82,6 +83,8 @@ impl<'a> Progress<'a> {
 pub struct Survey<'a> {
     /// Scores by each network, each `[N, K]`, in the order of the training part.
     pub scores: Vec<Vec<f32>>,
+    /// Features by the first network, `[N, D]`; empty where they were not asked for.
+    pub features: Vec<f32>,
     /// Given labels, `[N]`.
     pub given: &'a [u32],
 }
@@ -120,6 +123,11 @@ pub trait Objective: Send {
 
     /// Whether it has to know before `epoch` (from 0) what the networks say of all training samples.
     fn wants_survey(&self, _epoch: usize) -> bool {
+        false
+    }
+
+    /// Whether what it asks for has features in it.
+    fn wants_features(&self) -> bool {
         false
     }
 

@@ -160,8 +160,11 @@ impl Session {
 
         // ---- what the objective asks for --------------------------------------------------------
         if self.objective.wants_survey(epoch) {
-            let scores = scores_of_each(&self.networks, &self.train, &self.device)?;
-            self.objective.survey(Survey { scores, given: &self.train.part().given });
+            let with_features = self.objective.wants_features();
+            let (scores, features) =
+                scores_of_each(&self.networks, &self.train, &self.device, with_features)?;
+            let given = &self.train.part().given;
+            self.objective.survey(Survey { scores, features, given });
         }
 
         // ---- steps ------------------------------------------------------------------------------

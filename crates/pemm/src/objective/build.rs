@@ -12,6 +12,7 @@ use super::distillation::{Distillation, DistillationParameters};
 use super::divide_mix::{DivideMix, DivideMixParameters};
 use super::early_learning::EarlyLearning;
 use super::gold::GoldCorrection;
+use super::iterative::{IterativeDetection, IterativeParameters};
 use super::mentor_net::{Curriculum, MentorNet, MentorNetParameters};
 use super::mixup::Mixup;
 use super::reweighting::{DoubtedBy, Reweighting};
@@ -118,6 +119,16 @@ pub fn build<'a>(
                 dropout: [number("early_dropout"), number("late_dropout")],
             };
             Box::new(MentorNet::new(base, parameters))
+        }
+        ObjectiveKind::Iterative => {
+            let parameters = IterativeParameters {
+                warmup_epochs: count("warmup_epochs"),
+                detect_every: count("detect_every"),
+                neighbor_share: number("neighbor_share"),
+                outlier_share: number("outlier_share"),
+                contrast: number("contrast"),
+            };
+            Box::new(IterativeDetection::new(base, parameters, num_samples, num_classes))
         }
         ObjectiveKind::TrustedWeight => {
             Box::new(TrustedWeight::new(base, number("weight"), &trusted()?))

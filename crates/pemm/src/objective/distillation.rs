@@ -181,7 +181,8 @@ mod tests {
         let mut early = objective();
         early.load(before.state()).unwrap();
         assert!(early.wants_survey(1), "nothing was asked yet");
-        before.survey(Survey { scores: vec![vec![0.0, 0.0, 2.0, 0.0]], given: &[0, 1] });
+        let scores = vec![vec![0.0, 0.0, 2.0, 0.0]];
+        before.survey(Survey { scores, features: Vec::new(), given: &[0, 1] });
         let mut after = objective();
         after.load(before.state()).unwrap();
         assert!(!after.wants_survey(2));

@@ -8,6 +8,7 @@ mod energy;
 mod methods;
 mod model;
 mod objectives;
+mod outsiders;
 mod reference;
 mod trace;
 mod training;

@@ -102,7 +102,7 @@ fn a_pass_of_divide_mix_trains_one_network_and_leaves_the_other() {
         assert_eq!(objective.wants_survey(epoch), epoch == 1);
         if epoch == 1 {
             let scores = vec![(0..48).map(|i| (i * 7 % 11) as f32).collect(); 2];
-            objective.survey(Survey { scores, given: &given });
+            objective.survey(Survey { scores, features: Vec::new(), given: &given });
         }
         for pass in 0..2 {
             let before = networks.iter().map(collect).collect::<Vec<_>>();

@@ -177,6 +177,22 @@ def distill(logits):
 add("distill", "Li et al. 2017, section 3, with a softmax", distill, dict(logits=own),
     dict(trusted=trusted.tolist(), teacher=peer.tolist(), temperature=2., label_weight=label_weight))
 
+# Iterative detection: its contrastive term.
+features = torch.randn(B, 5) * .35
+first, second, alike = [0, 0, 1, 2, 3, 4, 6, 7], [1, 2, 5, 3, 7, 4, 0, 5], [1, 0, 0, 1, 0, 1, 0, 0]
+
+
+def contrast(features):
+    d = (features[first] - features[second]).square().sum(1).clamp_min(1e-7).sqrt()
+    is_alike = torch.tensor(alike).double()
+    return (is_alike * d ** 2 + (1 - is_alike) * (1 - d).clamp_min(0) ** 2).mean()
+
+
+distances = (features[first] - features[second]).norm(dim=1)[torch.tensor(alike) == 0]
+assert (distances < 1).any() and (distances > 1).any()
+add("contrast", "Wang et al. 2018; their train_model_openset.py, `contrastive_loss`", contrast,
+    dict(features=features), dict(first=first, second=second, alike=alike))
+
 json.dump(dict(
     labels=y.tolist(), classes=K, cases=cases,
     mentor_net=dict(percentile=75., steps=steps),
