@@ -19,6 +19,7 @@ pub mod gold;
 pub mod iterative;
 pub mod mentor_net;
 pub mod mixup;
+pub mod pruning;
 #[cfg(test)]
 mod reference_case;
 pub mod reweighting;

@@ -15,6 +15,7 @@ use super::gold::GoldCorrection;
 use super::iterative::{IterativeDetection, IterativeParameters};
 use super::mentor_net::{Curriculum, MentorNet, MentorNetParameters};
 use super::mixup::Mixup;
+use super::pruning::Pruning;
 use super::reweighting::{DoubtedBy, Reweighting};
 use super::trusted_weight::TrustedWeight;
 use super::{CenterObjective, EstimatedForward, Objective};
@@ -120,6 +121,10 @@ pub fn build<'a>(
             };
             Box::new(MentorNet::new(base, parameters))
         }
+        ObjectiveKind::Prune => {
+            let (warmup, every) = (count("warmup_epochs"), count("prune_every"));
+            Box::new(Pruning::new(base, warmup, every, number("truncation"), num_samples))
+        }
         ObjectiveKind::Iterative => {
             let parameters = IterativeParameters {
                 warmup_epochs: count("warmup_epochs"),
@@ -162,6 +167,7 @@ pub fn build<'a>(
                 temperature: number("temperature"),
                 alpha: number("alpha"),
                 weight: number("weight"),
+                confidence_penalty: number("confidence_penalty"),
             };
             Box::new(DivideMix::new(base, parameters))
         }

@@ -12,7 +12,7 @@ use crate::model::Classifier;
 use crate::tensors::TensorMap;
 
 /// DivideMix: two networks, each trained in a pass of its own over every epoch. After `warmup_epochs` of
-/// the experiment's loss, in the pass of one network, whose predictions are p, beside its peer's p':
+/// the experiment's loss (and `confidence_penalty` times the negative entropy of the predictions), in the pass of one network, whose predictions are p, beside its peer's p':
 ///
 /// - `w_n`: [posterior](super::clean_posterior) that label n is right, by the *peer's* cross entropies of
 ///   all samples, not augmented, at the beginning of the epoch; samples with `w_n > threshold` are
@@ -26,7 +26,7 @@ use crate::tensors::TensorMap;
 ///
 /// # Parameters
 /// `warmup_epochs` ≥ 1, `threshold` in `[0, 1]`, `temperature` in (0, 1], `alpha` as in
-/// [`Mixup`](super::mixup::Mixup), `weight` ≥ 0.
+/// [`Mixup`](super::mixup::Mixup), `weight` ≥ 0, `confidence_penalty` ≥ 0.
 ///
 /// # Reference
 /// Li et al. 2020, DivideMix: Learning with Noisy Labels as Semi-supervised Learning, algorithm 1, and
@@ -52,6 +52,8 @@ pub struct DivideMixParameters {
     pub alpha: f64,
     /// λ_u, weight of the unlabeled samples.
     pub weight: f64,
+    /// Weight of the negative entropy in the warm-up.
+    pub confidence_penalty: f64,
 }
 
 /// Epochs over which the weight of the unlabeled samples rises; the authors' constant.
@@ -131,6 +133,12 @@ impl Divided {
     }
 }
 
+/// `mean_n Σ_k p[n,k] log p[n,k]` of scores `[N, K]`: the larger, the surer the predictions.
+fn negative_entropy(scores: Tensor<2>) -> Tensor<1> {
+    let log_p = activation::log_softmax(scores, 1);
+    (log_p.clone().exp() * log_p).sum_dim(1).mean()
+}
+
 /// Mean of `values` `[N, 1]` where `selected` `[N, 1]` is 1; 0 where none is.
 fn mean_over(values: Tensor<2>, selected: Tensor<2>) -> Tensor<1> {
     (values * selected.clone()).sum() / selected.sum().clamp_min(1.0)
@@ -183,7 +191,12 @@ impl Objective for DivideMix {
         if progress.epoch < self.parameters.warmup_epochs {
             let output = network.forward(batch.images.clone(), progress.rng);
             let losses = weighted(self.base.losses(network, &output, batch.given.clone()), batch);
-            return self.base.with_loss(losses.mean(), network, output);
+            let mut loss = losses.mean();
+            let penalty = self.parameters.confidence_penalty;
+            if penalty > 0.0 {
+                loss = loss + negative_entropy(output.scores.clone()) * penalty;
+            }
+            return self.base.with_loss(loss, network, output);
         }
         // The guesses are constants: no gradient goes through them.
         let plain = batch.images.clone().detach().without_autodiff();
@@ -233,6 +246,7 @@ mod tests {
         temperature: 0.5,
         alpha: 4.0,
         weight: 25.0,
+        confidence_penalty: 0.0,
     };
 
     #[test]
@@ -254,6 +268,14 @@ mod tests {
             let logits = case.input("logits").require_grad();
             let loss = divided.loss(logits.clone(), mixed, None, number("weight"));
             case.agrees(loss, &[("logits", &logits)]);
+        }
+    }
+
+    #[test]
+    fn the_penalty_of_the_warm_up_is_that_of_pytorch() {
+        for case in ReferenceCase::all_of_objectives("confidence_penalty") {
+            let logits = case.input("logits").require_grad();
+            case.agrees(negative_entropy(logits.clone()), &[("logits", &logits)]);
         }
     }
 

@@ -43,7 +43,9 @@ fn every_objective(trusted: &Path) -> Vec<Vec<String>> {
         .iter()
         .map(|kind| {
             let mut set = vec![format!("objective.kind={}", kind.name())];
-            for (key, value) in [("warmup_epochs", 2), ("ramp_epochs", 3), ("detect_every", 1)] {
+            for (key, value) in
+                [("warmup_epochs", 2), ("ramp_epochs", 3), ("detect_every", 1), ("prune_every", 1)]
+            {
                 if kind.method().parameter(key).is_some() {
                     set.push(format!("objective.{key}={value}"));
                 }

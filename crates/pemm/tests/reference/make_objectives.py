@@ -193,6 +193,10 @@ assert (distances < 1).any() and (distances > 1).any()
 add("contrast", "Wang et al. 2018; their train_model_openset.py, `contrastive_loss`", contrast,
     dict(features=features), dict(first=first, second=second, alike=alike))
 
+# DivideMix: what its warm-up adds for asymmetric noise.
+add("confidence_penalty", "Li et al. 2020; their Train_cifar.py, `NegEntropy`",
+    lambda logits: torch.mean(torch.sum(logits.softmax(1).log() * logits.softmax(1), dim=1)), dict(logits=own), dict())
+
 json.dump(dict(
     labels=y.tolist(), classes=K, cases=cases,
     mentor_net=dict(percentile=75., steps=steps),
