@@ -101,6 +101,32 @@ impl Part {
     }
 }
 
+/// Which training samples have a given label that is known to be right, and what they would be called if
+/// nobody had looked at them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trusted {
+    /// Whether the given label of each sample is known to be right.
+    pub marks: Vec<bool>,
+    /// The label of each sample before somebody looked: of one that is trusted, that of the source or the
+    /// labels file, or the one that noise drew for it; of another its given label.
+    pub before: Vec<u32>,
+}
+
+impl Trusted {
+    /// The samples at `keep`, in that order.
+    pub(crate) fn select(&self, keep: &[usize]) -> Self {
+        Self {
+            marks: keep.iter().map(|&i| self.marks[i]).collect(),
+            before: keep.iter().map(|&i| self.before[i]).collect(),
+        }
+    }
+
+    /// Number of samples that are trusted.
+    pub fn count(&self) -> usize {
+        self.marks.iter().filter(|&&is| is).count()
+    }
+}
+
 /// What a source gives before labels are joined, limited, made noisy and split.
 #[derive(Debug, Clone)]
 pub struct DataSet {
@@ -113,7 +139,7 @@ pub struct DataSet {
     /// Clean labels of the training samples, where a labels file has a `clean` column.
     pub clean: Option<Vec<u32>>,
     /// Which training samples have a given label that is known to be right, where somebody says so.
-    pub trusted: Option<Vec<bool>>,
+    pub trusted: Option<Trusted>,
     /// The source's own validation part, if it has one.
     pub val: Option<Part>,
     /// The source's test part, if it has one.

@@ -30,7 +30,7 @@ use crate::source::classes::{counting_order, first, plain_integer};
 use crate::source::names::Finder;
 use crate::source::read;
 use crate::source::table::Table;
-use crate::{DataError, DataSet, Part, Result};
+use crate::{DataError, DataSet, Part, Result, Trusted};
 
 /// What joining did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +98,10 @@ fn join_labels(set: &mut DataSet, config: &DataConfig) -> Result<JoinReport> {
         set.train.weights = Some(found.iter().map(|row| row.weight).collect());
     }
     set.clean = rows.has_clean.then(|| found.iter().map(|row| row.clean).collect());
-    set.trusted = rows.has_trusted.then(|| found.iter().map(|row| row.is_trusted).collect());
+    set.trusted = rows.has_trusted.then(|| Trusted {
+        marks: found.iter().map(|row| row.is_trusted).collect(),
+        before: set.train.given.clone(),
+    });
     if report.dropped > 0 {
         let all = report.listed + report.dropped;
         set.notes.push(format!(

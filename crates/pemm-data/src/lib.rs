@@ -31,7 +31,7 @@ pub mod source;
 pub mod split;
 mod stop;
 
-pub use dataset::{DataSet, Part, Pixels, Sealed, Shape};
+pub use dataset::{DataSet, Part, Pixels, Sealed, Shape, Trusted};
 pub use error::{DataError, Result};
 pub use hex::hex;
 pub use nearest::nearest;

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use sha2::{Digest, Sha256};
 
 use crate::config::{DataConfig, NoiseConfig, NoiseKind};
-use crate::dataset::{DataSet, Part, Pixels, Sealed, Shape};
+use crate::dataset::{DataSet, Part, Pixels, Sealed, Shape, Trusted};
 use crate::error::{DataError, Result};
 use crate::hex;
 use crate::labels::JoinReport;
@@ -43,7 +43,7 @@ pub struct Prepared {
     pub train: Part,
     /// Which samples of `train` have a given label that is known to be right, where somebody says so. For
     /// methods that are marked as knowing it.
-    pub trusted: Option<Vec<bool>>,
+    pub trusted: Option<Trusted>,
     /// Samples for model choice, with labels as noisy as those of `train`.
     pub val: Option<Part>,
     /// Clean labels in the order of `train`, and the test part.
@@ -176,7 +176,9 @@ pub fn write_labels(
         let class = |label: u32| set.classes[label as usize].as_str();
         let mut record = vec![set.train.name(sample), class(set.train.given[sample])];
         record.extend(set.clean.as_ref().map(|clean| class(clean[sample])));
-        record.extend(set.trusted.as_ref().map(|trusted| if trusted[sample] { "1" } else { "0" }));
+        record.extend(
+            set.trusted.as_ref().map(|trusted| if trusted.marks[sample] { "1" } else { "0" }),
+        );
         writer.write_record(&record).expect(written);
     }
     let text = String::from_utf8(writer.into_inner().expect(written)).expect("made of strings");
@@ -188,7 +190,8 @@ pub fn write_labels(
 ///
 /// Taken before holding out, limiting and noise, so it is the same for every seed. Lengths and
 /// labels are hashed as 64-bit integers, little endian, a missing part as length 2⁶⁴-1. Where labels are
-/// trusted, a byte for each training sample follows, 1 where its label is. Pixels are
+/// trusted, a byte for each training sample follows, 1 where its label is, and then what the sample was
+/// called before. Pixels are
 /// not hashed: files that change under the same name go unnoticed.
 pub fn data_sha256(set: &DataSet) -> String {
     let mut hasher = Sha256::new();
@@ -208,7 +211,12 @@ pub fn data_sha256(set: &DataSet) -> String {
     }
     if let Some(trusted) = &set.trusted {
         hasher.update(b"trusted");
-        trusted.iter().for_each(|&trusted| hasher.update([u8::from(trusted)]));
+        for (&is_trusted, &before) in trusted.marks.iter().zip(&trusted.before) {
+            hasher.update([u8::from(is_trusted)]);
+            if is_trusted {
+                hasher.update(u64::from(before).to_le_bytes());
+            }
+        }
     }
     hex(&hasher.finalize())
 }
@@ -233,18 +241,16 @@ fn hold_out_fold(
 struct Training {
     part: Part,
     clean: Option<Vec<u32>>,
-    trusted: Option<Vec<bool>>,
+    trusted: Option<Trusted>,
 }
 
 impl Training {
     fn select(&self, keep: &[usize]) -> Self {
-        fn pick<T: Copy>(values: Option<&Vec<T>>, keep: &[usize]) -> Option<Vec<T>> {
-            values.map(|values| keep.iter().map(|&sample| values[sample]).collect())
-        }
+        let pick = |clean: &Vec<u32>| keep.iter().map(|&sample| clean[sample]).collect();
         Self {
             part: self.part.select(keep),
-            clean: pick(self.clean.as_ref(), keep),
-            trusted: pick(self.trusted.as_ref(), keep),
+            clean: self.clean.as_ref().map(pick),
+            trusted: self.trusted.as_ref().map(|trusted| trusted.select(keep)),
         }
     }
 }
@@ -307,9 +313,9 @@ fn draw_set(mut set: DataSet, data: &DataConfig, noise: &NoiseConfig, seed: u64)
     let manifest = if noise.kind == NoiseKind::None {
         NoiseManifest::given(&training.part.given, training.clean.as_deref(), num_classes)
     } else {
-        let kept = training.trusted.as_deref();
+        let Training { part, trusted, .. } = &mut training;
         let (before, mut manifest) =
-            make_noisy(&mut training.part, noise, &classes, [seed, TRAIN_NOISE], kept)?;
+            make_noisy(part, noise, &classes, [seed, TRAIN_NOISE], trusted.as_mut())?;
         match &training.clean {
             None => training.clean = Some(before),
             Some(clean) => manifest.warnings.extend(earlier_mistakes(clean, &before)),
@@ -324,18 +330,20 @@ fn draw_set(mut set: DataSet, data: &DataConfig, noise: &NoiseConfig, seed: u64)
     Ok(Noisy { set, manifest, val_manifest })
 }
 
-/// Replaces the given labels of `part`, but for those that are `kept`, and returns those before.
+/// Replaces the given labels of `part`, but for those that are `trusted`, and returns those before. What
+/// was drawn for the trusted ones is noted there.
 fn make_noisy(
     part: &mut Part,
     noise: &NoiseConfig,
     classes: &[String],
     [seed, substream]: [u64; 2],
-    kept: Option<&[bool]>,
+    trusted: Option<&mut Trusted>,
 ) -> Result<(Vec<u32>, NoiseManifest)> {
     let mut draw =
         noise::draw(noise, &part.given, classes, seed, substream, || instance_features(part))?;
-    if let Some(kept) = kept {
-        draw = draw.keeping(&part.given, kept, classes.len());
+    if let Some(trusted) = trusted {
+        trusted.before.clone_from(&draw.labels);
+        draw = draw.keeping(&part.given, &trusted.marks, classes.len());
     }
     Ok((std::mem::replace(&mut part.given, draw.labels), draw.manifest))
 }

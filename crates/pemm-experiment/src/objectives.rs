@@ -128,9 +128,8 @@ kinds! {
         differs: &[
             "The authors train a small network to give these weights, and freeze it; here the rule that it \
              learns is taken itself, so that a weight is not a little off where theirs is.",
-            "Their MentorNet DD, whose small network learns the weights from samples with a right and a \
-             wrong label, is not this: labels known to be right (data.trusted) have no wrong one beside \
-             them.",
+            "Their MentorNet DD, whose small network learns the weights from samples of which it is known \
+             whether their label is right, is not this.",
             "Their weight decay counts in each step as much as the mean of v; here it always counts whole, \
              more by a third once a quarter of the samples is left out.",
         ],
@@ -239,6 +238,28 @@ kinds! {
              read, and has begun to fit them when it is used.",
             "A class without a trusted sample is taken as having no wrong labels (a row of the identity); \
              their code divides by 0 there.",
+        ],
+    }
+    /// Labels that are right, random or confusing, told by a second network.
+    Graphical = "graphical" {
+        summary: "a second network tells right, random and confusing labels apart",
+        equation: &[
+            "p(ỹ|x) = Σ_z p(z|x) Σ_y p(y|x) p(ỹ|y,z), ỹ the given label, z of three types:",
+            "right [ỹ = y], random [ỹ ≠ y] / (K - 1), confusing C[y][ỹ]",
+            "trusted n: ℓ_n - log p(its type|x); others, after warmup_epochs: -log p(ỹ_n|x_n)",
+            "C[y]: of the wrong labels of trusted samples of y the most frequent, as many as are most likely",
+        ],
+        parameters: &[warmup(10, 1.0)],
+        reference: "paper, (8): Xiao et al. 2015, and their public code (github.com/Cysu/noisy_label)",
+        differs: &[
+            "The sums over classes and types are minimised as they are, theirs by expectation maximisation, \
+             a step of which has the same gradient.",
+            "warmup_epochs: they first train both networks to the end on trusted samples. Here it is 10 \
+             epochs, in batches of which only the trusted samples count.",
+            "A class without a wrong label among its trusted samples has all others alike in C; their \
+             script divides by 0 there.",
+            "The second network is as large as the first, and three of its outputs are used. The first \
+             alone predicts.",
         ],
     }
     /// Distillation from trusted labels.
@@ -399,6 +420,8 @@ pub enum Combination {
     Probabilities,
     /// By the sum of their scores: probabilities are the softmax of their mean.
     Scores,
+    /// By the first alone: the other tells of something else.
+    First,
 }
 
 impl Combination {
@@ -422,7 +445,7 @@ impl ObjectiveKind {
             | Self::TrustedWeight
             | Self::Gold
             | Self::Distill => 1,
-            Self::CoTeaching | Self::Decoupling | Self::DivideMix => 2,
+            Self::Graphical | Self::CoTeaching | Self::Decoupling | Self::DivideMix => 2,
         }
     }
 
@@ -430,6 +453,7 @@ impl ObjectiveKind {
     pub fn combination(self) -> Combination {
         match self {
             Self::DivideMix => Combination::Scores,
+            Self::Graphical => Combination::First,
             Self::Plain
             | Self::Mixup
             | Self::Elr
@@ -448,7 +472,7 @@ impl ObjectiveKind {
     /// Whether it needs to know which labels are known to be right; tables say so.
     pub fn uses_trusted(self) -> bool {
         match self {
-            Self::TrustedWeight | Self::Gold | Self::Distill => true,
+            Self::TrustedWeight | Self::Gold | Self::Graphical | Self::Distill => true,
             Self::Plain
             | Self::Mixup
             | Self::Elr

@@ -36,6 +36,7 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("iterative", include_str!("../presets/iterative.toml")),
     ("trusted-weight", include_str!("../presets/trusted-weight.toml")),
     ("gold", include_str!("../presets/gold.toml")),
+    ("graphical", include_str!("../presets/graphical.toml")),
     ("distill", include_str!("../presets/distill.toml")),
     ("co-teaching", include_str!("../presets/co-teaching.toml")),
     ("decoupling", include_str!("../presets/decoupling.toml")),

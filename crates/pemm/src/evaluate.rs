@@ -130,6 +130,7 @@ fn combined(scores: Tensor<2>, peers: Vec<Tensor<2>>, combination: Combination) 
         return activation::softmax(scores, 1);
     }
     match combination {
+        Combination::First => activation::softmax(scores, 1),
         Combination::Probabilities => {
             let first = activation::softmax(scores, 1);
             peers.into_iter().fold(first, |sum, peer| sum + activation::softmax(peer, 1)) / num
@@ -220,5 +221,6 @@ mod tests {
         assert_eq!(added, expected);
         assert_eq!((argmax_rows(&mean, 3), argmax_rows(&added, 3)), (vec![0], vec![1]));
         assert_eq!(floats(combined(own(), vec![], Combination::Scores)), first);
+        assert_eq!(of(Combination::First), first);
     }
 }

@@ -16,6 +16,7 @@ mod epoch_memory;
 pub mod estimated_forward;
 mod estimated_matrix;
 pub mod gold;
+pub mod graphical;
 pub mod iterative;
 pub mod mentor_net;
 pub mod mixup;

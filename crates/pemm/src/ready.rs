@@ -54,8 +54,8 @@ impl Ready {
         let weights = sample_weights(&data.prepared.train, num_classes, class_weights)?;
         let context = LossContext::of(num_classes, &data.prepared.manifest);
         let num_train = data.prepared.train.len();
-        let trusted = data.prepared.trusted.as_deref();
-        let samples = Samples { num: num_train, trusted };
+        let (given, trusted) = (&data.prepared.train.given[..], data.prepared.trusted.as_ref());
+        let samples = Samples { num: num_train, trusted: trusted.map(|trusted| (trusted, given)) };
         let objective = objective::build(plan.experiment(), &context, samples)?;
         let normalization = data.normalization()?;
         let backbone = data.backbone;

@@ -13,10 +13,7 @@ pub(crate) fn data(prepared: &Prepared) -> DataRecord {
         data_sha256: prepared.data_sha256.clone(),
         classes: prepared.classes.clone(),
         num_train: prepared.train.len(),
-        num_trusted: prepared
-            .trusted
-            .as_ref()
-            .map(|trusted| trusted.iter().filter(|&&is| is).count()),
+        num_trusted: prepared.trusted.as_ref().map(|trusted| trusted.count()),
         num_val: prepared.val.as_ref().map_or(0, |part| part.len()),
         num_test: prepared.sealed.test_images().map_or(0, |part| part.len()),
         shape: [shape.channels, shape.height, shape.width],

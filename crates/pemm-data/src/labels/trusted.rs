@@ -11,7 +11,7 @@ use super::{ClassNames, missing, unknown_sample};
 use crate::config::DataConfig;
 use crate::source::names::Finder;
 use crate::source::table::Table;
-use crate::{DataError, DataSet, Result};
+use crate::{DataError, DataSet, Result, Trusted};
 
 /// Where a label that is said to be right is not the clean one.
 pub(super) const CONTRADICTION: &str =
@@ -35,10 +35,11 @@ pub(super) fn join(set: &mut DataSet, config: &DataConfig) -> Result<()> {
             "lists no sample; name those whose label is known to be right, or leave the file out";
         return Err(DataError::format(path, reason));
     }
+    let before = set.train.given.clone();
     for (given, label) in set.train.given.iter_mut().zip(&labels) {
         *given = label.unwrap_or(*given);
     }
-    set.trusted = Some(labels.iter().map(Option::is_some).collect());
+    set.trusted = Some(Trusted { marks: labels.iter().map(Option::is_some).collect(), before });
     Ok(())
 }
 
@@ -112,7 +113,9 @@ mod tests {
         let mut set = set(&["cat", "dog"]);
         set.clean = None;
         trust(&mut set, "label,path,who\ndog,train/cat/2.jpg,me\n").unwrap();
-        assert_eq!(set.trusted, Some(vec![false, true, false]));
+        let trusted = set.trusted.unwrap();
+        assert_eq!((trusted.count(), &trusted.marks[..]), (1, &[false, true, false][..]));
+        assert_eq!(trusted.before, [0, 0, 1], "what it was called is not forgotten");
         assert_eq!(set.train.given, [0, 1, 1], "the right label is the given one from now on");
     }
 
@@ -122,7 +125,8 @@ mod tests {
                     train/dog/1.jpg,dog,true\n";
         let mut marked = set(&["cat", "dog"]);
         join_text(&mut marked, text, Unlisted::Error).unwrap();
-        assert_eq!(marked.trusted, Some(vec![false, true, true]));
+        let before = vec![0, 1, 1];
+        assert_eq!(marked.trusted, Some(Trusted { marks: vec![false, true, true], before }));
         assert_eq!(marked.train.given, [0, 1, 1]);
         // Twice over is refused.
         let error = trust(&mut marked, "path,label\ntrain/cat/1.jpg,cat\n").unwrap_err();
@@ -131,7 +135,8 @@ mod tests {
         let dropped = text.replace("train/cat/1.jpg,cat,0\n", "");
         let mut marked = set(&["cat", "dog"]);
         join_text(&mut marked, &dropped, Unlisted::Drop).unwrap();
-        assert_eq!(marked.trusted, Some(vec![true, true]));
+        let before = vec![1, 1];
+        assert_eq!(marked.trusted, Some(Trusted { marks: vec![true, true], before }));
         let wrong = text.replace("true", "yes");
         let error = join_text(&mut set(&["cat", "dog"]), &wrong, Unlisted::Error).unwrap_err();
         assert!(error.to_string().contains("line 4: column \"trusted\": \"yes\""), "{error}");

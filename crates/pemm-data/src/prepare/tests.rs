@@ -241,17 +241,23 @@ fn labels_are_written_as_class_names() {
     assert!(text.starts_with("index,label\n0,a\n1,b\n"), "{text}");
 }
 
+fn all_before(marks: Vec<bool>) -> Trusted {
+    Trusted { marks, before: set().train.given }
+}
+
 #[test]
 fn trusted_labels_are_left_out_of_the_noise_and_change_no_other() {
     // Every fifth sample; the label of a sample is its row modulo 4.
     let trusted: Vec<bool> = (0..400).map(|row| row % 5 == 0).collect();
-    let known = || DataSet { trusted: Some(trusted.clone()), ..set() };
+    let known = || DataSet { trusted: Some(all_before(trusted.clone())), ..set() };
     for kind in ["symmetric:0.5", "pair:0.5", "instance:0.4"] {
         let plain = prepare_set(set(), &data(0.0, 0.0), &noise(kind), 1).unwrap();
         let found = prepare_set(known(), &data(0.0, 0.0), &noise(kind), 1).unwrap();
-        assert_eq!(found.trusted.as_deref(), Some(&trusted[..]));
-        for row in 0..400 {
-            let expected = if trusted[row] { row as u32 % 4 } else { plain.train.given[row] };
+        let kept = found.trusted.as_ref().unwrap();
+        assert_eq!(kept.marks, trusted);
+        assert_eq!(kept.before, plain.train.given, "what they would be called");
+        for (row, &is_trusted) in trusted.iter().enumerate() {
+            let expected = if is_trusted { row as u32 % 4 } else { plain.train.given[row] };
             assert_eq!(found.train.given[row], expected, "{kind}, {row}");
         }
         assert_ne!(found.train.given, plain.train.given, "{kind}");
@@ -269,21 +275,26 @@ fn trusted_labels_are_left_out_of_the_noise_and_change_no_other() {
 #[test]
 fn marks_of_trust_follow_their_samples() {
     let trusted: Vec<bool> = (0..400).map(|row| row % 5 == 0).collect();
-    let known = DataSet { trusted: Some(trusted.clone()), ..set() };
+    let known = DataSet { trusted: Some(all_before(trusted.clone())), ..set() };
     let config = DataConfig { limit: Some(200), ..data(0.2, 0.1) };
     let known = DataSet { test: None, ..known };
     let found = prepare_set(known, &config, &noise("symmetric:0.4"), 1).unwrap();
-    let marks = found.trusted.unwrap();
+    let Trusted { marks, before } = found.trusted.unwrap();
     assert_eq!(marks.len(), found.train.len());
     assert!(marks.contains(&true) && marks.contains(&false));
     for (&row, &mark) in found.train.rows.iter().zip(&marks) {
         assert_eq!(mark, trusted[row as usize]);
     }
+    for ((&given, &before), &mark) in found.train.given.iter().zip(&before).zip(&marks) {
+        assert!(mark || given == before);
+    }
+    let wrong = found.train.given.iter().zip(&before).filter(|(given, before)| given != before);
+    assert!(wrong.count() > 0, "of some trusted sample a wrong label was drawn");
 }
 
 #[test]
 fn written_labels_keep_their_marks() {
-    let trusted = Some((0..400).map(|row| row == 2).collect());
+    let trusted = Some(all_before((0..400).map(|row| row == 2).collect()));
     let known = DataSet { trusted, ..set() };
     let (text, _) = write_labels(known, &data(0.0, 0.0), &noise("symmetric:0.4"), 1).unwrap();
     let lines: Vec<&str> = text.lines().collect();

@@ -1,6 +1,7 @@
 //! From a checked experiment to the objective that it names; the compiler sees to it that each kind
 //! has its code.
 
+use pemm_data::Trusted;
 use pemm_data::noise::Transition;
 use pemm_experiment::Experiment;
 use pemm_experiment::loss::{LossConfig, LossContext};
@@ -12,6 +13,7 @@ use super::distillation::{Distillation, DistillationParameters};
 use super::divide_mix::{DivideMix, DivideMixParameters};
 use super::early_learning::EarlyLearning;
 use super::gold::GoldCorrection;
+use super::graphical::{ConfusingLabels, GraphicalModel};
 use super::iterative::{IterativeDetection, IterativeParameters};
 use super::mentor_net::{Curriculum, MentorNet, MentorNetParameters};
 use super::mixup::Mixup;
@@ -28,9 +30,9 @@ use crate::loss;
 pub struct Samples<'a> {
     /// How many there are.
     pub num: usize,
-    /// Which of them have a given label that is known to be right, where somebody says so. Only a method
-    /// that is tagged as using it may look.
-    pub trusted: Option<&'a [bool]>,
+    /// Which of them have a given label that is known to be right, and the given labels, where somebody
+    /// says so. Only a method that is tagged as using it may look.
+    pub trusted: Option<(&'a Trusted, &'a [u32])>,
 }
 
 impl From<usize> for Samples<'_> {
@@ -45,23 +47,42 @@ impl Samples<'_> {
     /// not.
     fn trusted(self, kind: ObjectiveKind) -> Result<Vec<bool>> {
         assert!(kind.uses_trusted(), "what looks at trusted labels is tagged");
-        let reason = match self.trusted {
+        let marks = self.trusted.map(|(trusted, _)| &trusted.marks);
+        let reason = match marks {
             None => {
                 "there are none: list some with --trusted CSV (data.trusted; columns path or index, and \
                  label), or mark them by a column `trusted` of the labels file"
             }
-            Some(trusted) if !trusted.contains(&true) => {
+            Some(marks) if !marks.contains(&true) => {
                 "none of those that were named is in the training part: name more, or hold out less"
             }
-            Some(trusted) if !trusted.contains(&false) => {
+            Some(marks) if !marks.contains(&false) => {
                 "all labels of the training part are: there is nothing to correct, use \
                  objective.kind = \"plain\""
             }
-            Some(trusted) => return Ok(trusted.to_vec()),
+            Some(marks) => return Ok(marks.clone()),
         };
         let reason =
             format!("{:?} learns from labels known to be right, and {reason}", kind.name());
         Err(Error::setting("objective.kind", reason))
+    }
+
+    /// How trusted samples were called before somebody looked, for the objective `kind`, which reads off
+    /// them how labels become wrong.
+    fn confusing(self, kind: ObjectiveKind, num_classes: usize) -> Result<ConfusingLabels> {
+        let marks = self.trusted(kind)?;
+        let found = self.trusted.and_then(|(trusted, given)| {
+            ConfusingLabels::of(given, &trusted.before, &marks, num_classes)
+        });
+        found.ok_or_else(|| {
+            let reason = format!(
+                "{:?} reads off trusted samples how labels become wrong, and no trusted sample had a \
+                 wrong label: name them by a file of their own (--trusted CSV), with the right labels, \
+                 and leave the wrong ones where they are",
+                kind.name()
+            );
+            Error::setting("objective.kind", reason)
+        })
     }
 }
 
@@ -140,6 +161,10 @@ pub fn build<'a>(
         }
         ObjectiveKind::Gold => {
             Box::new(GoldCorrection::new(base, count("warmup_epochs"), trusted()?, num_classes))
+        }
+        ObjectiveKind::Graphical => {
+            let labels = samples.confusing(ObjectiveKind::Graphical, num_classes)?;
+            Box::new(GraphicalModel::new(base, count("warmup_epochs"), &labels))
         }
         ObjectiveKind::Distill => {
             let parameters = DistillationParameters {

@@ -8,6 +8,7 @@ use pemm::experiment::loss::LossContext;
 use pemm::experiment::{Experiment, Layer};
 use pemm::finished::{Trained, Weights, evaluate_run};
 use pemm::objective::{ObjectiveKind, Samples, build};
+use pemm_data::Trusted;
 use pemm_runs::{RunFolder, Status};
 
 use crate::training::{bytes, run, timeless};
@@ -143,8 +144,10 @@ fn an_early_stopped_run_returns_its_best_epoch() {
 #[test]
 fn every_objective_has_as_many_networks_as_its_entry_says() {
     let context = LossContext { num_classes: 10, noise: None };
-    let trusted: Vec<bool> = (0..100).map(|sample| sample % 10 == 0).collect();
-    let samples = Samples { num: 100, trusted: Some(&trusted) };
+    let given: Vec<u32> = (0..100).map(|sample| sample % 10).collect();
+    let marks = (0..100).map(|sample| sample % 7 == 0).collect();
+    let trusted = Trusted { marks, before: (0..100).map(|sample| (sample + 1) % 10).collect() };
+    let samples = Samples { num: 100, trusted: Some((&trusted, &given)) };
     for (kind, set) in ObjectiveKind::ALL.iter().zip(every_objective(Path::new("right.csv"))) {
         let set: Vec<&str> = set.iter().map(String::as_str).collect();
         let facts = pemm::experiment::DataFacts {

@@ -197,8 +197,65 @@ add("contrast", "Wang et al. 2018; their train_model_openset.py, `contrastive_lo
 add("confidence_penalty", "Li et al. 2020; their Train_cifar.py, `NegEntropy`",
     lambda logits: torch.mean(torch.sum(logits.softmax(1).log() * logits.softmax(1), dim=1)), dict(logits=own), dict())
 
+# The graphical model: the marginal over classes and types, whose gradient is that of the posterior's step.
+confusing = torch.rand(K, K).fill_diagonal_(0)
+confusing[0, 1] = 0
+confusing /= confusing.sum(1, keepdim=True)
+of_type = torch.stack([torch.eye(K), (1 - torch.eye(K)) / (K - 1), confusing])  # [Z, K, K]
+
+
+def joint(classes, types):  # [B, Z, K]
+    return types.softmax(1)[:, :, None] * classes.softmax(1)[:, None] * of_type[:, :, y].permute(2, 0, 1)
+
+
+def graphical(classes, types):
+    return -joint(classes, types).sum((1, 2)).log().mean()
+
+
+types = torch.randn(B, 3)
+add("graphical", "Xiao et al. 2015; the E step of their softmax_noisy_label_loss_layer.cpp", graphical,
+    dict(classes=own, types=types), dict(matrix=confusing.tolist()))
+c, t = own.clone().requires_grad_(True), types.clone().requires_grad_(True)
+posterior = (joint(c, t) / joint(c, t).sum((1, 2), keepdim=True)).detach()
+step = -(posterior.sum(1) * c.log_softmax(1)).sum(1).mean() - (posterior.sum(2) * t.log_softmax(1)).sum(1).mean()
+for found, expected in zip(torch.autograd.grad(step, (c, t)), cases[-1]["gradients"].values()):
+    assert torch.allclose(found, torch.tensor(expected), atol=1e-12)
+
+
+# Which wrong labels are confusing: their estimate_matrix_c.py.
+def compute_matrix_c(clean, noisy, n):
+    cm = np.zeros((n, n))
+    np.add.at(cm, (clean, noisy), 1)
+    cm -= np.diag(np.diag(cm))
+    cm = (cm / cm.sum(axis=1, keepdims=True)).T
+    matrix_c = np.zeros((n, n))
+    for j in range(n):
+        f = sorted(zip(cm[:, j], range(n)), reverse=True)
+        best_lik, best_i = -np.inf, -1
+        for i in range(n + 1):
+            kept = np.array([f[k][0] for k in range(i)] + [0.] * (n - i))
+            kept = kept / kept.sum() if kept.sum() > 0 else kept
+            lik = sum(f[k][0] * np.log(kept[k]) if f[k][0] > 0 else 0 for k in range(i)) \
+                + sum(f[k][0] * np.log(1 / (n - 1)) for k in range(i, n))
+            if lik >= best_lik:
+                best_lik, best_i = lik, i
+            if i < n and f[i][0] == 0:
+                break
+        for k in range(best_i):
+            matrix_c[f[k][1], j] = f[k][0]
+    return matrix_c / matrix_c.sum(axis=0)
+
+
+clean_labels = random.integers(0, 5, 400)
+q = np.array([[.6, .3, .02, .05, .03], [.1, .6, .1, .1, .1], [.0, .0, .7, .3, .0], [.05, .2, .1, .6, .05], [.3, .04, .03, .03, .6]])
+noisy_labels = np.array([random.choice(5, p=q[label]) for label in clean_labels])
+matrix_c = compute_matrix_c(clean_labels, noisy_labels, 5)
+noise_types = [0 if i == j else 1 if matrix_c[j, i] < .25 else 2 for i, j in zip(clean_labels, noisy_labels)]
+
 json.dump(dict(
     labels=y.tolist(), classes=K, cases=cases,
+    confusing=dict(clean=clean_labels.tolist(), noisy=noisy_labels.tolist(), matrix=matrix_c.T.tolist(),
+                   types=noise_types),
     mentor_net=dict(percentile=75., steps=steps),
     co_teaching_ramp=dict(forget_rate=forget, left_out=ramp),
     clean_posterior=dict(losses=losses.tolist(), posterior=clean.tolist(), rounds=int(gmm.n_iter_))),
