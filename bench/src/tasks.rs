@@ -236,7 +236,7 @@ fn loader(arguments: &Arguments) -> Loader {
         weights: None,
     };
     let normalization = Normalization { mean: vec![0.5; 3], deviation: vec![0.25; 3] };
-    let augment = Augment { flip: true, shift: 0.1, crop: 0, cutout: 0 };
+    let augment = Augment { flip: true, shift: 0.1, crop: 0, rotation: 0.0 };
     Loader::new(part, normalization, augment, arguments.batch, Streams::new(1))
         .expect("the settings fit")
 }

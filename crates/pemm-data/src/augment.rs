@@ -1,7 +1,7 @@
 //! Random changes of training images, applied while an image is normalised.
 //!
-//! An image is flipped, then shifted, then cropped, which `Change::write` does in one pass from bytes
-//! to normalised values; then a square may be cut out.
+//! An image is rotated, then flipped, then shifted, then cropped; `Change::write` does the last three in
+//! one pass from bytes to normalised values.
 
 use std::ops::Range;
 
@@ -24,27 +24,23 @@ pub struct Augment {
     pub shift: f64,
     /// Pad each side by this many zeros (the mean colour) and crop back to size at a uniform place.
     pub crop: usize,
-    /// Set a square of this side to zero (the mean colour), around a place drawn uniformly from the
-    /// image; what lies beyond the edge is lost (DeVries and Taylor 2017).
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub cutout: usize,
-}
-
-fn is_zero(value: &usize) -> bool {
-    *value == 0
+    /// Rotate about the middle by a uniform angle of up to so many degrees either way, 0 to 180. Each pixel
+    /// is the one that its middle falls on, and black where that is outside, as torchvision's
+    /// `RandomRotation` has it.
+    pub rotation: f64,
 }
 
 impl Augment {
     /// Fills in what `config` leaves out and checks what it gives.
     ///
     /// Images of at least 8×8 pixels are shifted by up to a tenth of their sides, small ones by up to
-    /// a pixel, unless `crop` moves them; colour images (three channels) larger than 8×8 are flipped too,
-    /// grey ones are not, for they may be letters or digits. Smaller images and vectors are left alone,
-    /// and nothing is cut out. `vectors` says that the samples are feature vectors.
+    /// a pixel, unless `crop` moves them; colour images (three channels) larger than 8×8 are flipped
+    /// too, grey ones are not, for they may be letters or digits. Smaller images and vectors are left
+    /// alone. `vectors` says that the samples are feature vectors.
     ///
     /// # Errors
     /// [`DataError::Setting`] with the key for a shift outside 0 to 0.5, a crop above half of the
-    /// smaller side, a cutout above the larger side, and any change of vectors.
+    /// smaller side, a rotation outside 0 to 180, and any change of vectors.
     pub fn resolve(config: &AugmentConfig, shape: Shape, vectors: bool) -> Result<Self> {
         let side = shape.height.min(shape.width);
         let photo = !vectors && shape.channels == 3 && side > 8;
@@ -55,7 +51,7 @@ impl Augment {
             flip: config.flip.unwrap_or(photo),
             shift: config.shift.unwrap_or(shift),
             crop: config.crop.unwrap_or(0),
-            cutout: config.cutout.unwrap_or(0),
+            rotation: config.rotation.unwrap_or(0.0),
         };
         augment.check(shape, vectors)?;
         Ok(augment)
@@ -72,8 +68,8 @@ impl Augment {
             let (key, value) = match self {
                 Self { flip: true, .. } => ("augment.flip", "true".to_string()),
                 Self { crop: 1.., .. } => ("augment.crop", self.crop.to_string()),
-                Self { cutout: 1.., .. } => ("augment.cutout", self.cutout.to_string()),
-                _ => ("augment.shift", self.shift.to_string()),
+                _ if self.shift != 0.0 => ("augment.shift", self.shift.to_string()),
+                _ => ("augment.rotation", self.rotation.to_string()),
             };
             let reason =
                 format!("is {value}, but only images can be changed; remove it for vectors");
@@ -84,6 +80,10 @@ impl Augment {
                 format!("must be a share of the side from 0 to 0.5, but is {}", self.shift);
             return Err(DataError::setting("augment.shift", reason));
         }
+        if !(0.0..=180.0).contains(&self.rotation) {
+            let reason = format!("must be from 0 to 180 degrees, but is {}", self.rotation);
+            return Err(DataError::setting("augment.rotation", reason));
+        }
         let (height, width) = (shape.height, shape.width);
         let most = height.min(width) / 2;
         if self.crop > most {
@@ -93,14 +93,6 @@ impl Augment {
                 self.crop
             );
             return Err(DataError::setting("augment.crop", reason));
-        }
-        let side = height.max(width);
-        if self.cutout > side {
-            let reason = format!(
-                "must be at most {side}, the larger side of {height}×{width} images, but is {}",
-                self.cutout
-            );
-            return Err(DataError::setting("augment.cutout", reason));
         }
         Ok(())
     }
@@ -116,10 +108,8 @@ impl Augment {
         let shift = [shift(shape.height), shift(shape.width)];
         let mut crop = || rng.below(2 * self.crop + 1) as isize - self.crop as isize;
         let crop = [crop(), crop()];
-        // The last draw, so that what was drawn before there was a cutout is as it was.
-        let mut cut = |side: usize| Cut::new(rng.below(side), self.cutout, side);
-        let cutout = [cut(shape.height), cut(shape.width)];
-        Change { flip: self.flip && flip, shift, crop, cutout }
+        let rotation = rng.uniform(-self.rotation, self.rotation);
+        Change { flip: self.flip && flip, shift, crop, rotation }
     }
 }
 
@@ -132,30 +122,16 @@ pub(crate) struct Change {
     shift: [isize; 2],
     /// Pixels by which the window on the padded image moves down and right from its middle.
     crop: [isize; 2],
-    /// Rows and columns of the square that is set to zero.
-    cutout: [Cut; 2],
-}
-
-/// Places along one axis that are cut out; the default is none.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Cut {
-    start: usize,
-    end: usize,
-}
-
-impl Cut {
-    /// `len` places around `middle`, within `side`.
-    fn new(middle: usize, len: usize, side: usize) -> Self {
-        let start = middle as isize - len as isize / 2;
-        let place = |at: isize| at.clamp(0, side as isize) as usize;
-        Self { start: place(start), end: place(start + len as isize) }
-    }
+    /// Degrees by which the image is turned against the clock, first of all.
+    rotation: f64,
 }
 
 impl Change {
     /// Writes the changed image, each channel through its table, into `out`. `pixels` and `out` are
     /// `[C, H, W]`.
     pub(crate) fn write(self, pixels: &[u8], shape: Shape, tables: &[[f32; 256]], out: &mut [f32]) {
+        let turned = (self.rotation != 0.0).then(|| rotated(pixels, shape, self.rotation));
+        let pixels = turned.as_deref().unwrap_or(pixels);
         let (height, width) = (shape.height, shape.width);
         let down = Span::new(height, self.shift[0], self.crop[0]);
         let right = Span::new(width, self.shift[1], self.crop[1]);
@@ -170,12 +146,29 @@ impl Change {
                     None => out.fill(0.0),
                 }
             }
-            let [rows, columns] = self.cutout;
-            for out in out.chunks_exact_mut(width).take(rows.end).skip(rows.start) {
-                out[columns.start..columns.end].fill(0.0);
-            }
         }
     }
+}
+
+/// `pixels` `[C, H, W]` turned by `degrees` against the clock about the middle.
+fn rotated(pixels: &[u8], shape: Shape, degrees: f64) -> Vec<u8> {
+    // By libm, so that an image is turned alike on every machine.
+    let (sin, cos) = libm::sincos(degrees.to_radians());
+    let (height, width) = (shape.height, shape.width);
+    let middle = [height, width].map(|side| side as f64 / 2.0);
+    let source = |place: usize| {
+        let down = (place / width) as f64 + 0.5 - middle[0];
+        let right = (place % width) as f64 + 0.5 - middle[1];
+        let y = (sin * right + cos * down + middle[0]).floor();
+        let x = (cos * right - sin * down + middle[1]).floor();
+        let is_inside = (0.0..height as f64).contains(&y) && (0.0..width as f64).contains(&x);
+        is_inside.then(|| y as usize * width + x as usize)
+    };
+    let sources: Vec<Option<usize>> = (0..height * width).map(source).collect();
+    let plane = |plane: &[u8]| -> Vec<u8> {
+        sources.iter().map(|source| source.map_or(0, |at| plane[at])).collect()
+    };
+    pixels.chunks_exact(height * width).flat_map(plane).collect()
 }
 
 /// Where the places along one axis come from: zeros outside of `inside`, source places in a row
@@ -251,12 +244,7 @@ mod tests {
     fn changed(flip: bool, shift: [isize; 2], crop: [isize; 2]) -> [[u8; 4]; 3] {
         let pixels = [11, 12, 13, 14, 21, 22, 23, 24, 31, 32, 33, 34];
         let mut out = [f32::NAN; 12];
-        Change { flip, shift, crop, ..Change::default() }.write(
-            &pixels,
-            SHAPE,
-            &plain(1),
-            &mut out,
-        );
+        Change { flip, shift, crop, rotation: 0.0 }.write(&pixels, SHAPE, &plain(1), &mut out);
         std::array::from_fn(|y| std::array::from_fn(|x| out[4 * y + x] as u8))
     }
 
@@ -289,29 +277,58 @@ mod tests {
     }
 
     #[test]
-    fn cutout_sets_a_square_to_zero_and_loses_what_lies_beyond_the_edge() {
-        let cut = |y, x, side| {
-            let mut out = [f32::NAN; 12];
-            let cutout = [Cut::new(y, side, 3), Cut::new(x, side, 4)];
-            let change = Change { cutout, ..Change::default() };
-            change.write(&[1; 12], SHAPE, &plain(1), &mut out);
-            out.map(|value| value as u8)
-        };
-        assert_eq!(cut(1, 1, 2), [0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1]);
-        assert_eq!(cut(0, 3, 2), [1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]);
-        assert_eq!(cut(1, 2, 0), [1; 12]);
-        assert_eq!(cut(2, 0, 3), [1, 1, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1]);
+    fn rotation_is_that_of_pillow() {
+        // Image.fromarray(image).rotate(degrees, Image.NEAREST), of rows 11 … 16, 21 … 26, … 51 … 56.
+        let shape = Shape { channels: 2, height: 5, width: 6 };
+        let image: Vec<u8> = (0..30).map(|place| 11 + 10 * (place / 6) + place % 6).collect();
+        let pixels: Vec<u8> = image.iter().chain(&image).copied().collect();
+        for (rotation, expected) in [
+            (
+                20.0,
+                [
+                    [0, 13, 14, 15, 26, 0],
+                    [11, 22, 23, 24, 35, 36],
+                    [21, 22, 33, 34, 45, 46],
+                    [31, 32, 43, 44, 45, 56],
+                    [0, 41, 52, 53, 54, 0],
+                ],
+            ),
+            (
+                -33.5,
+                [
+                    [0, 21, 22, 13, 14, 0],
+                    [41, 32, 23, 23, 14, 15],
+                    [41, 42, 33, 34, 25, 26],
+                    [52, 53, 44, 44, 35, 26],
+                    [0, 53, 54, 45, 46, 0],
+                ],
+            ),
+        ] {
+            let mut out = vec![f32::NAN; 60];
+            let change = Change { rotation, ..Change::default() };
+            change.write(&pixels, shape, &plain(2), &mut out);
+            let found: Vec<u8> = out.iter().map(|&value| value as u8).collect();
+            assert_eq!(found[..30], expected.concat(), "{rotation} degrees");
+            assert_eq!(found[30..], found[..30], "every channel alike");
+        }
+        // A half turn is both mirrors.
+        let mut out = vec![f32::NAN; 60];
+        let half = Change { rotation: 180.0, ..Change::default() };
+        half.write(&pixels, shape, &plain(2), &mut out);
+        assert!(out[..30].iter().rev().zip(&image).all(|(a, &b)| *a == f32::from(b)));
     }
 
     #[test]
-    fn a_cutout_leaves_the_other_draws_as_they_were() {
-        let shape = Shape { channels: 3, height: 32, width: 32 };
-        let without = Augment { flip: true, shift: 0.1, crop: 4, cutout: 0 };
-        let with = Augment { cutout: 8, ..without };
-        let rng = || Streams::new(1).open(Stream::Augment);
-        let (a, b) = (without.draw(&mut rng(), shape), with.draw(&mut rng(), shape));
-        assert_eq!(Change { cutout: a.cutout, ..b }, a);
-        assert_ne!(a.cutout, b.cutout);
+    fn rotation_is_drawn_last_and_within_its_limit() {
+        let draw = |rotation: f64, at: u64| {
+            let augment = Augment { flip: true, shift: 0.5, crop: 1, rotation };
+            augment.draw(&mut Streams::new(9).open_at(Stream::Augment, at), SHAPE)
+        };
+        let degrees: Vec<f64> = (0..2000).map(|at| draw(20.0, at).rotation).collect();
+        assert!(degrees.iter().all(|angle| angle.abs() <= 20.0));
+        let below = degrees.iter().filter(|angle| **angle < -10.0).count();
+        assert!((430..570).contains(&below), "{below}");
+        assert_eq!(Change { rotation: 0.0, ..draw(20.0, 3) }, draw(0.0, 3), "the rest stays");
     }
 
     proptest! {
@@ -331,7 +348,7 @@ mod tests {
             let mut rng = Streams::new(seed).open(Stream::Init);
             let pixels: Vec<u8> = (0..shape.len()).map(|_| rng.below(255) as u8 + 1).collect();
             let mut out = vec![f32::NAN; shape.len()];
-            Change { flip, shift, crop, ..Change::default() }.write(&pixels, shape, &plain(2), &mut out);
+            Change { flip, shift, crop, rotation: 0.0 }.write(&pixels, shape, &plain(2), &mut out);
 
             let (last_y, last_x) = (height as isize - 1, width as isize - 1);
             for (index, &value) in out.iter().enumerate() {
@@ -353,7 +370,7 @@ mod tests {
 
     #[test]
     fn draws_reach_every_place_and_no_further() {
-        let augment = Augment { flip: true, shift: 0.3, crop: 1, cutout: 0 };
+        let augment = Augment { flip: true, shift: 0.3, crop: 1, rotation: 0.0 };
         let mut rng = Streams::new(5).open(Stream::Augment);
         let draws: Vec<Change> = (0..4000).map(|_| augment.draw(&mut rng, SHAPE)).collect();
         let flips = draws.iter().filter(|change| change.flip).count();
@@ -379,13 +396,16 @@ mod tests {
         let draw = |augment: Augment| {
             augment.draw(&mut Streams::new(9).open_at(Stream::Augment, 3), SHAPE)
         };
-        let all = draw(Augment { flip: true, shift: 0.5, crop: 1, cutout: 0 });
-        assert_eq!(draw(Augment { flip: false, shift: 0.5, crop: 0, cutout: 0 }).shift, all.shift);
-        assert_eq!(draw(Augment { flip: false, shift: 0.0, crop: 1, cutout: 0 }).crop, all.crop);
-        let none = draw(Augment::default());
-        let cut = |cut: Cut| cut.end - cut.start;
-        assert_eq!(none.cutout.map(cut), [0, 0]);
-        assert_eq!(none, Change { cutout: none.cutout, ..Change::default() });
+        let all = draw(Augment { flip: true, shift: 0.5, crop: 1, rotation: 0.0 });
+        assert_eq!(
+            draw(Augment { flip: false, shift: 0.5, crop: 0, rotation: 0.0 }).shift,
+            all.shift
+        );
+        assert_eq!(
+            draw(Augment { flip: false, shift: 0.0, crop: 1, rotation: 0.0 }).crop,
+            all.crop
+        );
+        assert_eq!(draw(Augment::default()), Change::default());
     }
 
     #[test]
@@ -410,16 +430,18 @@ mod tests {
         let vector = Shape { channels: 64, height: 1, width: 1 };
         let shift = |shift| AugmentConfig { shift: Some(shift), ..Default::default() };
         let crop = |crop| AugmentConfig { crop: Some(crop), ..Default::default() };
+        let turn = |angle| AugmentConfig { rotation: Some(angle), ..Default::default() };
         let flip = |flip| AugmentConfig { flip: Some(flip), ..Default::default() };
-        let cutout = |cutout| AugmentConfig { cutout: Some(cutout), ..Default::default() };
         for (config, shape, key) in [
-            (cutout(33), cifar, "augment.cutout: "),
-            (cutout(1), vector, "augment.cutout: "),
             (shift(0.51), cifar, "augment.shift: "),
             (shift(-0.1), cifar, "augment.shift: "),
             (shift(f64::NAN), cifar, "augment.shift: "),
             (crop(16), cifar, "augment.crop: "),
             (crop(usize::MAX), cifar, "augment.crop: "),
+            (turn(180.5), cifar, "augment.rotation: "),
+            (turn(-1.0), cifar, "augment.rotation: "),
+            (turn(f64::NAN), cifar, "augment.rotation: "),
+            (turn(5.0), vector, "augment.rotation: "),
             (flip(true), vector, "augment.flip: "),
             (shift(0.1), vector, "augment.shift: "),
             (crop(1), vector, "augment.crop: "),
@@ -427,9 +449,7 @@ mod tests {
             let error = Augment::resolve(&config, shape, shape == vector).unwrap_err();
             assert!(error.to_string().starts_with(key), "{error}");
         }
-        for (config, shape) in
-            [(shift(0.5), cifar), (crop(15), cifar), (cutout(32), cifar), (flip(false), vector)]
-        {
+        for (config, shape) in [(shift(0.5), cifar), (crop(15), cifar), (flip(false), vector)] {
             Augment::resolve(&config, shape, shape == vector).unwrap();
         }
     }

@@ -181,7 +181,8 @@ pub struct AugmentConfig {
     /// Pad by this many zero pixels on each side and crop at random (in normalised units, so the
     /// padding is the mean colour), 0 to half of the smaller side.
     pub crop: Option<usize>,
-    /// Set a square of this side, around a place drawn at random, to the mean colour; 0 to the larger side.
+    /// Rotate by a uniform angle of up to so many degrees either way, 0 to 180; what comes in is black.
+    /// Left out, 0.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cutout: Option<usize>,
+    pub rotation: Option<f64>,
 }

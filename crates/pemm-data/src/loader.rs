@@ -292,7 +292,7 @@ mod tests {
 
     use super::*;
 
-    const FLIP_AND_SHIFT: Augment = Augment { flip: true, shift: 0.3, crop: 0, cutout: 0 };
+    const FLIP_AND_SHIFT: Augment = Augment { flip: true, shift: 0.3, crop: 0, rotation: 0.0 };
 
     /// Images in which every value differs from its neighbours, in a part that counts down.
     fn part(num_samples: usize, shape: [usize; 3]) -> Part {

@@ -80,8 +80,8 @@ impl Experiment {
         self.augment.flip = Some(augment.flip);
         self.augment.shift = Some(augment.shift);
         self.augment.crop = Some(augment.crop);
-        // Left out where nothing is cut out, as in records from before there was a cutout.
-        self.augment.cutout = (augment.cutout > 0).then_some(augment.cutout);
+        // It came after the first records, whose experiments do not have it.
+        self.augment.rotation = (augment.rotation > 0.0).then_some(augment.rotation);
         self.arm = Some(self.arm().to_owned());
         if self.arm().is_empty() || self.arm().contains(char::is_control) {
             let reason = "must be a name of one line; leave it out for the preset's";
