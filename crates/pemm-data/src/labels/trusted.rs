@@ -5,6 +5,7 @@
 //! and a column `label` with the right label, which takes the place of the given one: somebody looked
 //! at these samples. It lists none but them. Labels are read as in a labels file.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{ClassNames, missing, unknown_sample};
@@ -68,14 +69,15 @@ fn read(path: &Path, set: &DataSet) -> Result<Vec<Option<u32>>> {
     let label = position("label").ok_or_else(|| lacks("label, which holds the right label"))?;
     let classes = ClassNames::new(&set.classes);
     let samples = Finder::new((0..set.train.len()).map(|i| set.train.name(i)));
+    let skipped: BTreeSet<&str> = set.skipped.iter().map(String::as_str).collect();
     let mut found: Vec<Option<(u64, u32)>> = vec![None; set.train.len()];
     while let Some((line, row)) = table.next_row()? {
         let wrong = |reason: String| DataError::format(path, format!("line {line}: {reason}"));
         let written = &row[name];
-        if set.skipped.iter().any(|skipped| skipped == written.trim()) {
-            continue;
-        }
         let Some(sample) = samples.find(written) else {
+            if skipped.contains(written.trim()) {
+                continue;
+            }
             return Err(wrong(unknown_sample(written.trim(), set)));
         };
         let sample = sample as usize;
@@ -90,7 +92,32 @@ fn read(path: &Path, set: &DataSet) -> Result<Vec<Option<u32>>> {
             return Err(wrong(reason));
         }
     }
-    Ok(found.into_iter().map(|row| row.map(|(_, class)| class)).collect())
+    let found: Vec<Option<u32>> =
+        found.into_iter().map(|row| row.map(|(_, class)| class)).collect();
+    if classes.by_id.get() {
+        check_ids(&found, &set.train.given).map_err(|reason| DataError::format(path, reason))?;
+    }
+    Ok(found)
+}
+
+/// Refuses class ids that count from 1, which a few rows may not show by their size: none is 0, and the
+/// given labels agree better with what is one less.
+fn check_ids(right: &[Option<u32>], given: &[u32]) -> Result<(), String> {
+    let agreeing = |less: u32| {
+        let agrees = |(right, given): (&Option<u32>, &u32)| {
+            right.is_some_and(|right| right.checked_sub(less) == Some(*given))
+        };
+        right.iter().zip(given).filter(|pair| agrees(*pair)).count()
+    };
+    if right.contains(&Some(0)) || agreeing(1) <= agreeing(0) {
+        return Ok(());
+    }
+    Err(format!(
+        "no label is 0, {} agree with the given ones as they are and {} if they count from 1; ids count \
+         from 0, or write the names of the classes",
+        agreeing(0),
+        agreeing(1)
+    ))
 }
 
 #[cfg(test)]
@@ -165,6 +192,12 @@ mod tests {
             assert!(error.contains(expected), "{text:?}: {error}");
             assert_eq!((set.trusted, &set.train.given[..]), (None, &[0, 0, 1][..]), "{text:?}");
         }
+        let from_one = "path,label\ntrain/cat/1.jpg,1\ntrain/cat/2.jpg,1\n";
+        let error = trust(&mut DataSet { clean: None, ..set(&["cat", "dog"]) }, from_one);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("no label is 0, 0 agree") && error.contains("and 2 if"), "{error}");
+        let from_zero = "path,label\ntrain/cat/1.jpg,0\ntrain/cat/2.jpg,1\n";
+        trust(&mut DataSet { clean: None, ..set(&["cat", "dog"]) }, from_zero).unwrap();
         let nowhere = DataConfig { trusted: Some("none.csv".into()), ..DataConfig::default() };
         let error = join(&mut set(&["cat", "dog"]), &nowhere).unwrap_err().to_string();
         assert!(error.starts_with("data.trusted: there is nothing at"), "{error}");
