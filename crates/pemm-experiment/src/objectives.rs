@@ -236,6 +236,8 @@ kinds! {
             "warmup_epochs: the paper trains a model to the end on what is not trusted, and then a second \
              one from the start; here one model goes on. It knows the given labels less well when C is \
              read, and has begun to fit them when it is used.",
+            "Their code sends the trusted and the other samples of a batch through the network apart, so that \
+             BatchNorm sees each by itself; here they go together.",
             "A class without a trusted sample is taken as having no wrong labels (a row of the identity); \
              their code divides by 0 there.",
         ],
@@ -284,15 +286,14 @@ kinds! {
                 "of the predictions that are learned from; larger makes the classes more alike",
             ),
         ],
-        reference: "paper, (10): Li et al. 2017, section 3",
+        reference: "paper, (10): Li et al. 2017",
         differs: &[
             "Their knowledge graph, by which s is spread to related labels, is left out: it is of labels \
              in Wikipedia. Where classes have nothing to do with each other this changes nothing.",
-            "label_weight: the paper chooses it by the risks of both labels, which take a right label \
-             beside a wrong one. 0.5 believes both alike.",
+            "label_weight: 0.5 believes both alike. The paper weighs them by their risks; its text was not at \
+             hand, and we have not held this entry against it.",
             "One model goes on, where theirs begins anew with the targets: it keeps what it learned from \
              the trusted samples.",
-            "Theirs are images of several labels, with a sigmoid for each; here a softmax over the classes.",
         ],
     }
     /// Two networks that select for each other.

@@ -23,8 +23,7 @@ use crate::tensors::TensorMap;
 /// only. `temperature` T > 0: the larger, the more alike the classes are in `s`.
 ///
 /// # Reference
-/// Li et al. 2017, Learning from Noisy Labels with Distillation, section 3; what differs stands in the
-/// entry.
+/// Li et al. 2017, Learning from Noisy Labels with Distillation; what differs stands in the entry.
 pub struct Distillation {
     base: CenterObjective,
     parameters: DistillationParameters,
