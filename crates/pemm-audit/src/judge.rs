@@ -39,7 +39,7 @@ impl Unjudged {
             Self::TooFew => "too few samples",
             Self::NotRecognised => "the models do not recognise it",
             Self::MostlyAnother => "its samples look more like another class",
-            Self::Confused => "the models' mistakes look like wrong labels",
+            Self::Confused => "wrong labels cannot be told from the models' own mistakes",
         }
     }
 }

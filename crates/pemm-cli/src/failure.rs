@@ -90,7 +90,10 @@ impl From<pemm_embed::EmbedError> for Failure {
             pemm_embed::EmbedError::Io { path, source }
                 if source.kind() == std::io::ErrorKind::NotFound =>
             {
-                Self::usage(format!("{}: there is no such file", path.display()))
+                Self::usage(format!(
+                    "{}: there is no such file; name the pretrained backbone with --backbone FILE.onnx",
+                    path.display()
+                ))
             }
             pemm_embed::EmbedError::Io { .. } | pemm_embed::EmbedError::NotFinite { .. } => {
                 Self::new(message)
@@ -105,9 +108,9 @@ impl From<pemm_data::DataError> for Failure {
         let message = chain(&error);
         match error {
             pemm_data::DataError::Setting { .. } => Self::usage(message),
-            pemm_data::DataError::Stopped => {
-                Self::interrupted("while the data were read; nothing was written")
-            }
+            pemm_data::DataError::Stopped => Self::interrupted(
+                "while images were read; what was finished is kept. The same command with the same --out continues",
+            ),
             _ => Self::new(message),
         }
     }

@@ -109,7 +109,7 @@ fn end_after(patience: Duration) {
         std::thread::spawn(move || {
             std::thread::sleep(patience);
             screen::leave();
-            say("interrupted: ended in the middle of the work; what was saved before stays");
+            say("interrupted during a step; earlier progress is saved. The same command with the same --out continues");
             end();
         });
     });

@@ -40,14 +40,14 @@ pub enum DataError {
         reason: String,
     },
     /// Images that do not decode, by name.
-    #[error("{} of the images do not decode:\n{}", broken.len(), first_lines(broken))]
+    #[error("{} cannot be read:\n{}", images(broken.len()), first_lines(broken))]
     Broken {
         /// Path and reason of each broken image.
         broken: Vec<(PathBuf, String)>,
     },
     /// More images that do not decode than may be left out unasked.
     #[error(
-        "{} of {num_images} images do not decode; unasked at most one in {} is left out:\n{}",
+        "{} of {num_images} images cannot be read. Up to one in {} is left out by itself; these are more:\n{}",
         broken.len(),
         BrokenImages::FEW,
         first_lines(broken)
@@ -82,6 +82,10 @@ fn place(path: &Path) -> String {
     shown(&path.display().to_string()).into_owned()
 }
 
+fn images(num: usize) -> String {
+    if num == 1 { "1 image".into() } else { format!("{num} images") }
+}
+
 fn first_lines(broken: &[(PathBuf, String)]) -> String {
     const SHOWN: usize = 20;
     let mut lines: Vec<String> = broken
@@ -92,8 +96,8 @@ fn first_lines(broken: &[(PathBuf, String)]) -> String {
     if broken.len() > SHOWN {
         lines.push(format!("  … and {} more", broken.len() - SHOWN));
     }
-    let advice = "repair or remove them, or leave them out (data.broken = \"skip\" in training, \
-                  --skip-broken in predicting)";
+    let advice = "repair or remove them, or leave them out: --set data.broken=skip in training, \
+                  --skip-broken in predicting";
     lines.push(advice.into());
     lines.join("\n")
 }

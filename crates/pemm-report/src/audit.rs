@@ -2,6 +2,7 @@
 //! that are doubted most.
 
 use pemm_audit::Summary;
+use pemm_audit::judge::Verdict;
 use pemm_runs::outputs::Gallery;
 
 use crate::chart::{Data, HeatMap};
@@ -98,6 +99,14 @@ fn samples(
             clean: None,
         });
     }
+    let names: Vec<String> =
+        unjudged(summary).map(|(class, why)| format!("{} ({why})", name(class))).collect();
+    if !names.is_empty() {
+        section.text.push(format!(
+            "Not checked: {}. These labels may be right or wrong; no issue is listed for them.",
+            names.join(", ")
+        ));
+    }
     if !section.samples.is_empty() {
         let (num_shown, num_issues) = (section.samples.len(), summary.num_issues);
         section.text.push(if num_shown <= num_issues {
@@ -115,6 +124,13 @@ fn samples(
         );
     }
     section
+}
+
+/// Classes that the models know too little of to check them, and why.
+fn unjudged(summary: &Summary) -> impl Iterator<Item = (u32, &'static str)> {
+    let is_partial = summary.judgement.verdict == Verdict::NotTheseClasses;
+    let unjudged = summary.judgement.unjudged.iter().filter(move |_| is_partial);
+    unjudged.map(|&(class, why)| (class, why.reason()))
 }
 
 fn confusions(classes: &[String], summary: &Summary) -> Section {
@@ -139,13 +155,16 @@ fn confusions(classes: &[String], summary: &Summary) -> Section {
             confusion.count.to_string(),
         ]);
     }
-    let mut counts = Data::new(["class", "given", "issues among them", "issues that suggest it"]);
-    for (class, summary) in classes.iter().zip(&summary.classes) {
+    let mut counts =
+        Data::new(["class", "given", "issues among them", "issues that suggest it", "checked"]);
+    for (number, (class, of_class)) in classes.iter().zip(&summary.classes).enumerate() {
+        let why = unjudged(summary).find(|&(unjudged, _)| unjudged as usize == number);
         counts.row([
             class.clone(),
-            summary.num_given.to_string(),
-            summary.num_issues.to_string(),
-            summary.num_suggested.to_string(),
+            of_class.num_given.to_string(),
+            of_class.num_issues.to_string(),
+            of_class.num_suggested.to_string(),
+            why.map_or("yes".into(), |(_, why)| format!("no: {why}")),
         ]);
     }
     let table = |name: &str, caption: &str, data| Table {

@@ -115,8 +115,8 @@ pub enum RunError {
     },
     /// The folder holds the run of another experiment.
     #[error(
-        "{}: holds another experiment ({found}) than the one to run ({wanted}); nothing was \
-         overwritten: choose another folder, or make the experiments equal.\n{}",
+        "{}: holds a run with other settings ({found}) than those asked for ({wanted}); nothing was \
+         overwritten. Choose another folder, or the same settings. These differ:\n{}",
         path.display(), list(differences)
     )]
     OtherExperiment {

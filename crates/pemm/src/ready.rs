@@ -149,8 +149,8 @@ fn uneven(prepared: &Prepared, weights: ClassWeights) -> Option<String> {
     (is_uneven && weights == ClassWeights::None).then(|| {
         format!(
             "the classes are uneven: {} training samples of {:?}, {} of {:?}; always saying {:?} would \
-             be right in {:.1} %. A model may ignore small classes: --set loss.class_weights=balanced \
-             counts all classes alike",
+             be right in {:.1} %. A model may ignore small classes; to give all classes the same weight, add \
+             --set loss.class_weights=balanced",
             counts[largest],
             prepared.classes[largest],
             counts[smallest],

@@ -68,7 +68,7 @@ pub(crate) struct Arguments {
     /// Keep the models' probabilities and features in the folder, as .npy
     #[arg(long)]
     keep_outputs: bool,
-    /// Replace files that are there
+    /// Overwrite existing files
     #[arg(long)]
     force: bool,
     /// cpu, cuda, cuda:N or wgpu

@@ -37,10 +37,10 @@ pub(crate) struct ExperimentArguments {
     /// take seconds
     #[arg(long, value_name = "FILE.onnx", value_hint = ValueHint::FilePath)]
     backbone: Option<String>,
-    /// Opens every random stream
+    /// Fixes all random choices: the same number gives the same result
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Passes over the training samples (schedule.num_epochs)
+    /// How often to go through all training samples (schedule.num_epochs)
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
     /// Height and width to which every image is resized, for example 64 or 48x64 (data.resize)
@@ -49,7 +49,7 @@ pub(crate) struct ExperimentArguments {
     /// Learning rate (optim.learning_rate)
     #[arg(long, value_name = "RATE")]
     lr: Option<f64>,
-    /// Samples of a step (schedule.batch_size)
+    /// Samples used per training step (schedule.batch_size)
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// Sets any key, for example optim.learning_rate=0.05; the last of several wins

@@ -15,7 +15,7 @@ use crate::embedding::Features;
 use crate::failure::Failure;
 use crate::interrupt;
 
-/// Say what is on images: class, probability, distance to each center
+/// Predict the class of images, with its probability and the distance to each center
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// A run folder
@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     /// The weights after the last epoch
     #[arg(long, conflicts_with = "best")]
     last: bool,
-    /// Form of the output; --json means jsonl
+    /// Output format; --json means jsonl
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     format: Format,
     /// The ONNX file of the pretrained backbone, if it is no longer where the training found it

@@ -55,7 +55,7 @@ pub(crate) struct Arguments {
     /// Show curves, progress and time left in the terminal while training; q stops
     #[arg(long)]
     tui: bool,
-    /// A line for every epoch, not for the first, the last and every tenth
+    /// Print a line for every epoch, not only for the first, every tenth and the last
     #[arg(long, short)]
     verbose: bool,
 }
@@ -254,7 +254,7 @@ fn headline(folder: &Path, record: &Record) -> String {
     format!(
         "{} · {} classes · {} training{}, {} validation, {} test samples of \
          {channels}×{height}×{width}\n\
-         {} · {} parameters · noise {}{}\n\
+         {} · {} parameters · {}{}\n\
          run folder {}",
         record.data.name,
         record.data.classes.len(),
@@ -264,7 +264,7 @@ fn headline(folder: &Path, record: &Record) -> String {
         record.data.num_test,
         record.arm,
         record.model.num_parameters,
-        record.noise.convention,
+        labels(record),
         record.noise.realised_rate.map_or(String::new(), |rate| format!(
             " ({:.1} % of the labels are wrong)",
             100.0 * rate
@@ -273,9 +273,19 @@ fn headline(folder: &Path, record: &Record) -> String {
     )
 }
 
+/// Which labels it trains on.
+fn labels(record: &Record) -> String {
+    let file = record.experiment.pointer("/data/labels").and_then(|file| file.as_str());
+    let given = file.map_or("labels as given".into(), |file| format!("labels of {file}"));
+    match record.noise.convention.as_str() {
+        "none" => given,
+        noise => format!("{given}, noise {noise}"),
+    }
+}
+
 fn needed(needs: &Needs) -> String {
     format!(
-        "needs about {} MiB of memory and {}",
+        "will need about {} MiB of memory and take about {}",
         needs.memory.div_ceil(1 << 20),
         duration(needs.seconds.max(0.1))
     )
@@ -310,7 +320,7 @@ fn summary(outcome: &Outcome) -> String {
     let Outcome { folder, record, was_finished } = outcome;
     let mut lines = Vec::new();
     if *was_finished {
-        lines.push("this run was finished before; nothing was done".to_owned());
+        lines.push("already finished; this is the stored result".to_owned());
     }
     let choice = &record.choice;
     if let Some(last) = &choice.last
@@ -330,7 +340,7 @@ fn summary(outcome: &Outcome) -> String {
         let held = scores.validation.as_ref().filter(|_| scores.test.is_none());
         if let Some(part) = held {
             let headline = by_class::headline(part, classes);
-            let what = "no test part; agreement with the held-out given labels:";
+            let what = "no separate test images; agreement with your labels on images kept aside:";
             lines.push(format!("{what} {headline}"));
         }
         if let Some(part) = scores.test.as_ref().or(held) {

@@ -237,13 +237,13 @@ fn records_outlive_their_run_folders() {
     place.pemm("grid other.toml --only seed=1 --quiet").ok();
     place
         .pemm("grid other.toml --only seed=1 --records kept")
-        .fails(2, &["holds another experiment"]);
+        .fails(2, &["holds a run with other settings"]);
     place.pemm("grid g.toml --records runs/g").fails(2, &["--records: must be another folder"]);
 
     // A grid that means something else by a name is refused, and nothing is overwritten.
     place.write("g.toml", quick().replace("rate = 0.4", "rate = 0.2"));
     for line in ["grid g.toml --records kept --only seed=1", "grid g.toml --only seed=2"] {
-        place.pemm(line).fails(2, &["holds another experiment", "noise.rate: 0.4 → 0.2"]);
+        place.pemm(line).fails(2, &["holds a run with other settings", "noise.rate: 0.4 → 0.2"]);
     }
 }
 
@@ -334,7 +334,9 @@ fn the_table_of_a_grid_in_every_form() {
 
     // What the folder holds must be what the grid means.
     place.write("g.toml", SWEEP.replace("rate = 0.4", "rate = 0.2"));
-    place.pemm("table g.toml").fails(2, &["holds another experiment", "noise.rate: 0.4 → 0.2"]);
+    place
+        .pemm("table g.toml")
+        .fails(2, &["holds a run with other settings", "noise.rate: 0.4 → 0.2"]);
 }
 
 #[test]

@@ -51,7 +51,10 @@ fn a_folder_without_a_test_part() {
     place.images("pictures", 16);
     let said = place.pemm(&format!("train pictures --out none {QUICK}")).ok();
     assert!(said.err.contains("0 test samples"), "{said}");
-    said.says(&["no test part; agreement with the held-out given labels: ", " % of 5 (average"]);
+    said.says(&[
+        "no separate test images; agreement with your labels on images kept aside: ",
+        " % of 5 (average",
+    ]);
     assert!(!said.out.contains("test accuracy"), "{said}");
     let said =
         place.pemm(&format!("train pictures --out some {QUICK} --set data.test_rate=0.25")).ok();
@@ -142,7 +145,7 @@ fn broken_images_are_listed_and_can_be_skipped() {
     for memory in ["", "--set data.memory_mib=0"] {
         let train = format!("train pictures {QUICK} {memory}");
         let said = place.pemm(&train);
-        said.fails(1, &["4 of 21 images do not decode", "data.broken = \"skip\""]);
+        said.fails(1, &["4 of 21 images cannot be read", "--set data.broken=skip"]);
         said.fails(1, &broken[1..]);
         let said = place.pemm(&format!("{train} --out run"));
         said.fails(1, &broken[1..]);
@@ -158,7 +161,7 @@ fn broken_images_are_listed_and_can_be_skipped() {
     }
     let train = "train pictures --set data.memory_mib=0 --set data.val_rate=0";
     let said = place.pemm(&format!("{train} --set data.broken=error"));
-    said.fails(1, &["1 of the images do not decode", broken[0]]);
+    said.fails(1, &["1 image cannot be read", broken[0]]);
     assert_eq!(place.names(""), ["pictures"]);
     // One of so many is left out unasked, and named.
     let said = place.pemm(&format!("{train} {QUICK} --out run")).ok();

@@ -132,7 +132,7 @@ fn a_step_that_takes_long_is_ended_in_the_middle() {
         let (found, said) = running.end();
         assert_eq!(found, Some(code), "{said}");
         assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
-        assert!(said.contains("ended in the middle of the work"), "{said}");
+        assert!(said.contains("interrupted during a step"), "{said}");
         assert_eq!(place.json("run/record.json")["status"], "running");
     }
 }

@@ -111,7 +111,7 @@ fn folders_of_other_things_are_left_as_they_are() {
     said.fails(
         2,
         &[
-            "run: holds another experiment",
+            "run: holds a run with other settings",
             "nothing was overwritten",
             "optim.learning_rate: 0.1 → 0.02",
             "seed: 1 → 2",

@@ -40,7 +40,7 @@ fn digits_with_noise_from_start_to_end() {
     let time = |name: &str| place.path(name).metadata().unwrap().modified().unwrap();
     let (before, written) = (bytes(), time("run/record.json"));
     let again = place.pemm(train).ok();
-    again.says(&["finished before; nothing was done", "after the last epoch (3)"]);
+    again.says(&["already finished; this is the stored result", "after the last epoch (3)"]);
     assert!(bytes() == before && time("run/record.json") == written);
     assert_eq!(place.names("run"), FILES);
 

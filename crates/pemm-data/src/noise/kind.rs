@@ -56,7 +56,7 @@ impl FromStr for NoiseKind {
             .unwrap_or_default();
         Err(DataError::setting(
             "noise.kind",
-            format!("no noise is called \"{text}\"; {hint}There are: {}", names.join(", ")),
+            format!("no noise is called \"{text}\"; {hint}there are: {}", names.join(", ")),
         ))
     }
 }
@@ -187,7 +187,7 @@ mod tests {
     fn errors_help() {
         for (text, part) in [
             ("symetric:0.4", "did you mean \"symmetric\"?"),
-            ("", "There are: none, symmetric, "),
+            ("", "there are: none, symmetric, "),
             ("symmetric", "write symmetric:0.4"),
             ("symmetric:x", "write symmetric:0.4"),
             ("symmetric:1.5", "must lie in 0 to 1 and is 1.5"),

@@ -195,8 +195,8 @@ fn common_shape<'a>(
     };
     let side = median_side(&sizes).min(MAX_UNASKED);
     let note = format!(
-        "data.resize: {found}; they are brought to {side}×{side}. Another size: --size. A pretrained \
-         backbone (--backbone) sees more of them, and is the better choice for photographs"
+        "data.resize: {found}; they are brought to {side}×{side} (--size changes that). A \
+         pretrained backbone (--backbone) uses more detail, and is the better choice for photographs"
     );
     let (height, width) = (side, side);
     Some((Shape { channels, height, width }, Some(note)))

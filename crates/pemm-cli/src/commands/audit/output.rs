@@ -134,7 +134,7 @@ pub(super) fn text(
         }
     }
     if judgement.verdict == Verdict::NotTheseClasses {
-        lines.push("not judged:".into());
+        lines.push("not checked, their labels may be right or wrong:".into());
         for (class, why) in &judgement.unjudged {
             lines.push(format!("  {}: {}", judged.classes[*class as usize], why.reason()));
         }
@@ -152,9 +152,9 @@ pub(super) fn text(
     }
     if cleaning.num_halved > 0 && noise_rate.is_some() {
         lines.push(format!(
-            "--write-labels would count {} samples less than a half, of which about {:.0} have right \
-             labels; with --how correct it would change {} labels (about {:.0} to the right one, \
-             {:.0} from the right one, the rest from one wrong label to another) and drop {}",
+            "cleaned labels: {} samples count for less than half; about {:.0} of them are probably \
+             labelled correctly. With --how correct, {} labels are changed (about {:.0} to the right \
+             one, {:.0} away from it) and {} samples left out",
             cleaning.num_halved,
             cleaning.halved_right,
             cleaning.num_changed,
