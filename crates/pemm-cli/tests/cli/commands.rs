@@ -45,7 +45,7 @@ fn explain_shows_everything_and_can_be_trained_on() {
     said.says(&[
         "[optim]\nlearning_rate = ",
         "# shapes    [N, 1, 8, 8] → ",
-        "2 epochs of 11 steps",
+        "2 epochs of 21 steps",
     ]);
     place.write("explained.toml", &said.out);
     place.pemm("train explained.toml --out one --quiet").ok();

@@ -107,13 +107,13 @@ fn folders_of_other_things_are_left_as_they_are() {
     let train = |more: &str| place.pemm(&format!("train digits {QUICK} --quiet {more}"));
     train("--out run").ok();
     let before = place.read("run/record.json");
-    let said = train("--out run --seed 2 --set optim.learning_rate=0.02");
+    let said = train("--out run --seed 2 --set optim.learning_rate=0.05");
     said.fails(
         2,
         &[
             "run: holds a run with other settings",
             "nothing was overwritten",
-            "optim.learning_rate: 0.1 → 0.02",
+            "optim.learning_rate: 0.02 → 0.05",
             "seed: 1 → 2",
         ],
     );
