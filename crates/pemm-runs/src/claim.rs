@@ -91,6 +91,14 @@ impl RunFolder {
         })
     }
 
+    /// Removes temporary files of a killed process, if no other process works in the folder.
+    pub fn tidy(&self) {
+        if let Ok(_lock) = lock(&self.path) {
+            // That one cannot be removed is no reason not to tell a run.
+            let _ = write::sweep(&self.path);
+        }
+    }
+
     /// Waits until no process works in the folder `path`, for `patience` at most. Another may still
     /// come first.
     pub fn wait_until_free(path: &Path, patience: Duration) {
@@ -283,6 +291,9 @@ mod tests {
         fs::write(path.join(".pemm-x1.part"), "half").unwrap();
         let Claim::Fresh(folder) = claim().unwrap() else { panic!("must be fresh") };
         assert!(!path.join(".pemm-x1.part").exists());
+        fs::write(path.join(".pemm-x2.part"), "half").unwrap();
+        RunFolder::open(&path).unwrap().tidy();
+        assert!(path.join(".pemm-x2.part").exists(), "somebody works in the folder");
         fs::write(folder.file(STATE), "state").unwrap();
         drop(folder);
 
@@ -293,6 +304,9 @@ mod tests {
         drop(folder);
 
         let Claim::Finished(folder) = claim().unwrap() else { panic!("must be finished") };
+        fs::write(path.join(".pemm-x3.part"), "half").unwrap();
+        folder.tidy();
+        assert!(!path.join(".pemm-x3.part").exists());
         assert_eq!(folder, RunFolder::open(&path).unwrap());
         assert_eq!(folder.read_record().unwrap(), record);
         assert_eq!(folder.read_environment().unwrap(), record.environment);

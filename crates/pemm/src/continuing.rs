@@ -21,6 +21,10 @@ pub(crate) fn finished(experiment: &Experiment, out: &Path) -> Result<Option<Out
     }
     // What does not go with the data of the record is refused with the data at hand.
     let same = record.compare(experiment).is_ok_and(|found| found.differences.is_empty());
+    if same {
+        // It may have been killed after its last epoch, while it wrote its report.
+        folder.tidy();
+    }
     let folder = folder.path().to_owned();
     Ok(same.then_some(Outcome { folder, record, was_finished: true }))
 }
