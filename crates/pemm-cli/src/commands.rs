@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod completions;
 pub(crate) mod data;
+pub(crate) mod devices;
 pub(crate) mod embed;
 pub(crate) mod energy;
 pub(crate) mod evaluate;

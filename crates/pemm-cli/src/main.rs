@@ -15,8 +15,8 @@ mod overwrite;
 use clap::{Parser, Subcommand};
 
 use commands::{
-    audit, completions, data, embed, energy, evaluate, explain, grid, methods, noise, predict,
-    report, table, train,
+    audit, completions, data, devices, embed, energy, evaluate, explain, grid, methods, noise,
+    predict, report, table, train,
 };
 use console::Console;
 use failure::Failure;
@@ -56,6 +56,7 @@ enum Command {
     Grid(grid::Arguments),
     Table(table::Arguments),
     Methods(methods::Arguments),
+    Devices(devices::Arguments),
     Report(report::Arguments),
     Energy(energy::Arguments),
     Completions(completions::Arguments),
@@ -80,6 +81,7 @@ fn main() -> std::process::ExitCode {
         Command::GridCell => grid::run_cell(),
         Command::Table(arguments) => table::run(arguments, &console),
         Command::Methods(arguments) => methods::run(arguments, &console),
+        Command::Devices(arguments) => devices::run(arguments, &console),
         Command::Report(arguments) => report::run(arguments, &console),
         Command::Energy(arguments) => energy::run(arguments, &console),
         Command::Completions(arguments) => completions::run::<Arguments>(arguments, &console),

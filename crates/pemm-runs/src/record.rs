@@ -202,7 +202,7 @@ impl Record {
         let epochs = &self.epochs;
         let seconds = epochs.iter().map(|epoch| epoch.seconds).sum();
         let cpu_seconds = epochs.iter().map(|epoch| epoch.cpu_seconds).sum();
-        (Choice::of(epochs, self.stops_early()), seconds, cpu_seconds)
+        (Choice::of(epochs, self.stops_early(), self.choice.over), seconds, cpu_seconds)
     }
 
     /// Whether the run returns its best epoch by noisy validation instead of its last.
@@ -479,8 +479,8 @@ pub(crate) mod tests {
             ("\"train_accuracy_given\": 0.5", "\"train_accuracy_given\": 1.5", "within 0 and 1"),
             ("\"total_seconds\": 2.5", "\"total_seconds\": 0.5", "do not follow from `epochs`"),
             (
-                "\"choice\": {\n    \"last\": {\n      \"epoch\": 1",
-                "\"choice\": {\n    \"last\": {\n      \"epoch\": 7",
+                "\"over\": 5,\n    \"last\": {\n      \"epoch\": 1",
+                "\"over\": 5,\n    \"last\": {\n      \"epoch\": 7",
                 "do not follow",
             ),
         ] {

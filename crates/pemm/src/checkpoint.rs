@@ -1,5 +1,6 @@
 //! All that is needed to continue a run, in one file that is replaced whole, and its weights.
 
+use pemm_runs::choice::{OVER, best};
 use pemm_runs::folder::{BEST, LAST, STATE};
 use pemm_runs::{Bond, EpochRecord, LockedFolder, Record, RunFolder, Status, bond, ordinary};
 use serde::{Deserialize, Serialize};
@@ -38,17 +39,31 @@ pub struct Saved {
     schema: u32,
     /// Records of the finished epochs.
     pub epochs: Vec<EpochRecord>,
-    /// Epoch with the best validation accuracy so far; the first of equals.
+    /// Epoch that is best by noisy validation so far, see [`Choice`](pemm_runs::Choice).
     pub best_epoch: Option<usize>,
+    /// Epochs over which that is averaged; 1 in files from before it was.
+    #[serde(default = "one")]
+    pub over: usize,
     /// The run that it is of; none in files of schema 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     run: Option<Bond>,
 }
 
+fn one() -> usize {
+    1
+}
+
 impl Saved {
     /// Before the first epoch.
     pub fn start() -> Self {
-        Self { schema: SCHEMA, epochs: Vec::new(), best_epoch: None, run: None }
+        Self { schema: SCHEMA, epochs: Vec::new(), best_epoch: None, over: OVER, run: None }
+    }
+
+    /// Whether the next epoch, with this accuracy on the given validation labels, is the best so far.
+    pub fn is_best(&self, val_accuracy_given: Option<f64>) -> bool {
+        let before = self.epochs.iter().map(|epoch| epoch.val_accuracy_given);
+        let all: Vec<Option<f64>> = before.chain([val_accuracy_given]).collect();
+        best(&all, self.over) == Some(self.epochs.len())
     }
 }
 

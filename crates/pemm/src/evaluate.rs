@@ -11,7 +11,8 @@ use pemm_runs::Scored;
 use crate::error::Result;
 use crate::model::Classifier;
 use crate::objective::Batch;
-use crate::tensors::{argmax_rows, floats};
+use crate::readings::Rows;
+use crate::tensors::argmax_rows;
 
 /// Puts a batch on `device`.
 pub(crate) fn to_device(batch: HostBatch, device: &Device) -> Batch {
@@ -72,19 +73,19 @@ pub(crate) fn scores_of_each(
     let device = device.clone().without_autodiff();
     // Nothing is drawn in evaluation.
     let mut rng = Streams::new(0).open(Stream::Step);
-    let mut all = vec![Vec::new(); networks.len()];
-    let mut features = Vec::new();
+    let mut all: Vec<Rows> = networks.iter().map(|_| Rows::on(&device)).collect();
+    let mut features = Rows::on(&device);
     for batch in loader.in_order() {
         let images = to_device(batch?, &device).images;
         for (number, (network, scores)) in networks.iter().zip(&mut all).enumerate() {
             let output = network.forward(images.clone(), &mut rng);
-            scores.extend(floats(output.scores));
+            scores.add(output.scores);
             if with_features && number == 0 {
-                features.extend(floats(output.features));
+                features.add(output.features);
             }
         }
     }
-    Ok((all, features))
+    Ok((all.into_iter().map(Rows::values).collect(), features.values()))
 }
 
 /// Runs `networks` in evaluation over all samples of `loader`, in order: probabilities are those of
@@ -103,23 +104,28 @@ pub fn predict(
     // Nothing is drawn in evaluation.
     let mut rng = Streams::new(0).open(Stream::Step);
     let mut all = Predictions::default();
+    let [mut probabilities, mut features] = [Rows::on(&device), Rows::on(&device)];
+    let mut distances = None;
     for batch in loader.in_order() {
         let images = to_device(batch?, &device).images;
         let first = networks[0].forward(images.clone(), &mut rng);
         let peers = networks[1..].iter().map(|peer| peer.forward(images.clone(), &mut rng).scores);
-        let probabilities = combined(first.scores.clone(), peers.collect(), combination);
-        let [n, num_classes] = probabilities.dims();
+        let rows = combined(first.scores.clone(), peers.collect(), combination);
+        let [n, num_classes] = rows.dims();
         all.num_classes = num_classes;
-        all.probabilities.extend(floats(probabilities));
-        if let Some(distances) = networks[0].head.distances(first.scores) {
-            all.distances.get_or_insert_default().extend(floats(distances));
+        probabilities.add(rows);
+        if let Some(rows) = networks[0].head.distances(first.scores) {
+            distances.get_or_insert_with(|| Rows::on(&device)).add(rows);
         }
         if with_features {
             all.num_features = first.features.dims()[1];
-            all.features.extend(floats(first.features));
+            features.add(first.features);
         }
         on_samples(n);
     }
+    all.probabilities = probabilities.values();
+    all.distances = distances.map(Rows::values);
+    all.features = features.values();
     Ok(all)
 }
 
@@ -205,6 +211,7 @@ impl Scorer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensors::floats;
 
     /// One network is sure of class 0, the other a little less sure of class 1 and of it alone.
     #[test]

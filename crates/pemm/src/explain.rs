@@ -53,7 +53,7 @@ pub struct Summary {
     /// Most memory at once, about, in bytes.
     pub memory: u64,
     /// Time of all epochs, about, in seconds.
-    pub seconds: f64,
+    pub seconds: Option<f64>,
     /// The pretrained backbone, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pretrained: Option<BackboneCard>,

@@ -39,6 +39,7 @@ pub mod objective;
 pub mod optim;
 pub mod outputs;
 mod pretrained;
+mod readings;
 pub mod ready;
 pub mod reconstruction;
 mod records;

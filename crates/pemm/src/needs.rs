@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 use pemm_data::Streams;
 use pemm_runs::process::free_memory;
 
+use crate::device::is_cpu;
 use crate::error::{Error, Result};
 use crate::model::Classifier;
 use crate::ready::Ready;
@@ -17,8 +18,9 @@ use crate::ready::Ready;
 pub struct Needs {
     /// Most memory at once, in bytes; on a GPU most of it is the GPU's.
     pub memory: u64,
-    /// Seconds from the first step to the last.
-    pub seconds: f64,
+    /// Seconds from the first step to the last; `None` on a GPU, where a step that is tried would first
+    /// have its kernels made, which takes longer than many steps.
+    pub seconds: Option<f64>,
 }
 
 /// Bytes that the program has without a run.
@@ -56,6 +58,9 @@ impl Ready {
     /// # Errors
     /// None but those of the device.
     pub fn needs(&self) -> Result<Needs> {
+        if !is_cpu(&self.device) {
+            return Ok(Needs { memory: self.memory(), seconds: None });
+        }
         let (plan, data) = (self.plan(), self.data());
         let num_samples = self.batch_size().min(MOST_TRIED);
         let network = Classifier::new(
@@ -72,7 +77,6 @@ impl Ready {
             let begin = Instant::now();
             let loss = network.forward(images, &mut rng).scores.sum();
             let gradients = loss.clone().backward();
-            // Read last: a GPU computes when it is asked for a value.
             let _ = (gradients, loss.into_scalar::<f32>());
             begin.elapsed().as_secs_f64()
         };
@@ -87,7 +91,7 @@ impl Ready {
         let passes = self.objective.num_passes();
         Ok(Needs {
             memory: self.memory(),
-            seconds: of_sample * samples * (num_epochs * passes) as f64,
+            seconds: Some(of_sample * samples * (num_epochs * passes) as f64),
         })
     }
 

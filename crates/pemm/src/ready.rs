@@ -31,7 +31,7 @@ pub struct Ready {
     pub(crate) streams: Streams,
     /// Where it trains, with autodiff.
     pub(crate) device: Device,
-    /// What `device` was called.
+    /// What `device` is called, and how it calls itself.
     pub(crate) device_name: String,
     /// The pretrained backbone that made the features.
     pub(crate) backbone: Option<BackboneCard>,
@@ -48,7 +48,8 @@ impl Ready {
     /// images that cannot be read.
     pub fn of(experiment: &Experiment, data: RunData, device: &str) -> Result<Self> {
         let plan = experiment.clone().resolve(data.facts())?.pinned()?;
-        let training_device = device::open(device)?.autodiff();
+        let found = device::find(device)?;
+        let training_device = found.device().autodiff();
         let num_classes = data.prepared.classes.len();
         let class_weights = plan.experiment().loss.class_weights;
         let weights = sample_weights(&data.prepared.train, num_classes, class_weights)?;
@@ -92,7 +93,7 @@ impl Ready {
             networks,
             streams,
             device: training_device,
-            device_name: device.to_owned(),
+            device_name: found.in_full(),
             backbone,
             warnings,
         })

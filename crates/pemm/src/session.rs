@@ -21,12 +21,13 @@ use crate::evaluate::{Scorer, score, scores_of_each, to_device};
 use crate::finished::ModelCard;
 use crate::model::Classifier;
 use crate::networks::{apply_all, collect_all, join, split};
-use crate::objective::{Objective, Progress, Survey, Terms};
+use crate::objective::{Objective, Progress, Survey};
 use crate::optim::Sgd;
+use crate::readings::{Readings, Step};
 use crate::ready::Ready;
 use crate::run::Event;
 use crate::statistics::EpochStatistics;
-use crate::tensors::{TensorMap, floats};
+use crate::tensors::TensorMap;
 
 /// Everything that changes while a run goes.
 pub(crate) struct Session {
@@ -123,6 +124,7 @@ impl Session {
             let name = folder.file(pemm_runs::folder::STATE).display().to_string();
             self.dynamics.load(dynamics, &name)?;
             self.networks = apply_all(std::mem::take(&mut self.networks), model, &name)?;
+            record.choice.over = progress.over;
             record.set_epochs(progress.epochs.clone());
             self.saved = progress;
             if folder.has(pemm_runs::folder::BEST) {
@@ -156,6 +158,7 @@ impl Session {
         let num_steps = self.train.num_batches();
         let mut rng = self.streams.open_at(Stream::Step, epoch as u64);
         let mut statistics = EpochStatistics::new(self.train.part().given.clone());
+        let mut readings = Readings::on(&self.device);
         let mut learning_rate = 0.0;
 
         // ---- what the objective asks for --------------------------------------------------------
@@ -168,6 +171,11 @@ impl Session {
         }
 
         // ---- steps ------------------------------------------------------------------------------
+        if plan.experiment().loss.energy.is_on() {
+            for network in &mut self.networks {
+                separate(&mut network.head, &mut rng);
+            }
+        }
         let num_passes = self.objective.num_passes();
         let train = &self.train;
         let batches = (0..num_passes).flat_map(|pass| {
@@ -178,34 +186,28 @@ impl Session {
             if cancel.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            if plan.experiment().loss.energy.is_on() {
-                for network in &mut self.networks {
-                    separate(&mut network.head, &mut rng);
-                }
-            }
             let batch = to_device(batch?, &self.device);
             let num_samples = batch.indices.len();
             let num_epochs = schedule.num_epochs;
             let mut progress = Progress { epoch, num_epochs, pass, step, num_steps, rng: &mut rng };
-            let Terms { total, terms, scores } =
-                self.objective.forward(&self.networks, &batch, &mut progress);
-            let terms: Vec<(&str, f64)> =
-                terms.into_iter().map(|(name, term)| (name, scalar(term))).collect();
-            check_finite(epoch, step, &terms, scalar(total.clone()))?;
+            let terms = self.objective.forward(&self.networks, &batch, &mut progress);
+            let this = Step { pass, step, indices: batch.indices };
+            for reading in readings.add(this, &terms) {
+                statistics.take(epoch, &reading)?;
+            }
             learning_rate =
                 plan.experiment().optim.learning_rate * schedule.share(epoch, step, num_steps);
-            let mut gradients = total.backward();
+            let mut gradients = terms.total.backward();
             for (network, sgd) in self.networks.iter_mut().zip(&mut self.sgds) {
                 *network = sgd.step(network.clone(), &mut gradients, learning_rate);
             }
-            if pass == 0 {
-                statistics.add(&batch.indices, &floats(scores));
-            }
-            statistics.add_terms(num_samples, &terms);
             // Steps and samples of an epoch are told as those of one pass.
             let done = (pass * num_steps + step + 1).div_ceil(num_passes);
             let share = num_samples * (pass + 1) / num_passes - num_samples * pass / num_passes;
             on_event(Event::Step(epoch + 1, done, share));
+        }
+        for reading in readings.rest() {
+            statistics.take(epoch, &reading)?;
         }
         self.dynamics.add(&statistics.margins);
         let training_secs = started.elapsed().as_secs_f64();
@@ -217,7 +219,7 @@ impl Session {
         let val_accuracy_given = val.as_ref().map(|val| val.accuracy);
 
         // ---- for the records only -----------------------------------------------------------------
-        let is_best = self.is_best(val_accuracy_given);
+        let is_best = self.saved.is_best(val_accuracy_given);
         let is_scored = schedule.scores(epoch + 1, is_best);
         let test = if is_scored { self.scorer.test(&self.networks, &self.device)? } else { None };
         let scored =
@@ -272,12 +274,6 @@ impl Session {
         Ok((scores.validation.is_some() || scores.test.is_some()).then_some(scores))
     }
 
-    /// Whether an epoch with this accuracy on the given validation labels is the best so far.
-    fn is_best(&self, val_accuracy_given: Option<f64>) -> bool {
-        let best = self.saved.best_epoch.map(|best| self.saved.epochs[best - 1].val_accuracy_given);
-        val_accuracy_given.is_some() && best.is_none_or(|best| val_accuracy_given > best)
-    }
-
     /// Writes what an epoch leaves: log line, weights, and last the state, which makes it count.
     pub(crate) fn keep(
         &mut self,
@@ -293,7 +289,7 @@ impl Session {
         log.append(&epoch)?;
         self.card.epoch = epoch.epoch;
         write_weights(folder, false, &tensors, &self.card)?;
-        if self.is_best(epoch.val_accuracy_given) {
+        if self.saved.is_best(epoch.val_accuracy_given) {
             write_weights(folder, true, &tensors, &self.card)?;
             self.saved.best_epoch = Some(epoch.epoch);
         }
@@ -322,10 +318,6 @@ fn order(epoch: usize, pass: usize) -> u64 {
     epoch as u64 | (pass as u64) << 31
 }
 
-fn scalar(tensor: burn::tensor::Tensor<1>) -> f64 {
-    f64::from(tensor.into_scalar::<f32>())
-}
-
 /// The last update of an epoch is seen by no loss any more.
 fn check_weights(epoch: usize, step: usize, tensors: &TensorMap) -> Result<()> {
     for (name, values) in tensors {
@@ -335,14 +327,4 @@ fn check_weights(epoch: usize, step: usize, tensors: &TensorMap) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn check_finite(epoch: usize, step: usize, terms: &[(&str, f64)], total: f64) -> Result<()> {
-    let all = terms.iter().copied().chain([("total", total)]);
-    match all.into_iter().find(|(_, value)| !value.is_finite()) {
-        Some((term, value)) => {
-            Err(Error::NotFinite { epoch: epoch + 1, step: step + 1, term: term.to_owned(), value })
-        }
-        None => Ok(()),
-    }
 }

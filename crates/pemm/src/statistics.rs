@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::{Error, Result};
+use crate::readings::Reading;
 use crate::tensors::argmax_rows;
 
 /// Sums over the samples of an epoch.
@@ -37,8 +39,26 @@ impl EpochStatistics {
         }
     }
 
+    /// Adds a step of `epoch` (from 0); its predictions count in the first pass alone.
+    ///
+    /// # Errors
+    /// A value that is not finite.
+    pub(crate) fn take(&mut self, epoch: usize, reading: &Reading) -> Result<()> {
+        let Reading { of, terms, total, scores } = reading;
+        let all = terms.iter().copied().chain([("total", *total)]);
+        if let Some((term, value)) = all.into_iter().find(|(_, value)| !value.is_finite()) {
+            let (epoch, step) = (epoch + 1, of.step + 1);
+            return Err(Error::NotFinite { epoch, step, term: term.to_owned(), value });
+        }
+        if of.pass == 0 {
+            self.add(&of.indices, scores);
+        }
+        self.add_terms(of.indices.len(), terms);
+        Ok(())
+    }
+
     /// Adds a step: the samples at `indices` and their scores `[N, K]`.
-    pub(crate) fn add(&mut self, indices: &[u32], scores: &[f32]) {
+    fn add(&mut self, indices: &[u32], scores: &[f32]) {
         let num_classes = scores.len() / indices.len().max(1);
         for (&index, class) in indices.iter().zip(argmax_rows(scores, num_classes)) {
             self.hits += usize::from(self.given[index as usize] == class);
@@ -54,7 +74,7 @@ impl EpochStatistics {
     }
 
     /// Adds the value of each term of a step over `num_samples` samples; several passes add up.
-    pub(crate) fn add_terms(&mut self, num_samples: usize, terms: &[(&str, f64)]) {
+    fn add_terms(&mut self, num_samples: usize, terms: &[(&str, f64)]) {
         for &(name, value) in terms {
             *self.terms.entry(name.to_owned()).or_default() += value * num_samples as f64;
         }

@@ -71,7 +71,7 @@ pub(crate) struct Arguments {
     /// Overwrite existing files
     #[arg(long)]
     force: bool,
-    /// cpu, cuda, cuda:N or wgpu
+    /// Where to compute: cpu, gpu (the first there is), cuda:N or wgpu:N; `pemm devices` lists them
     #[arg(long, default_value = "cpu")]
     device: String,
 }

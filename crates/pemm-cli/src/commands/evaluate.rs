@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     /// The weights after the last epoch
     #[arg(long, conflicts_with = "best")]
     last: bool,
-    /// cpu, cuda, cuda:N or wgpu
+    /// Where to compute: cpu, gpu (the first there is), cuda:N or wgpu:N; `pemm devices` lists them
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Write the noise matrix that the model's predictions imply to this CSV, for loss.matrix of

@@ -74,7 +74,7 @@ fn text(explanation: &Explanation, tensors: bool) -> String {
     lines.push(format!(
         "# needs     about {} MiB of memory and {} on this machine",
         summary.memory.div_ceil(1 << 20),
-        duration(summary.seconds.max(0.1))
+        duration(summary.seconds.unwrap_or_default().max(0.1))
     ));
     lines.join("\n")
 }

@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     /// Most memory of all runs together; by default what the system has free
     #[arg(long, value_name = "MIB")]
     memory: Option<u64>,
-    /// cpu, cuda, cuda:N or wgpu (those that this binary was built with)
+    /// Where to compute: cpu, gpu (the first there is), cuda:N or wgpu:N; `pemm devices` lists them
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Copy the record of every finished run into this folder, as NAME.json, and take the runs whose

@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     /// Succeed even if images had to be left out; they are named on standard error
     #[arg(long)]
     skip_broken: bool,
-    /// cpu, cuda, cuda:N or wgpu
+    /// Where to compute: cpu, gpu (the first there is), cuda:N or wgpu:N; `pemm devices` lists them
     #[arg(long, default_value = "cpu")]
     device: String,
 }

@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     /// Keys in which the runs of one table column may differ, as for `pemm table`
     #[arg(long, value_name = "KEY")]
     allow: Vec<String>,
-    /// Device for --outputs: cpu, cuda, cuda:N or wgpu
+    /// Where to compute --outputs: cpu, gpu (the first there is), cuda:N or wgpu:N
     #[arg(long, default_value = "cpu")]
     device: String,
 }

@@ -39,7 +39,7 @@ const POINTS: usize = 2_000;
 pub(crate) struct Arguments {
     #[command(flatten)]
     experiment: ExperimentArguments,
-    /// cpu, cuda, cuda:N or wgpu (those that this binary was built with)
+    /// Where to compute: cpu, gpu (the first there is), cuda:N or wgpu:N; `pemm devices` lists them
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Run folder; by default a new one under runs/
@@ -254,7 +254,7 @@ fn headline(folder: &Path, record: &Record) -> String {
     format!(
         "{} · {} classes · {} training{}, {} validation, {} test samples of \
          {channels}×{height}×{width}\n\
-         {} · {} parameters · {}{}\n\
+         {} · {} parameters · {}{}{}\n\
          run folder {}",
         record.data.name,
         record.data.classes.len(),
@@ -269,6 +269,10 @@ fn headline(folder: &Path, record: &Record) -> String {
             " ({:.1} % of the labels are wrong)",
             100.0 * rate
         )),
+        match record.environment.device.as_str() {
+            "cpu" => String::new(),
+            device => format!("\non {device}"),
+        },
         folder.display()
     )
 }
@@ -284,11 +288,17 @@ fn labels(record: &Record) -> String {
 }
 
 fn needed(needs: &Needs) -> String {
-    format!(
-        "will need about {} MiB of memory and take about {}",
-        needs.memory.div_ceil(1 << 20),
-        duration(needs.seconds.max(0.1))
-    )
+    let memory = needs.memory.div_ceil(1 << 20);
+    match needs.seconds {
+        Some(seconds) => format!(
+            "will need about {memory} MiB of memory and take about {}",
+            duration(seconds.max(0.1))
+        ),
+        None => format!(
+            "will need about {memory} MiB of memory; the first steps prepare the GPU, which can take a \
+             minute or two the first time a network is trained here"
+        ),
+    }
 }
 
 fn percent(value: f64) -> String {

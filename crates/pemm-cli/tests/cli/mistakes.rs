@@ -34,7 +34,7 @@ fn settings_of_the_command_line() {
         ("--set model.head=linear", &["loss.energy.kind: needs centers", "model.head = \"dist"]),
         ("--set model.backbone=resnet", &["unknown variant `resnet`"]),
         ("--set loss.energy.u=1", &["loss.energy.u: must be above v = 2", "is 1"]),
-        ("--device gpu", &["--device: `gpu` is not one of cpu, cuda"]),
+        ("--device tpu", &["--device: `tpu` is not one of cpu, gpu, cuda"]),
         (
             "--labels lables.csv",
             &["data.labels: there is nothing at \"lables.csv\"", "\"labels.csv\""],

@@ -149,7 +149,7 @@ fn accuracy(record: &Record) -> Figure {
         chart = chart
             .series(of("test", EpochRecord::test_accuracy).color(Color::Series(3)))
             .description(described(&record.choice));
-        let Choice { last, best_by_noisy_val, oracle_best_on_test } = &record.choice;
+        let Choice { last, best_by_noisy_val, oracle_best_on_test, over: _ } = &record.choice;
         for (chosen, label, marker) in [
             (last, "last epoch", Marker::Disc),
             (best_by_noisy_val, "best by noisy validation", Marker::Diamond),

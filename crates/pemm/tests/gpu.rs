@@ -1,0 +1,161 @@
+//! The engine on a GPU held against the CPU.
+//!
+//!     cargo test --release -p pemm --features wgpu --test gpu
+//!
+//! A machine without a GPU takes Mesa's software driver (Debian's `mesa-vulkan-drivers`, 25.0 or later:
+//! 22.3 computes wrong gradients in silence, so it is refused by name). `PEMM_TEST_DEVICE` names another
+//! device than `wgpu`. All in one test: the kernels of a process are compiled once.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pemm::device;
+use pemm::experiment::catalogue::presets;
+use pemm::experiment::{Experiment, Layer};
+use pemm::tensors::{TensorMap, from_safetensors};
+use pemm::train::{Event, Outcome, RunOptions};
+use pemm_data::config::{DataConfig, NoiseConfig};
+use pemm_data::prepare::prepare;
+use pemm_runs::{RunFolder, Status};
+
+/// Most by which the mean loss of an epoch may differ, as a share of it.
+const LOSS: f64 = 2e-3;
+/// Most by which a weight may differ, as a share of the largest of its tensor.
+const WEIGHT: f32 = 2e-2;
+
+fn gpu() -> String {
+    std::env::var("PEMM_TEST_DEVICE").unwrap_or_else(|_| "wgpu".into())
+}
+
+fn run(keys: &[String], out: &Path, device: &str, stop_at: Option<(usize, usize)>) -> Outcome {
+    let layers: Vec<Layer> =
+        keys.iter().map(|text| Layer::from_assignment(text).unwrap()).collect();
+    let experiment = Experiment::from_layers(&layers).unwrap();
+    let cancel = AtomicBool::new(false);
+    let options =
+        RunOptions { out, device, git: None, cancel: &cancel, embedding: Default::default() };
+    let outcome = pemm::train::run(&experiment, &options, &mut |event| {
+        if let Event::Step(epoch, step, _) = event
+            && Some((epoch, step)) == stop_at
+        {
+            cancel.store(true, Ordering::Relaxed);
+        }
+    });
+    outcome.unwrap_or_else(|error| panic!("{keys:?} on {device}: {error}"))
+}
+
+fn weights(folder: &Path) -> TensorMap {
+    let bytes = std::fs::read(folder.join("last.safetensors")).unwrap();
+    from_safetensors(&bytes, "last").unwrap().0
+}
+
+/// What differs between two trainings by more than rounding does.
+fn difference(cpu: &Path, gpu: &Path) -> Option<String> {
+    let epochs = |folder: &Path| RunFolder::open(folder).unwrap().read_record().unwrap().epochs;
+    let (on_cpu, on_gpu) = (epochs(cpu), epochs(gpu));
+    for (a, b) in on_cpu.iter().zip(&on_gpu) {
+        if (a.loss - b.loss).abs() > LOSS * a.loss.abs().max(0.1) {
+            return Some(format!("epoch {}: loss {} and {}", a.epoch, a.loss, b.loss));
+        }
+        if (a.train_accuracy_given - b.train_accuracy_given).abs() > 0.02 {
+            let (a, b) = (a.train_accuracy_given, b.train_accuracy_given);
+            return Some(format!("accuracy {a} and {b}"));
+        }
+    }
+    let (a, b) = (weights(cpu), weights(gpu));
+    for (name, a) in &a {
+        let largest = a.data.iter().fold(0f32, |most, x| most.max(x.abs())).max(1e-3);
+        let apart = a.data.iter().zip(&b[name].data).map(|(a, b)| (a - b).abs());
+        let apart = apart.fold(0f32, f32::max);
+        if apart.is_nan() || apart > WEIGHT * largest {
+            return Some(format!("{name}: {apart} apart, the largest value is {largest}"));
+        }
+    }
+    (on_cpu.len() != on_gpu.len()).then(|| "another number of epochs".into())
+}
+
+/// Every preset, then every backbone, each for two epochs of some digits.
+fn cases(trusted: &Path) -> Vec<Vec<String>> {
+    let common = [
+        "data.limit=300",
+        "noise.kind=symmetric",
+        "noise.rate=0.4",
+        "schedule.num_epochs=2",
+        "schedule.kind=constant",
+        "schedule.batch_size=32",
+        "optim.learning_rate=0.005",
+    ];
+    let with = |own: &[&str]| {
+        let keys = common.iter().chain(own).map(|key| (*key).to_owned());
+        keys.collect::<Vec<String>>()
+    };
+    let mut cases = Vec::new();
+    for preset in presets() {
+        let mut keys = with(&["model.backbone=mlp", "model.width=16"]);
+        keys.insert(0, format!("preset={}", preset.name));
+        if ["gold", "graphical", "distill", "trusted-weight"].contains(&preset.name) {
+            keys.push(format!("data.trusted={}", trusted.display()));
+        }
+        cases.push(keys);
+    }
+    for backbone in ["cnn", "cnn8", "resnet20", "resnet50"] {
+        let backbone = format!("model.backbone={backbone}");
+        cases.push(with(&["preset=pemm", &backbone, "model.width=8"]));
+    }
+    for head in ["cosine", "distance", "arcface", "cosface"] {
+        let head = format!("model.head={head}");
+        let keys = ["model.backbone=mlp", "model.width=16", "optim.clip_norm=1.0", &head];
+        cases.push(with(&keys));
+    }
+    cases
+}
+
+/// A file of the first digits with their right labels.
+fn trusted_digits(folder: &Path) -> std::path::PathBuf {
+    let config = DataConfig { val_rate: 0.0, ..DataConfig::default() };
+    let digits = prepare(&config, &NoiseConfig::default(), 1).unwrap();
+    let row = |sample: usize| {
+        let class = digits.train.given[sample] as usize;
+        format!("{},{}\n", digits.train.name(sample), digits.classes[class])
+    };
+    let rows: String = (0..digits.train.len()).step_by(3).map(row).collect();
+    let file = folder.join("right.csv");
+    std::fs::write(&file, format!("index,label\n{rows}")).unwrap();
+    file
+}
+
+#[test]
+fn a_gpu_trains_as_the_cpu_does() {
+    let found = device::find(&gpu()).unwrap();
+    println!("on {}", found.in_full());
+    assert!(
+        !found.description.contains("Mesa 22."),
+        "Mesa 22 computes wrong gradients: install Mesa 25 (bookworm-backports)"
+    );
+    let parent = tempfile::tempdir().unwrap();
+    let trusted = trusted_digits(parent.path());
+    let mut wrong = Vec::new();
+    for keys in cases(&trusted) {
+        let folder = tempfile::tempdir().unwrap();
+        let [cpu, on_gpu] = ["cpu", "gpu"].map(|name| folder.path().join(name));
+        run(&keys, &cpu, "cpu", None);
+        let outcome = run(&keys, &on_gpu, &gpu(), None);
+        let seconds: f64 = outcome.record.epochs.iter().map(|epoch| epoch.seconds).sum();
+        let own = [&keys[..1], &keys[7..]].concat().join(" ");
+        let difference = difference(&cpu, &on_gpu);
+        println!("{own}: {seconds:.1} s, {}", difference.as_deref().unwrap_or("the same"));
+        wrong.extend(difference.map(|what| format!("{own}: {what}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+
+    // ---- broken off on the one, continued on the other ------------------------------------------
+    let keys: Vec<String> =
+        ["preset=pemm", "model.backbone=mlp", "schedule.num_epochs=4"].map(str::to_owned).to_vec();
+    let [cpu, cut] = ["cpu", "cut"].map(|name| parent.path().join(name));
+    run(&keys, &cpu, "cpu", None);
+    let outcome = run(&keys, &cut, &gpu(), Some((2, 3)));
+    assert_eq!(outcome.record.status, Status::Interrupted);
+    let outcome = run(&keys, &cut, "cpu", None);
+    assert_eq!((outcome.record.status, outcome.record.epochs.len()), (Status::Finished, 4));
+    assert_eq!(difference(&cpu, &cut), None);
+}
