@@ -134,9 +134,9 @@ pub(crate) fn check_best(folder: &RunFolder, record: &Record) -> Result<()> {
         );
         Error::Weights { file, reason }
     };
-    let (_, text, file) = read_weights(folder, true).map_err(|error| match error {
-        Error::Weights { file, reason } => advised(file, reason),
-        other => other,
+    let (_, text, file) = read_weights(folder, true).map_err(|error| {
+        let Error::Weights { file, reason } = error else { return error };
+        advised(file, reason)
     })?;
     serde_json::from_str::<Card>(&text)
         .map_err(|error| format!("its metadata is not that of a model: {error}"))
