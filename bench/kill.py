@@ -90,10 +90,10 @@ class Place:
         if command == "report":
             shutil.copytree(finished, self.folder / "out")
 
-    def start(self):
+    def start(self, environment=None):
         return subprocess.Popen([self.pemm, *COMMANDS[self.command].split()], cwd=self.folder,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                stderr=subprocess.PIPE, start_new_session=True)
+                                stderr=subprocess.PIPE, start_new_session=True, env=environment)
 
     def left(self):
         return left(self.folder / "out", self.command)
@@ -108,6 +108,7 @@ def main():
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--commands", nargs="+", choices=COMMANDS, default=list(COMMANDS))
+    parser.add_argument("--commit", default="", help="what the binary was built from, for the record")
     parser.add_argument("--out", type=pathlib.Path)
     arguments = parser.parse_args()
     pemm, chance = arguments.pemm.resolve(), random.Random(arguments.seed)
@@ -157,7 +158,8 @@ def main():
         print(done, {name: count["kills"] for name, count in counts.items()}, flush=True)
 
     version = subprocess.run([pemm, "--version"], capture_output=True, text=True).stdout.strip()
-    result = {"pemm": version, "sha256": hashlib.sha256(pemm.read_bytes()).hexdigest(),
+    result = {"pemm": version, "commit": arguments.commit,
+              "sha256": hashlib.sha256(pemm.read_bytes()).hexdigest(),
               "machine": platform.machine(), "cores": os.cpu_count(), "seed": arguments.seed,
               "seconds_whole": {name: round(value, 2) for name, value in seconds.items()},
               "commands": counts}

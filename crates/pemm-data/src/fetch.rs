@@ -10,7 +10,6 @@ mod download;
 mod request;
 mod unpack;
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +19,7 @@ use download::Patience;
 use request::Failure;
 pub use unpack::Limits;
 
-use crate::{DataError, Result};
+use crate::{DataError, Result, disk};
 
 /// What is being done to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +112,7 @@ fn fetch_with(
     for file in entry.files() {
         let place = entry.place(folder, file);
         let parent = place.parent().unwrap_or(folder);
-        fs::create_dir_all(parent).map_err(|error| DataError::io(parent, error))?;
+        disk::make_folder(parent).map_err(|error| DataError::io(parent, error))?;
         download::download(file, &place, patience, watch).map_err(|failure| match failure {
             Failure::Passing(reason) | Failure::Lasting(reason) => by_hand(entry, folder, &reason),
             Failure::Data(error) => error,
@@ -125,7 +124,7 @@ fn fetch_with(
         unpack::unpack(&archive, file, *limits, watch, folder, |unpacked| {
             let top = unpacked.join(entry.folder);
             require(&top, contents, file)?;
-            fs::rename(&top, &data_path).map_err(|error| DataError::io(&data_path, error))
+            disk::rename(&top, &data_path).map_err(|error| DataError::io(&data_path, error))
         })?;
         sync_folder(folder)?;
     }
@@ -166,14 +165,9 @@ fn by_hand(entry: &Entry, folder: &Path, reason: &str) -> DataError {
 
 /// Makes a rename last through a power cut; on Windows a folder cannot be synced.
 fn sync_folder(folder: &Path) -> Result<()> {
-    if cfg!(unix) {
-        // The parent of a bare file name is "".
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        fs::File::open(folder)
-            .and_then(|open| open.sync_all())
-            .map_err(|error| DataError::io(folder, error))?;
-    }
-    Ok(())
+    // The parent of a bare file name is "".
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    disk::sync_folder(folder).map_err(|error| DataError::io(folder, error))
 }
 
 #[cfg(test)]

@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::config::DataConfig;
-use crate::source::folder::ImageFile;
+use crate::source::folder::{ImageFile, Listing};
 use crate::source::{self, Account, Kind, read};
-use crate::{Part, Result, Shape, decode, stop};
+use crate::{DataSet, Part, Pixels, Result, Shape, decode, labels, stop};
 
 /// What a data set consists of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,23 +78,24 @@ pub fn inspect(path: &str) -> Result<Info> {
     inspect_until(&DataConfig { path: path.into(), ..DataConfig::default() }, &stop::NEVER)
 }
 
-/// Looks at the data set at `config.path`; of the other keys `layout`, and where images lie flat
-/// `labels` and `label_column`, apply.
+/// Looks at the data set at `config.path`; of the other keys `layout`, `labels`, `label_column` and
+/// `unlisted` apply. With labels the training samples are counted by those.
 ///
 /// # Errors
 /// If there is no source, or one other than an image folder breaks its format, or it is not plain
-/// which folders are parts and which are classes; [`DataError::Stopped`](crate::DataError::Stopped)
+/// which folders are parts and which are classes; those of [`labels::join`]; [`DataError::Stopped`](crate::DataError::Stopped)
 /// once `stop` is set. Broken images, different sizes and empty classes are part of the answer.
 pub fn inspect_until(config: &DataConfig, stop: &AtomicBool) -> Result<Info> {
     match source::detect(&config.path)? {
         Kind::ImageFolder => image_folder(config, stop),
-        kind => other(&config.path, kind, stop),
+        kind => other(config, kind, stop),
     }
 }
 
-fn other(path: &str, kind: Kind, stop: &AtomicBool) -> Result<Info> {
-    let config = DataConfig { path: path.into(), ..DataConfig::default() };
-    let set = source::open_until(&config, stop)?;
+fn other(config: &DataConfig, kind: Kind, stop: &AtomicBool) -> Result<Info> {
+    let mut set = source::open_until(&DataConfig { resize: None, ..config.clone() }, stop)?;
+    labels::join(&mut set, config)?;
+    let notes = notes_of_join(&set);
     let labels = |part: &Part| part.given.clone();
     let parts = [Some(&set.train), set.val.as_ref(), set.test.as_ref()];
     let count = parts.iter().flatten().map(|part| part.len()).sum();
@@ -102,9 +104,9 @@ fn other(path: &str, kind: Kind, stop: &AtomicBool) -> Result<Info> {
         name: set.name,
         classes: class_counts(set.classes, parts.map(|part| part.map(labels))),
         sizes: vec![SizeInfo { shape: set.train.shape, count }],
-        num_bytes: source::num_bytes(path, kind)?,
+        num_bytes: source::num_bytes(&config.path, kind)?,
         broken: Vec::new(),
-        notes: Vec::new(),
+        notes,
         account: Account::default(),
     })
 }
@@ -138,11 +140,16 @@ fn image_folder(config: &DataConfig, stop: &AtomicBool) -> Result<Info> {
         }
     }
     let labels = |files: &Vec<ImageFile>| files.iter().map(|file| file.class).collect::<Vec<_>>();
-    let labels = parts.map(|part| part.map(labels));
+    let mut labels = parts.map(|part| part.map(labels));
     account.read = listing.read_parts(std::array::from_fn(|part| labels[part].as_deref()));
-    let classes = class_counts(listing.classes.clone(), labels);
     let mut notes = account.warnings();
     notes.extend(listing.notes.iter().cloned());
+    if config.labels.is_some() {
+        let set = joined(&listing, config)?;
+        notes.extend(notes_of_join(&set));
+        labels[0] = Some(set.train.given);
+    }
+    let classes = class_counts(listing.classes.clone(), labels);
     if classes.len() < 2 {
         notes.push("there is one class; a training needs two".into());
     }
@@ -159,6 +166,34 @@ fn image_folder(config: &DataConfig, stop: &AtomicBool) -> Result<Info> {
         notes,
         account,
     })
+}
+
+/// The training images of `listing` with the labels of the labels file, without a pixel.
+fn joined(listing: &Listing, config: &DataConfig) -> Result<DataSet> {
+    let files = &listing.train;
+    let train = Part {
+        pixels: Arc::new(Pixels::Decoded(Vec::new())),
+        shape: Shape { channels: 1, height: 1, width: 1 },
+        rows: (0..files.len() as u32).collect(),
+        names: Arc::new(files.iter().map(|file| file.name.clone()).collect()),
+        given: files.iter().map(|file| file.class).collect(),
+        weights: None,
+    };
+    let name = read::display_name(Path::new(&config.path));
+    let mut set = DataSet::of(name, listing.classes.clone(), train, None);
+    labels::join(&mut set, config)?;
+    Ok(set)
+}
+
+fn notes_of_join(set: &DataSet) -> Vec<String> {
+    let mut notes = set.notes.clone();
+    if let Some(joined) = set.joined.filter(|joined| joined.changed > 0) {
+        notes.push(format!(
+            "data.labels: {} of {} labels differ from those that the data have themselves",
+            joined.changed, joined.listed
+        ));
+    }
+    notes
 }
 
 /// Counts the labels of the parts train, val and test.
@@ -193,6 +228,33 @@ mod tests {
         assert_eq!(info.classes.iter().map(|class| class.train).sum::<usize>(), 1442);
         assert_eq!(info.sizes[0].count, 1797);
         assert!(info.classes[0].val.is_none() && info.broken.is_empty());
+    }
+
+    #[test]
+    fn a_labels_file_is_looked_at_with_its_images() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in ["set/cat/1.png", "set/cat/2.png", "set/dog/1.png", "flat/a.png", "flat/b.png"]
+        {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            image::GrayImage::new(2, 2).save(path).unwrap();
+        }
+        let look = |data: &str, text: &str| {
+            let labels = folder.path().join("labels.csv");
+            fs::write(&labels, text).unwrap();
+            let path = folder.path().join(data).to_str().unwrap().into();
+            let config = DataConfig { path, labels: Some(labels), ..DataConfig::default() };
+            inspect_until(&config, &stop::NEVER)
+        };
+        let counts = |info: &Info| info.classes.iter().map(|class| class.train).collect::<Vec<_>>();
+        let info =
+            look("set", "path,label\ncat/1.png,dog\ncat/2.png,cat\ndog/1.png,dog\n").unwrap();
+        assert_eq!(counts(&info), [1, 2]);
+        assert!(info.notes.iter().any(|note| note.contains("1 of 3 labels differ")), "{info:?}");
+        let info = look("flat", "path,label\na.png,x\nb.png,y\n").unwrap();
+        assert_eq!(counts(&info), [1, 1]);
+        let error = look("set", "path,label\ncat/1.png,bird\n").unwrap_err().to_string();
+        assert!(error.contains("labels.csv") && error.contains("bird"), "{error}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod augment;
 pub mod config;
 pub mod dataset;
 pub mod decode;
+pub mod disk;
 pub mod error;
 pub mod fetch;
 mod hex;

@@ -1,11 +1,9 @@
-//! A file is replaced whole or not at all: temporary file in the same folder, sync, rename, sync of
-//! the folder.
+//! Files that are written whole, see [`pemm_data::disk`], with this crate's errors.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use pemm_data::disk;
 
 use crate::error::{EmbedError, Result};
 
@@ -13,26 +11,20 @@ use crate::error::{EmbedError, Result};
 #[derive(Debug)]
 pub(crate) struct Pending<'a> {
     path: &'a Path,
-    file: BufWriter<NamedTempFile>,
+    file: disk::Pending<'a>,
 }
 
 impl<'a> Pending<'a> {
     /// Opens a temporary file beside `path`, whose folder is made if it is missing.
     pub(crate) fn new(path: &'a Path) -> Result<Self> {
-        let folder = folder_of(path);
         let open = || {
-            fs::create_dir_all(folder)?;
-            let mut builder = tempfile::Builder::new();
-            builder.prefix(".pemm-").suffix(".part");
-            // tempfile's own default is 0600: nobody else could read the results.
-            #[cfg(unix)]
-            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-            builder.tempfile_in(folder)
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                disk::make_folder(folder)?;
+            }
+            disk::Pending::new(path)
         };
         let file = open().map_err(|source| EmbedError::io(path, source))?;
-        // What is not locked is taken for the rest of a killed process by whoever writes here next.
-        let _ = file.as_file().lock();
-        Ok(Self { path, file: BufWriter::new(file) })
+        Ok(Self { path, file })
     }
 
     /// Adds bytes.
@@ -42,17 +34,7 @@ impl<'a> Pending<'a> {
 
     /// Gives the file its name.
     pub(crate) fn keep(self) -> Result<()> {
-        let path = self.path;
-        let keep = || -> io::Result<()> {
-            let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-            file.as_file().sync_all()?;
-            file.persist(path).map_err(|failed| failed.error)?;
-            if cfg!(unix) {
-                File::open(folder_of(path))?.sync_all()?;
-            }
-            Ok(())
-        };
-        keep().map_err(|source| EmbedError::io(path, source))
+        self.file.keep().map_err(|source| EmbedError::io(self.path, source))
     }
 }
 
@@ -63,22 +45,17 @@ pub(crate) fn whole(path: &Path, bytes: &[u8]) -> Result<()> {
     pending.keep()
 }
 
-fn folder_of(path: &Path) -> &Path {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    parent.unwrap_or(Path::new("."))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
-    fn a_file_is_there_whole_or_not_at_all() {
+    fn the_folder_is_made_and_errors_name_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new").join("file");
-        let mut pending = Pending::new(&path).unwrap();
-        pending.write(b"half").unwrap();
-        drop(pending);
+        drop(Pending::new(&path).unwrap());
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 0);
         whole(&path, b"all").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"all");

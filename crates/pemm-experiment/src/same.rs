@@ -5,6 +5,7 @@
 //! runs are alike where their maps are. A key that is not set is the same as one that is absent.
 
 use std::collections::BTreeMap;
+use std::path::{self, Path};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -31,6 +32,8 @@ const WITHOUT_EFFECT: [&str; 7] = [
     "model.weights",
     "pretrained.backbone",
 ];
+/// Those of them that say where the data lie. What they are is in the hash of the data.
+const PLACES: [&str; 3] = ["data.path", "data.labels", "data.trusted"];
 /// Keys that the column itself stands for.
 const IN_COLUMN: [&str; 2] = ["noise.kind", "noise.rate"];
 /// Keys that are a name only.
@@ -142,6 +145,21 @@ pub fn compare(experiment: &Experiment, recorded: &Value, facts: DataFacts) -> R
     if let Some(before) = &before {
         // Images that were left out are told by the hash of the data, not by who allowed it.
         experiment.data.broken = before.data.broken;
+        // Another spelling of the same place, as `./flowers/` of `flowers`.
+        let (own, theirs) = (&mut experiment.data, &before.data);
+        if is_same_place(&own.path, &theirs.path) {
+            own.path.clone_from(&theirs.path);
+        }
+        for (own, theirs) in
+            [(&mut own.labels, &theirs.labels), (&mut own.trusted, &theirs.trusted)]
+        {
+            let text = |place: &Option<path::PathBuf>| Some(place.as_ref()?.to_str()?.to_owned());
+            if let (Some(one), Some(other)) = (text(own), text(theirs))
+                && is_same_place(&one, &other)
+            {
+                own.clone_from(theirs);
+            }
+        }
         experiment.pin_files_as(before)?;
     }
     let wanted = experiment.resolve(facts)?.value();
@@ -152,6 +170,19 @@ pub fn compare(experiment: &Experiment, recorded: &Value, facts: DataFacts) -> R
     let found = before.and_then(|before| before.resolve(facts).ok()).map(|plan| plan.value());
     let found = found.unwrap_or_else(|| recorded.clone());
     Ok(Comparison { identity, differences: differences(&flatten(&found), &flatten(&wanted)) })
+}
+
+/// Whether two texts name one place, however they are written. The word `digits` is no place.
+fn is_same_place(one: &str, other: &str) -> bool {
+    let is_word = |text| text == "digits";
+    let whole = |text| path::absolute(Path::new(text)).ok();
+    one == other
+        || (!is_word(one) && !is_word(other) && whole(one).is_some_and(|w| Some(w) == whole(other)))
+}
+
+/// Whether a run differs from another in nothing but where its data lie.
+pub fn only_places(differences: &[Difference]) -> bool {
+    differences.iter().all(|difference| PLACES.contains(&difference.key.as_str()))
 }
 
 #[cfg(test)]
@@ -184,6 +215,18 @@ mod tests {
         assert_eq!(values("a", Value::Null), values("/b", Value::Null));
         assert_ne!(values("a", Value::Null), values("a", 1.0.into()));
         assert!(!values("a", Value::Null).contains_key("optim.clip_norm"));
+    }
+
+    #[test]
+    fn a_place_is_the_same_however_it_is_written() {
+        let here = std::env::current_dir().unwrap();
+        let whole = here.join("flowers");
+        for other in ["flowers", "flowers/", "./flowers", ".//flowers/.", whole.to_str().unwrap()] {
+            assert!(is_same_place("flowers", other) && is_same_place(other, "flowers"), "{other}");
+        }
+        for (one, other) in [("flowers", "blumen"), ("digits", "./digits"), ("a/..", "b/..")] {
+            assert!(!is_same_place(one, other), "{one} {other}");
+        }
     }
 
     #[test]

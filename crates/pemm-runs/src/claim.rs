@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use pemm_data::disk;
 use pemm_data::noise::NoiseManifest;
 use serde::Serialize;
 use serde_json::Value;
@@ -55,11 +56,11 @@ impl RunFolder {
             let reason = "it is a file; choose a new or an empty folder".into();
             return Err(RunError::NoRun { path: path.to_path_buf(), reason });
         }
-        fs::create_dir_all(path).map_err(io)?;
+        disk::make_folder(path).map_err(io)?;
         let folder = Self { path: path.to_path_buf() };
         folder.refuse_foreign()?;
         let locked = LockedFolder { lock: lock(path)?, folder: folder.clone() };
-        write::sweep(path)?;
+        disk::sweep(path).map_err(io)?;
 
         let found = match ordinary::read_text(&folder.file(EXPERIMENT)) {
             Ok(text) => parse(&folder.file(EXPERIMENT), &text)?,
@@ -95,7 +96,7 @@ impl RunFolder {
     pub fn tidy(&self) {
         if let Ok(_lock) = lock(&self.path) {
             // That one cannot be removed is no reason not to tell a run.
-            let _ = write::sweep(&self.path);
+            let _ = disk::sweep(&self.path);
         }
     }
 
@@ -124,7 +125,7 @@ impl RunFolder {
             return Ok(());
         }
         holds.sort();
-        match holds.into_iter().find(|name| name != LOCK && !write::is_temporary(name)) {
+        match holds.into_iter().find(|name| name != LOCK && !disk::is_temporary(name)) {
             Some(holds) => Err(RunError::Foreign { path: self.path.clone(), holds }),
             None => Ok(()),
         }
@@ -212,7 +213,7 @@ fn lock(path: &Path) -> Result<File> {
 
 /// The file `path`, made if missing and locked; `None` if another process holds its lock.
 pub(crate) fn lock_file(path: &Path) -> Result<Option<File>> {
-    let file = ordinary::open_to_write(path, &mut File::options());
+    let file = disk::open(path, &mut File::options());
     let file = file.map_err(|source| write::failed(path, source))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),

@@ -1,10 +1,10 @@
 //! A run folder: its layout, and how it is read. Who may write to it is decided in
 //! [`claim`](crate::claim).
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use pemm_data::disk;
 use pemm_data::noise::NoiseManifest;
 use serde::de::DeserializeOwned;
 
@@ -74,11 +74,11 @@ impl RunFolder {
         if !is_plain {
             return Err(RunError::Name { name: stem.into() });
         }
-        fs::create_dir_all(root).map_err(|source| RunError::io(root, source))?;
+        disk::make_folder(root).map_err(|source| RunError::io(root, source))?;
         let mut number = 1usize;
         loop {
             let path = root.join(format!("{stem}-{number}"));
-            match fs::create_dir(&path) {
+            match disk::make_new_folder(&path) {
                 Ok(()) => return Ok(path),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
                 Err(error) => return Err(RunError::io(path, error)),
@@ -155,6 +155,8 @@ impl RunFolder {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,8 +1,9 @@
 //! One grid at a time in a folder, so that two do not start the same runs.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 
+use pemm_data::disk;
 use pemm_experiment::grid::GRID_LOCK;
 
 use crate::claim::lock_file;
@@ -20,7 +21,7 @@ impl GridLock {
     /// # Errors
     /// [`RunError::GridBusy`] if another process holds it, [`RunError::Full`], [`RunError::Io`].
     pub fn take(path: &Path) -> Result<Self> {
-        fs::create_dir_all(path).map_err(|source| RunError::io(path, source))?;
+        disk::make_folder(path).map_err(|source| RunError::io(path, source))?;
         let busy = || RunError::GridBusy { path: path.to_path_buf() };
         Ok(Self { _file: lock_file(&path.join(GRID_LOCK))?.ok_or_else(busy)? })
     }

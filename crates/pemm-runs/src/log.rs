@@ -5,8 +5,10 @@
 //! cut back to the epochs of the checkpoint, so that every epoch stands in it exactly once.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+
+use pemm_data::disk;
 
 use crate::epoch::EpochRecord;
 use crate::error::{Result, RunError};
@@ -30,21 +32,21 @@ impl Log {
     /// [`RunError::Full`], [`RunError::Io`].
     pub(crate) fn open(path: &Path, epochs: &[EpochRecord]) -> Result<Self> {
         let io = |source| write::failed(path, source);
-        let mut file = ordinary::open_to_write(path, File::options().read(true)).map_err(io)?;
+        let mut file = disk::open(path, File::options().read(true)).map_err(io)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
 
         let (found, length) = leading_epochs(path, &bytes, epochs.len())?;
         refuse_others(path, &found, epochs)?;
-        file.set_len(length as u64).map_err(io)?;
+        disk::cut(&file, length as u64).map_err(io)?;
         let mut length = file.seek(SeekFrom::End(0)).map_err(io)?;
         if length > 0 && bytes[length as usize - 1] != b'\n' {
-            file.write_all(b"\n").map_err(io)?;
+            disk::append(&mut file, b"\n").map_err(io)?;
             length += 1;
         }
-        file.sync_all().map_err(io)?;
+        disk::sync(&file).map_err(io)?;
         if let Some(folder) = path.parent() {
-            write::sync_folder(folder)?;
+            disk::sync_folder(folder).map_err(io)?;
         }
         Ok(Self { path: path.to_path_buf(), file, length, num_epochs: epochs.len() })
     }
@@ -63,9 +65,10 @@ impl Log {
         let mut line = serde_json::to_vec(epoch)
             .map_err(|error| RunError::format(&self.path, error.to_string()))?;
         line.push(b'\n');
-        if let Err(source) = self.file.write_all(&line).and_then(|()| self.file.sync_all()) {
+        let written = disk::append(&mut self.file, &line).and_then(|()| disk::sync(&self.file));
+        if let Err(source) = written {
             // Take back what was written of the line. Should this fail too, opening repairs it.
-            let _ = self.file.set_len(self.length);
+            let _ = disk::cut(&self.file, self.length);
             let _ = self.file.seek(SeekFrom::Start(self.length));
             return Err(write::failed(&self.path, source));
         }

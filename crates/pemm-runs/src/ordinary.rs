@@ -1,8 +1,7 @@
-//! Only ordinary files are opened in a folder of runs. A pipe would be waited for, maybe for ever; a
-//! link that somebody put there would lead what is written to another place; and a file with a hole of
-//! terabytes would fill the memory.
+//! Only ordinary files are read in a folder of runs. A pipe would be waited for, maybe for ever, and a
+//! file with a hole of terabytes would fill the memory. Writing is [`pemm_data::disk`]'s.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
@@ -42,27 +41,8 @@ fn at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes) }
 }
 
-/// Opens the file `path` to write to it, made if missing.
-///
-/// # Errors
-/// What the system says; a link, and anything else that is no file.
-pub(crate) fn open_to_write(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-        Ok(metadata) if metadata.is_file() => {}
-        Ok(metadata) => {
-            let what = if metadata.is_symlink() { "a link" } else { "no ordinary file" };
-            let message = format!("is {what}, and is therefore not written to; remove it");
-            return Err(io::Error::other(message));
-        }
-    }
-    options.write(true).create(true).truncate(false).open(path)
-}
-
 #[cfg(all(test, unix))]
 mod tests {
-    use std::os::unix::fs::symlink;
     use std::process::Command;
 
     use super::*;
@@ -80,22 +60,5 @@ mod tests {
         assert!(read_text(&hole).unwrap_err().to_string().contains("larger"));
         fs::write(&hole, b"\xff").unwrap();
         assert!(read_text(&hole).unwrap_err().to_string().contains("UTF-8"));
-    }
-
-    #[test]
-    fn links_and_pipes_are_not_written_to() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        fs::write(at("mine"), "kept").unwrap();
-        symlink(at("mine"), at("link")).unwrap();
-        symlink(at("nothing"), at("dangling")).unwrap();
-        assert!(Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
-        for (name, what) in [("link", "a link"), ("dangling", "a link"), ("pipe", "no ordinary")] {
-            let error = open_to_write(&at(name), &mut File::options()).unwrap_err().to_string();
-            assert!(error.contains(what) && error.contains("remove it"), "{error}");
-        }
-        assert_eq!(fs::read(at("mine")).unwrap(), b"kept");
-        assert!(!at("nothing").exists());
-        open_to_write(&at("new"), &mut File::options()).unwrap();
     }
 }

@@ -134,7 +134,7 @@ pub(crate) fn take_best(folder: &LockedFolder, record: &Record) -> Result<()> {
 /// Whether `best.safetensors` is that of the run of `record`, which is not finished yet.
 ///
 /// # Errors
-/// A file that is no model's, is damaged, of another run, or an older copy.
+/// No such file; one that is no model's, is damaged, of another run, or an older copy.
 pub(crate) fn check_best(folder: &RunFolder, record: &Record) -> Result<()> {
     /// What every card says of its file.
     #[derive(Deserialize)]
@@ -142,17 +142,21 @@ pub(crate) fn check_best(folder: &RunFolder, record: &Record) -> Result<()> {
         epoch: usize,
         run: Option<Bond>,
     }
-    let (_, text, file) = read_weights(folder, true)?;
+    let advised = |file: String, reason: String| {
+        let reason = format!(
+            "{reason}; bring this run's own file back, or delete state.safetensors to start again \
+             from epoch 1"
+        );
+        Error::Weights { file, reason }
+    };
+    let (_, text, file) = read_weights(folder, true).map_err(|error| {
+        let Error::Weights { file, reason } = error else { return error };
+        advised(file, reason)
+    })?;
     serde_json::from_str::<Card>(&text)
         .map_err(|error| format!("its metadata is not that of a model: {error}"))
         .and_then(|card| check_owner(card.run.as_ref(), card.epoch, true, record))
-        .map_err(|reason| {
-            let reason = format!(
-                "{reason}; bring this run's own file back, or delete state.safetensors to start again \
-                 from epoch 1"
-            );
-            Error::Weights { file, reason }
-        })
+        .map_err(|reason| advised(file, reason))
 }
 
 /// Reads `last.safetensors`, or `best.safetensors`: tensors, the text of the metadata, and the

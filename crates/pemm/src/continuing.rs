@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
-use pemm_experiment::Experiment;
-use pemm_runs::{DataRecord, Environment, LockedFolder, NoiseRecord, RunFolder, Status};
+use pemm_experiment::identity::{differences, flatten};
+use pemm_experiment::same::only_places;
+use pemm_experiment::{Experiment, Plan};
+use pemm_runs::{DataRecord, Environment, NoiseRecord, Record, RunFolder, Status};
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::run::Outcome;
@@ -29,8 +32,40 @@ pub(crate) fn finished(experiment: &Experiment, out: &Path) -> Result<Option<Out
     Ok(same.then_some(Outcome { folder, record, was_finished: true }))
 }
 
+/// What a run is known by: its experiment as a value and as a text, and their identity.
+pub(crate) struct Known {
+    pub(crate) value: Value,
+    pub(crate) text: String,
+    pub(crate) identity: String,
+    /// What is to be said, where the run was begun on data at another place.
+    pub(crate) moved: Option<String>,
+}
+
+/// What the run of `plan` in `out` is known by. A run that was begun there and differs in nothing but
+/// where its data lie keeps the places that it was begun with; that they are its data,
+/// [`refuse_other_data`] finds out.
+pub(crate) fn known(plan: &Plan, out: &Path) -> Known {
+    let (value, text, identity) = (plan.value(), plan.text(), plan.identity());
+    let begun = || {
+        let folder = RunFolder::open(out).ok()?;
+        let record = folder.read_record().ok()?;
+        let places = differences(&flatten(&record.experiment), &flatten(&value));
+        let is_moved = !places.is_empty() && only_places(&places);
+        let text = folder.read_experiment().ok().filter(|_| is_moved)?;
+        let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+        let Record { experiment: value, identity, .. } = record;
+        let moved = Some(format!(
+            "the data of this run were elsewhere when it began, and are known by their names and \
+             labels ({})",
+            places.join(", ")
+        ));
+        Some(Known { value, text, identity, moved })
+    };
+    begun().unwrap_or(Known { value, text, identity, moved: None })
+}
+
 /// What is to be said where the epochs so far were calculated otherwise than those to come.
-pub(crate) fn other_machine(folder: &LockedFolder, environment: &Environment) -> Option<String> {
+pub(crate) fn other_machine(folder: &RunFolder, environment: &Environment) -> Option<String> {
     if !folder.has(pemm_runs::folder::STATE) {
         return None;
     }
@@ -41,10 +76,11 @@ pub(crate) fn other_machine(folder: &LockedFolder, environment: &Environment) ->
     ))
 }
 
-/// A run is not continued on data that changed under the same path.
+/// A run is not continued on other data than those it was begun on, wherever they lie; `data` keep the
+/// name that they had.
 pub(crate) fn refuse_other_data(
-    folder: &LockedFolder,
-    data: &DataRecord,
+    folder: &RunFolder,
+    data: &mut DataRecord,
     noise: &NoiseRecord,
 ) -> Result<()> {
     if !folder.has(pemm_runs::folder::RECORD) {
@@ -54,6 +90,8 @@ pub(crate) fn refuse_other_data(
     let same = before.data.data_sha256 == data.data_sha256
         && before.noise.labels_sha256 == noise.labels_sha256;
     if same {
+        // It is that of their folder, which may have another one now.
+        data.name = before.data.name;
         return Ok(());
     }
     Err(Error::setting(

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{check_owner, read_weights, unbound};
 use crate::data::{Embedding, RunData};
 use crate::error::{Error, Result};
-use crate::evaluate::{Combination, Predictions, Scorer, predict, score};
+use crate::evaluate::{Combination, Predictions, predict};
 use crate::model::{Classifier, ModelPlan};
 use crate::networks::{MAX_NETWORKS, apply_all, networks};
 use crate::tensors::TensorMap;
@@ -301,14 +301,19 @@ pub fn evaluate_run(
     let noise_matrix =
         Transition::estimate(&predictions.probabilities, predictions.num_classes, percentile);
     let predicted = predictions.classes();
-    let val = prepared.val.map(|part| trained.loader(part)).transpose()?;
-    let how = trained.card.combination;
-    let val = val.map(|val| score(&trained.networks, how, &val, &trained.device)).transpose()?;
-    let test = prepared.sealed.test_images().map(|part| trained.loader(part)).transpose()?;
     let train = Score::of(predictions.num_classes, &given, &predictions.probabilities);
     let fits = prepared.sealed.fits(&given, &predicted);
-    let scorer = Scorer::new(prepared.sealed, given, test, how);
-    let test = scorer.test(&trained.networks, &trained.device)?;
+    let of = |part: Part| trained.predict(part, &mut |_| {});
+    let val = match prepared.val {
+        None => None,
+        Some(val) => {
+            let given = val.given.clone();
+            let predictions = of(val)?;
+            Some(Score::of(predictions.num_classes, &given, &predictions.probabilities))
+        }
+    };
+    let test = prepared.sealed.test_images().map(of).transpose()?;
+    let test = test.and_then(|test| prepared.sealed.score_test(&test.probabilities));
     let epoch = trained.card.epoch;
     let evaluation = Evaluation {
         epoch,

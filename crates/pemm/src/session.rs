@@ -127,7 +127,10 @@ impl Session {
             record.choice.over = progress.over;
             record.set_epochs(progress.epochs.clone());
             self.saved = progress;
-            if folder.has(pemm_runs::folder::BEST) {
+            // A run with patience ends with its best weights, so it must have them.
+            let returns_best = self.plan.experiment().schedule.patience.is_some();
+            let needs_best = returns_best && self.saved.best_epoch.is_some();
+            if needs_best || folder.has(pemm_runs::folder::BEST) {
                 check_best(folder, record)?;
             }
             // The last weights are the state's; whatever lies in their place is of no use.

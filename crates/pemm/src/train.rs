@@ -7,7 +7,7 @@ use pemm_experiment::Experiment;
 use pemm_runs::{Claim, Environment, ModelRecord, Record, RunFolder, Status};
 
 use crate::checkpoint::take_best;
-use crate::continuing::{finished, other_machine, refuse_other_data};
+use crate::continuing::{Known, finished, known, other_machine, refuse_other_data};
 use crate::data::RunData;
 use crate::error::{Error, Result};
 use crate::ready::Ready;
@@ -51,9 +51,14 @@ pub fn train(
 
     // ---- folder, record -------------------------------------------------------------------------
     let plan = ready.plan();
-    let value = plan.value();
-    let folder = match RunFolder::claim(options.out, &plan.identity(), &plan.text())? {
+    let Known { value, text, identity, moved } = known(plan, options.out);
+    let mut data = records::data(ready.data());
+    let noise = records::noise(&ready.data().manifest);
+    let folder = match RunFolder::claim(options.out, &identity, &text)? {
         Claim::Finished(folder) => {
+            if moved.is_some() {
+                refuse_other_data(&folder, &mut data, &noise)?;
+            }
             let record = folder.read_record()?;
             return Ok(Outcome { folder: folder.path().to_owned(), record, was_finished: true });
         }
@@ -69,10 +74,9 @@ pub fn train(
             &ready.device_name,
         )
     };
-    let data = records::data(ready.data());
-    let noise = records::noise(&ready.data().manifest);
-    refuse_other_data(&folder, &data, &noise)?;
+    refuse_other_data(&folder, &mut data, &noise)?;
     let mut warnings = ready.warnings().to_vec();
+    warnings.extend(moved);
     warnings.extend(other_machine(&folder, &environment));
     folder.write_environment(&environment)?;
     folder.write_noise(&ready.data().manifest)?;

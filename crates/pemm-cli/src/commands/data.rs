@@ -31,6 +31,12 @@ enum Command {
         #[arg(long, value_name = "LAYOUT", default_value = "auto",
             value_parser = ["auto", "parts", "classes"])]
         layout: String,
+        /// Count the training samples by a labels CSV (data.labels)
+        #[arg(long, value_name = "CSV")]
+        labels: Option<PathBuf>,
+        /// Its column of labels (data.label_column)
+        #[arg(long, value_name = "COLUMN", default_value = "label", requires = "labels")]
+        label_column: String,
     },
     /// Download a known data set from its official address, check its SHA-256 and unpack it
     ///
@@ -49,10 +55,10 @@ enum Command {
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
     match arguments.command {
-        Command::Info { path, layout } => {
+        Command::Info { path, layout, labels, label_column } => {
             let layout =
                 serde_json::from_value(json!(layout)).expect("clap takes known words only");
-            let config = DataConfig { path, layout, ..DataConfig::default() };
+            let config = DataConfig { path, layout, labels, label_column, ..DataConfig::default() };
             let info = inspect_until(&config, interrupt::watch()?)?;
             console.result(&describe(&info), &info)
         }

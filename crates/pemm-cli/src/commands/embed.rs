@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
             progress: embedding.on_image,
             cancelled: embedding.cancel,
         };
-        std::fs::create_dir_all(&arguments.output)
+        pemm_data::disk::make_folder(&arguments.output)
             .map_err(|source| EmbedError::Io { path: arguments.output.clone(), source })?;
         export::export(&arguments.output, &backbone, &set, cache.as_mut(), &options)
     })?;

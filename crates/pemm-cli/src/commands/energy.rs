@@ -156,7 +156,7 @@ impl Output {
     ) -> Result<(), Failure> {
         let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
         self.refuse_what_is_there(&names)?;
-        std::fs::create_dir_all(&self.out)
+        pemm_data::disk::make_folder(&self.out)
             .map_err(|error| Failure::new(format!("{}: {error}", self.out.display())))?;
         for (name, content) in &files {
             pemm_runs::write::atomic(&self.out.join(name), content.as_bytes())?;

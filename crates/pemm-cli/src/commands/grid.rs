@@ -112,7 +112,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     }
     let _lock = GridLock::take(&out)?;
     if let Some(folder) = &records {
-        std::fs::create_dir_all(folder)
+        pemm_data::disk::make_folder(folder)
             .map_err(|error| Failure::new(format!("{}: {error}", folder.display())))?;
         for job in &jobs_of_grid {
             keep_record(folder, job)?;

@@ -143,7 +143,7 @@ fn write_all(
     files: impl Iterator<Item = (String, Vec<u8>)>,
 ) -> Result<Vec<PathBuf>, Failure> {
     let failed = |error| Failure::new(format!("{}: {error}", folder.display()));
-    std::fs::create_dir_all(folder).map_err(failed)?;
+    pemm_data::disk::make_folder(folder).map_err(failed)?;
     write::atomic(&folder.join(MARK), b"")?;
     let mut written = Vec::new();
     for (name, bytes) in files {

@@ -4,6 +4,10 @@
 //! Decoders do not mind: they read zeros as codes. So the end marker is looked for where it must
 //! be, after the last scan of the image. One inside of a segment, as that of the thumbnail that
 //! every camera writes into EXIF, is none.
+//!
+//! A file that was cut and closed with an end marker has too few image data, and behind a marker the
+//! decoder goes on with zeros, which are codes too. So it is given ones there: they are no code of any
+//! table, and whole image data end before them.
 
 use std::io::{BufRead, Cursor, Seek};
 
@@ -16,13 +20,25 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::{DECODING, Decoded, MAX_SIDE, MAX_WORK_BYTES, check_size};
 use crate::Shape;
 
+/// Image data of ones, of which a decoder reads the first eight bytes ahead of its need.
+const ONES: [u8; 32] = {
+    let mut bytes = [0xff; 32];
+    let mut at = 1;
+    while at < bytes.len() {
+        // Behind it the byte 0xff is no marker.
+        bytes[at] = 0;
+        at += 2;
+    }
+    bytes
+};
+
 /// What the markers of a JPEG say.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Markers {
     /// The image is stored in several passes, whose coefficients are kept until the last.
     is_progressive: bool,
-    /// The marker that ends the image follows its last scan.
-    has_end: bool,
+    /// Where the marker stands that ends the image, behind its last scan.
+    end: Option<usize>,
 }
 
 /// Decodes a JPEG and turns it upright; `planes` are the bytes that its caller will need besides.
@@ -30,11 +46,11 @@ pub(super) fn decode(bytes: &[u8], planes: impl Fn(Shape) -> u64) -> Result<Deco
     let mut decoder = JpegDecoder::new_with_options(Cursor::new(bytes), options());
     let (shape, orientation) = header(&mut decoder)?;
     let markers = markers(bytes);
-    if !markers.has_end {
+    let Some(end) = markers.end else {
         return Err("the file is cut off: the end-of-image marker is missing after the image \
                     data; copy or download the file again"
             .into());
-    }
+    };
     // The coefficients of a progressive file have two bytes each.
     let factor = if markers.is_progressive { 3 } else { 1 };
     let work = shape.len() as u64 * factor;
@@ -48,10 +64,15 @@ pub(super) fn decode(bytes: &[u8], planes: impl Fn(Shape) -> u64) -> Result<Deco
             MAX_WORK_BYTES >> 20
         ));
     }
-    let memory = DECODING.take(work + planes(shape));
+    let memory = DECODING.take(work + bytes.len() as u64 + planes(shape));
+    let closed = [&bytes[..end], &ONES, &bytes[end..end + 2]].concat();
+    let mut decoder = JpegDecoder::new_with_options(Cursor::new(&closed[..]), options());
+    header(&mut decoder)?;
     let color = if shape.channels == 1 { ColorSpace::Luma } else { ColorSpace::RGB };
     decoder.set_options(options().jpeg_set_out_colorspace(color));
-    let pixels = decoder.decode().map_err(|error| error.to_string())?;
+    let pixels = decoder
+        .decode()
+        .map_err(|error| format!("its image data are broken or end too early: {error}"))?;
     let (width, height) = (shape.width as u32, shape.height as u32);
     let mut image = match shape.channels {
         1 => GrayImage::from_raw(width, height, pixels).map(DynamicImage::ImageLuma8),
@@ -101,7 +122,7 @@ fn markers(bytes: &[u8]) -> Markers {
             // A byte 0xff of the image data, and what has no length: restarts and a private use.
             0x00 | 0x01 | 0xd0..=0xd7 | START_OF_IMAGE => rest = &rest[1..],
             END_OF_IMAGE => {
-                markers.has_end = has_scan;
+                markers.end = has_scan.then(|| bytes.len() - rest.len() - 1);
                 break;
             }
             _ => {
@@ -175,6 +196,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_cut_and_closed_is_found() {
+        let whole = jpeg();
+        let data = whole.len() - 8;
+        for kept in data..whole.len() - 3 {
+            let closed = [&whole[..kept], b"\xff\xd9"].concat();
+            let error = image_bytes(&closed, None, None).expect_err(&format!("{kept} bytes"));
+            assert!(error.contains("end too early"), "{error}");
+        }
+    }
+
+    #[test]
     fn what_follows_the_end_does_not_matter() {
         for tail in [&[0; 4096][..], b"<html>not found</html>", &jpeg(), b"\xff\xd9", b"\xff"] {
             let image = image_bytes(&[&jpeg(), tail].concat(), None, None).unwrap();
@@ -184,7 +216,7 @@ mod tests {
 
     #[test]
     fn odd_segments_fill_bytes_and_restarts_are_walked_over() {
-        let walked = |bytes: &[u8]| markers(bytes).has_end;
+        let walked = |bytes: &[u8]| markers(bytes).end.is_some();
         assert!(walked(&with_segment(0xfe, &[0xff; 500])));
         assert!(walked(&with_segment(0xee, b"\xff\xd9")));
         let at = jpeg().windows(2).position(|pair| pair == [0xff, 0xdb]).unwrap();
@@ -196,7 +228,8 @@ mod tests {
         assert!(!walked(b"\xff\xd8\xff\xda\x00"), "a length that is cut off");
         assert!(!walked(b"\xff\xda\x00\x00\xff"), "a length below two");
         let progressive = [&b"\xff\xd8\xff\xc2\x00\x02"[..], &jpeg()[2..]].concat();
-        assert_eq!(markers(&progressive), Markers { is_progressive: true, has_end: true });
+        let end = Some(progressive.len() - 2);
+        assert_eq!(markers(&progressive), Markers { is_progressive: true, end });
     }
 
     #[test]

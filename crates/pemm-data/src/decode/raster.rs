@@ -18,8 +18,10 @@ pub(super) fn decode(
     format: ImageFormat,
     planes: impl Fn(Shape) -> u64,
 ) -> Result<Decoded, String> {
-    if format == ImageFormat::Bmp {
-        check_bmp(bytes)?;
+    match format {
+        ImageFormat::Bmp => check_bmp(bytes)?,
+        ImageFormat::Png => check_png(bytes)?,
+        _ => {}
     }
     let mut decoder = decoder(Cursor::new(bytes), format)?;
     let (shape, orientation) = header(&mut decoder)?;
@@ -92,6 +94,25 @@ fn check_bmp(bytes: &[u8]) -> Result<(), String> {
         return Err(format!(
             "the file is cut off: {needed} bytes are needed and there are {found}"
         ));
+    }
+    Ok(())
+}
+
+/// Refuses a PNG whose palette is no list of 1 to 256 colours: the decoder panics at part of one.
+fn check_png(bytes: &[u8]) -> Result<(), String> {
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    while let Some(&[s0, s1, s2, s3, a, b, c, d]) = rest.first_chunk::<8>() {
+        let size = u32::from_be_bytes([s0, s1, s2, s3]) as usize;
+        match &[a, b, c, d] {
+            b"PLTE" if size == 0 || size > 3 * 256 || !size.is_multiple_of(3) => {
+                return Err(format!(
+                    "its palette has {size} bytes, where 1 to 256 colours of 3 are"
+                ));
+            }
+            b"IDAT" => break,
+            // Name and size before the data, and a checksum behind them.
+            _ => rest = rest.get(size.saturating_add(12)..).unwrap_or_default(),
+        }
     }
     Ok(())
 }
@@ -182,6 +203,31 @@ mod tests {
         // Rows from the top down, a height below zero.
         bmp[22..26].copy_from_slice(&(-13_000i32).to_le_bytes());
         assert!(image_bytes(&bmp, None, None).unwrap_err().contains("cut off"));
+    }
+
+    #[test]
+    fn a_palette_with_part_of_a_colour_is_refused() {
+        let grey = encoded(&noise().to_luma8().into(), ImageFormat::Png);
+        let with_palette = |size: usize| {
+            let chunk = |name: &[u8; 4], data: &[u8]| {
+                let mut sum = flate2::Crc::new();
+                sum.update(name);
+                sum.update(data);
+                let (length, sum) = ((data.len() as u32).to_be_bytes(), sum.sum().to_be_bytes());
+                [&length[..], name, data, &sum].concat()
+            };
+            // The header ends at byte 33; its 10th byte says what the values are, 3 a palette's.
+            let mut header = grey[16..29].to_vec();
+            header[9] = 3;
+            let palette = chunk(b"PLTE", &vec![7; size]);
+            [&grey[..8], &chunk(b"IHDR", &header), &palette, &grey[33..]].concat()
+        };
+        let image = image_bytes(&with_palette(768), None, None).unwrap();
+        assert!(image.pixels.iter().all(|&value| value == 7));
+        for size in [0, 1, 49, 767, 771] {
+            let error = image_bytes(&with_palette(size), None, None).unwrap_err();
+            assert!(error.contains(&format!("palette has {size} bytes")), "{error}");
+        }
     }
 
     #[test]

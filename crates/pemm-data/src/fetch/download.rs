@@ -5,8 +5,8 @@
 //! asked for; any other good answer starts from nothing. What never depends on the server: the part
 //! does not grow past the catalogue's size, and only the right SHA-256 gives it its final name.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use ureq::http::{Response, StatusCode};
 
 use super::request::{self, Failure};
 use super::{RemoteFile, Stage, Watch, stopped, sync_folder};
-use crate::DataError;
 use crate::source::read;
+use crate::{DataError, disk};
 
 /// Bytes a piece, after which progress is told and the cancel flag is read.
 const PIECE: usize = 64 << 10;
@@ -75,18 +75,6 @@ fn part_of(place: &Path, file: &RemoteFile) -> PathBuf {
     place.with_file_name(format!("{}.part", file.name))
 }
 
-/// What is downloaded is written to files of our own: a link would lead it to another place, and a pipe
-/// be waited for.
-fn refuse_planted(path: &Path) -> Result<(), DataError> {
-    match path.symlink_metadata() {
-        Ok(data) if !data.is_file() => {
-            let reason = "is no ordinary file, and is therefore not written to; remove it";
-            Err(DataError::format(path, reason))
-        }
-        _ => Ok(()),
-    }
-}
-
 fn etag_of(place: &Path, file: &RemoteFile) -> PathBuf {
     place.with_file_name(format!("{}.part.etag", file.name))
 }
@@ -104,11 +92,7 @@ impl Part {
         let path = part_of(place, file);
         let etag_path = etag_of(place, file);
         let at = |error| DataError::io(&path, error);
-        refuse_planted(&path)?;
-        refuse_planted(&etag_path)?;
-        let bytes =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let bytes = bytes.map_err(at)?;
+        let bytes = disk::open(&path, File::options().read(true)).map_err(at)?;
         // File systems without locks are let through: there, two downloads at once end in a wrong
         // hash and a further attempt.
         if let Err(TryLockError::WouldBlock) = bytes.try_lock() {
@@ -193,7 +177,7 @@ impl Part {
                     file.address, file.bytes
                 )));
             }
-            let written = self.bytes.write_all(&piece[..count]);
+            let written = disk::append(&mut self.bytes, &piece[..count]);
             written.map_err(|error| DataError::io(&self.path, error))?;
             self.length += count as u64;
             watch.report(Stage::Download, file, self.length);
@@ -204,7 +188,7 @@ impl Part {
     /// Forgets every byte.
     fn restart(&mut self) -> Result<(), DataError> {
         self.length = 0;
-        let emptied = self.bytes.set_len(0).and_then(|()| self.bytes.rewind());
+        let emptied = disk::cut(&self.bytes, 0).and_then(|()| self.bytes.rewind());
         emptied.map_err(|error| DataError::io(&self.path, error))?;
         remove(&self.etag_path)
     }
@@ -220,7 +204,7 @@ impl Part {
         let end = self.bytes.seek(SeekFrom::End(0));
         end.map_err(|error| DataError::io(&self.path, error))?;
         match request::strong_etag(response) {
-            Some(etag) => fs::write(&self.etag_path, etag)
+            Some(etag) => disk::whole(&self.etag_path, etag.as_bytes())
                 .map_err(|error| DataError::io(&self.etag_path, error)),
             None => remove(&self.etag_path),
         }
@@ -239,9 +223,9 @@ impl Part {
             remove(&self.path)?;
             return Err(wrong_hash(place, file, &found, "what came was removed"));
         }
-        self.bytes.sync_all().map_err(|error| DataError::io(&self.path, error))?;
+        disk::sync(&self.bytes).map_err(|error| DataError::io(&self.path, error))?;
         drop(self.bytes); // Windows renames no open file.
-        fs::rename(&self.path, place).map_err(|error| DataError::io(place, error))?;
+        disk::rename(&self.path, place).map_err(|error| DataError::io(place, error))?;
         sync_folder(place.parent().unwrap_or(Path::new("")))
     }
 }

@@ -1,5 +1,6 @@
 //! Fetches from a server on this machine that answers as its script says.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};

@@ -13,7 +13,7 @@ use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 
 use super::{RemoteFile, Stage, Watch, stopped};
-use crate::{DataError, Result};
+use crate::{DataError, Result, disk};
 
 /// What an archive may unpack to, so that a small file cannot fill a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +106,7 @@ fn take_all(stream: impl Read, folder: &Path, limits: Limits) -> Result<(), Trou
         }
         let path = folder.join(inside(&name).map_err(refuse)?);
         if is_folder(&entry, &name).map_err(refuse)? {
-            fs::create_dir_all(&path).map_err(|error| Trouble::Write(path, error))?;
+            disk::make_folder(&path).map_err(|error| Trouble::Write(path, error))?;
             continue;
         }
         let size = entry.size();
@@ -132,9 +132,9 @@ fn write_out(
 ) -> Result<(), Trouble> {
     let at = |error| Trouble::Write(path.clone(), error);
     if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(at)?;
+        disk::make_folder(parent).map_err(at)?;
     }
-    let mut file = match File::create_new(&path) {
+    let mut file = match disk::create_new(&path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             return Err(refuse("is there twice".into()));
         }

@@ -1,5 +1,4 @@
 //! What people bring and what attackers send, through the public functions of the crate.
 
 mod cases;
-mod mutations;
 mod pictures;

@@ -8,6 +8,7 @@ use pemm::tensors::{TensorMap, from_safetensors, to_safetensors};
 use pemm_runs::{RunFolder, Status};
 use serde_json::Value;
 
+use crate::faults::points;
 use crate::training::{bytes, experiment, run, tensors};
 
 const FILES: [&str; 3] = ["last.safetensors", "best.safetensors", "state.safetensors"];
@@ -73,6 +74,40 @@ fn files_of_another_seed_noise_or_rate_are_refused() {
     std::fs::copy(place("seed=2").join(FILES[0]), place("one").join(FILES[0])).unwrap();
     assert_eq!(go_on(&[], &place("one")).unwrap(), Status::Finished);
     assert_eq!(evaluate(&place("one"), false).unwrap(), [""; 0]);
+}
+
+/// A run with patience returns its best weights: without them it says so before it goes on.
+#[test]
+fn best_weights_that_are_needed_and_missing_are_asked_for() {
+    let parent = tempfile::tempdir().unwrap();
+    let out = parent.path().join("run");
+    begun(&["schedule.patience=9"], &out);
+    std::fs::remove_file(out.join("best.safetensors")).unwrap();
+    let record = bytes(&out, "record.json");
+    let parts = ["best.safetensors", "there is none", "delete state.safetensors"];
+    refused(go_on(&["schedule.patience=9"], &out), &parts);
+    assert!(bytes(&out, "record.json") == record);
+    std::fs::remove_file(out.join("state.safetensors")).unwrap();
+    assert_eq!(go_on(&["schedule.patience=9"], &out).unwrap(), Status::Finished);
+    // Without patience it is a choice that is not there.
+    begun(&[], &parent.path().join("plain"));
+    std::fs::remove_file(parent.path().join("plain/best.safetensors")).unwrap();
+    assert_eq!(go_on(&[], &parent.path().join("plain")).unwrap(), Status::Finished);
+}
+
+/// Test images are not hashed, so others may lie in their place.
+#[test]
+fn a_test_part_that_cannot_be_calculated_with_is_refused() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = points(parent.path());
+    let test = parent.path().join("points.test.csv");
+    std::fs::write(&test, "x,y,label\n0,0,0\n1,1,1\n").unwrap();
+    let out = parent.path().join("run");
+    let settings = [&path, "model.backbone=mlp", "model.width=2"];
+    assert_eq!(go_on(&settings, &out).unwrap(), Status::Finished);
+    assert_eq!(evaluate(&out, false).unwrap(), [""; 0]);
+    std::fs::write(&test, "x,y,label\n0,0,0\n3e38,-3e38,1\n").unwrap();
+    refused(evaluate(&out, false), &["last.safetensors", "is not a number"]);
 }
 
 #[test]

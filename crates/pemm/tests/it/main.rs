@@ -5,6 +5,7 @@ mod bare_loop;
 mod bonds;
 mod contract;
 mod energy;
+mod faults;
 mod methods;
 mod model;
 mod objectives;

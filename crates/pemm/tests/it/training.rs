@@ -9,6 +9,7 @@ use pemm::train::{Event, Outcome, RunOptions};
 use pemm_runs::{Record, RunFolder, Status};
 
 use crate::bare_loop;
+use crate::faults::points;
 
 pub(crate) fn experiment(assignments: &[&str]) -> Experiment {
     let base = ["noise.kind=symmetric", "noise.rate=0.4", "model.backbone=cnn8", "model.width=4"];
@@ -102,6 +103,41 @@ fn clean_labels_and_test_set_do_not_enter_the_training() {
     for name in ["last.safetensors", "best.safetensors"] {
         assert_eq!(tensors(&often, name), tensors(&once, name), "{name}");
     }
+}
+
+#[test]
+fn a_run_is_known_by_its_data_and_not_by_where_they_lie() {
+    let parent = tempfile::tempdir().unwrap();
+    let place = |name: &str| parent.path().join(name);
+    let path = points(parent.path());
+    let settings = |path: &str| {
+        let own = [path, "model.backbone=mlp", "model.width=2", "schedule.num_epochs=3"];
+        experiment(&own)
+    };
+    run(settings(&path), &place("whole"), None).unwrap();
+    assert_eq!(
+        run(settings(&path), &place("run"), Some((2, 1))).unwrap().record.status,
+        Status::Interrupted
+    );
+    std::fs::create_dir(place("moved")).unwrap();
+    std::fs::rename(place("points.csv"), place("moved/renamed.csv")).unwrap();
+    let moved = format!("data.path={}", place("moved/renamed.csv").display());
+    assert_eq!(run(settings(&moved), &place("run"), None).unwrap().record.status, Status::Finished);
+    for name in ["last.safetensors", "best.safetensors", "experiment.toml", "noise.json"] {
+        assert!(bytes(&place("run"), name) == bytes(&place("whole"), name), "{name}");
+    }
+    assert_eq!(timeless(&place("run")), timeless(&place("whole")));
+    // Finished, it is told as such at the new place, and at the old one without data.
+    assert!(run(settings(&moved), &place("run"), None).unwrap().was_finished);
+    let spelled = path.replace("points.csv", "./points.csv");
+    assert!(run(settings(&spelled), &place("run"), None).unwrap().was_finished);
+    // Other data at another place are another experiment.
+    let text = std::fs::read_to_string(place("moved/renamed.csv")).unwrap();
+    let other = text.lines().take(39).collect::<Vec<_>>().join("\n");
+    std::fs::write(place("moved/other.csv"), other).unwrap();
+    let other = format!("data.path={}", place("moved/other.csv").display());
+    let error = run(settings(&other), &place("run"), None).unwrap_err().to_string();
+    assert!(error.contains("not those that") && error.contains("another --out"), "{error}");
 }
 
 #[test]

@@ -81,7 +81,7 @@ pub(super) fn write(
             return Err(Failure::usage(message));
         }
     }
-    std::fs::create_dir_all(out)
+    pemm_data::disk::make_folder(out)
         .map_err(|error| Failure::new(format!("--out: {}: {error}", out.display())))?;
     for (path, bytes) in &files {
         write::atomic(path, bytes)?;
