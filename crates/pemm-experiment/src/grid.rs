@@ -32,6 +32,9 @@ use unfold::{Combination, GridFile, unfold};
 /// The file in a grid's folder whose lock says that a grid is at work; no run may be called so.
 pub const GRID_LOCK: &str = "grid.lock";
 
+/// The folder in a grid's folder that holds what was submitted to Slurm; no run may be called so.
+pub const GRID_SLURM: &str = "slurm";
+
 /// A grid, unfolded.
 #[derive(Debug, Clone)]
 pub struct Grid {
