@@ -7,7 +7,7 @@ mod script;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use clap::Args;
@@ -156,7 +156,8 @@ pub(super) fn submit(
     // ---- what was done ------------------------------------------------------------------------------
     let Resources { threads, memory, time } = &resources;
     let each = format!(
-        "{threads} processors, {}, {}",
+        "{}, {}, {}",
+        if *threads == 1 { "1 thread".into() } else { format!("{threads} threads") },
         memory.map_or("Slurm's default of memory".into(), |mib| format!("{mib} MiB")),
         time.as_ref().map_or("the partition's time limit".into(), |time| format!("time {time}"))
     );
@@ -241,10 +242,12 @@ fn resources(
     Resources { threads, memory: (memory > 0).then_some(memory), time }
 }
 
-/// A third more than `bytes`, as an estimate may be wrong by so much, in steps of 64 MiB.
+/// A third more than `bytes`, as an estimate may be wrong by so much, in steps of 64 MiB and no less
+/// than the programs around a run need.
 fn mebibytes(bytes: u64) -> u64 {
     const STEP: u64 = 64;
-    (bytes / 3 * 4).div_ceil(STEP << 20) * STEP
+    const LEAST: u64 = 256;
+    ((bytes / 3 * 4).div_ceil(STEP << 20) * STEP).max(LEAST)
 }
 
 /// Twice `seconds`, as nodes differ, and ten minutes to read the data and save.
@@ -316,10 +319,21 @@ impl Status {
         }
         match queue::last_words(&self.submissions, name) {
             Some((log, line)) => {
-                let log: PathBuf = log;
                 format!("{state}; no longer in the queue, {} ends with: {line}", log.display())
             }
             None => state,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{mebibytes, minutes};
+
+    #[test]
+    fn more_is_asked_for_than_was_measured() {
+        assert_eq!(mebibytes(60 << 20), 256);
+        assert_eq!(mebibytes(300 << 20), 448);
+        assert_eq!((minutes(0.2), minutes(3600.0)), (11, 130));
     }
 }

@@ -139,13 +139,13 @@ pub(super) fn last_words(submissions: &[Submission], name: &str) -> Option<(Path
 pub(super) fn run(command: &mut Command) -> Result<Output, Failure> {
     command.output().map_err(|error| {
         let name = command.get_program().display().to_string();
-        match error.kind() {
-            ErrorKind::NotFound => Failure::usage(format!(
-                "there is no command {name} here; run this where Slurm's commands are, for example \
-                 on a login node of the cluster, or leave out --slurm to run the grid here"
-            )),
-            _ => Failure::new(format!("{name}: {error}")),
+        if error.kind() != ErrorKind::NotFound {
+            return Failure::new(format!("{name}: {error}"));
         }
+        Failure::usage(format!(
+            "there is no command {name} here; run this where Slurm's commands are, for example on a \
+             login node of the cluster. Without --slurm a grid runs on this machine"
+        ))
     })
 }
 
