@@ -273,7 +273,7 @@ mod tests {
             ("[[axis]]\npoints = [{ name = 3 }]\n", "name = 3: must be a name"),
             ("[[axis]]\npoints = [{ name = \"../..\" }]\n", "must be a name"),
             ("[[axis]]\npoints = [{ arm = \"A\" }, { arm = \"a\" }]\n", "both called a"),
-            ("[[axis]]\npoints = [{ name = \"Slurm\" }]\n", "the name slurm is taken by the grid"),
+            ("[[axis]]\npoints = [{ name = \"Slurm\" }]\n", "the name slurm is that of a file"),
             ("[[axis]]\npoints = [{}]\n", "no name can be made"),
             (
                 "[[axis]]\nkey = \"loss.q\"\nvalues = [1]\n[[axis]]\npoints = [{loss.q = 2}]\n",

@@ -185,7 +185,7 @@ fn check_names(cells: &[Combination]) -> Result<(), String> {
         }
         let taken = [GRID_LOCK, GRID_SLURM];
         if let Some(name) = taken.iter().find(|name| cell.name.eq_ignore_ascii_case(name)) {
-            return Err(format!("the name {name} is taken by the grid itself; use another"));
+            return Err(format!("the name {name} is that of a file of the grid; use another"));
         }
         if let Some(first) = seen.insert(cell.name.to_lowercase(), number) {
             return Err(format!(

@@ -99,7 +99,7 @@ fn wait_until<T>(what: &str, mut is_so: impl FnMut() -> Option<T>) -> T {
             return value;
         }
         assert!(since.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(200));
     }
 }
 
@@ -130,15 +130,23 @@ fn a_real_slurm_ends_with_the_records_of_a_local_grid() {
     // One job goes back into the queue, and the node dies with the two that run on it.
     let requeued = slurm.wait_for_a_run();
     slurm.ask("scontrol", &["requeue", &requeued]);
+    wait_until("the job is back in the queue", || {
+        slurm.tasks("PENDING").contains(&requeued).then_some(())
+    });
     slurm.wait_for_a_run();
     slurm.script("crash", &[]);
     slurm.script("node", &[]);
-    wait_until("Slurm notices that the runs are gone", || {
-        // It lets what went back wait for two minutes.
+    wait_until("all runs are done", || {
+        // What went back has to wait for two minutes, unless somebody says otherwise.
         for task in slurm.tasks("PENDING") {
-            slurm.ask("scontrol", &["update", &format!("JobId={task}"), "StartTime=now"]);
+            if slurm
+                .ask("squeue", &["--noheader", "--format=%r", "--jobs", &task])
+                .contains("Begin")
+            {
+                slurm.ask("scontrol", &["update", &format!("JobId={task}"), "StartTime=now"]);
+            }
         }
-        slurm.tasks("all").is_empty().then_some(())
+        slurm.tasks("PENDING,RUNNING,COMPLETING").is_empty().then_some(())
     });
     let said = slurm.pemm("grid g.toml --status").ok();
     said.says(&["12 runs, 12 finished, 0 to do"]);
