@@ -72,13 +72,16 @@ pub(crate) struct Arguments {
 }
 
 const MAX_JOBS: usize = 256;
+const MAX_SLURM_JOBS: usize = 10_000;
 
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
     let Arguments { jobs, threads_per_job, memory, device, records, dry_run, grid, .. } =
         &arguments;
-    if let Some(jobs) = jobs.filter(|jobs| !(1..=MAX_JOBS).contains(jobs)) {
-        return Err(Failure::usage(format!("--jobs: must be from 1 to {MAX_JOBS}, is {jobs}")));
+    // Slurm has more than one machine.
+    let most = if arguments.slurm.slurm { MAX_SLURM_JOBS } else { MAX_JOBS };
+    if let Some(jobs) = jobs.filter(|jobs| !(1..=most).contains(jobs)) {
+        return Err(Failure::usage(format!("--jobs: must be from 1 to {most}, is {jobs}")));
     }
     let at_once = jobs.unwrap_or(1);
     if threads_per_job.is_some_and(|threads| !(1..=crate::MAX_THREADS).contains(&threads)) {

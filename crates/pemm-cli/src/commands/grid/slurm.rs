@@ -88,14 +88,13 @@ pub(super) fn submit(
     console: &Console,
 ) -> Result<(), Failure> {
     let out = request.out;
-    // So that two do not submit the same runs, and none is submitted that a grid here runs.
-    let _lock = (!request.dry_run).then(|| GridLock::take(out)).transpose()?;
     let to_do: Vec<&Job<'_>> = jobs.iter().filter(|job| !job.is_finished()).collect();
     if to_do.is_empty() {
         let text = format!("all {} runs are finished; there is nothing to submit", jobs.len());
         return console.result(&text, &json!({"job": null, "cells": []}));
     }
-    let known = queue::tasks(&queue::submissions(out))?;
+    let before = queue::submissions(out);
+    let known = queue::tasks(&before)?;
     let (queued, new): (Vec<&Job<'_>>, Vec<&Job<'_>>) =
         to_do.into_iter().partition(|job| known.contains_key(&job.cell.name));
     if new.is_empty() {
@@ -142,6 +141,13 @@ pub(super) fn submit(
         let names: Vec<&str> = cells.lines().collect();
         let shown = format!("{text}\n# {}:\n#   {}", CELLS, names.join("\n#   "));
         return console.result(&shown, &json!({"script": text, "cells": names}));
+    }
+    // So that nothing is submitted that a grid here runs, or that another command submits.
+    let _lock = GridLock::take(out)?;
+    if queue::submissions(out).len() != before.len() {
+        let message =
+            "another `pemm grid --slurm` has submitted meanwhile; run the same command again";
+        return Err(Failure::new(message));
     }
     fs::create_dir_all(&folder).map_err(|error| io(&folder, error))?;
     for (name, text) in [(CELLS, &cells), (SCRIPT, &text)] {
