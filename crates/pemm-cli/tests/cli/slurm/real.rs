@@ -23,7 +23,7 @@ values = [1, 2, 3, 4]
 points = [{ preset = "ce", schedule.milestones = [] }, { preset = "sce" }, { preset = "pemm" }]
 "#;
 const PROGRAMS: [&str; 6] = ["munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol"];
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Everything of it lies in the folder `slurm` of a place; it ends with the value.
 struct Slurm<'a> {

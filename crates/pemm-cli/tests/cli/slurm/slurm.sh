@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A Slurm of one node on this machine, for tests: `slurm.sh start PLACE PORT PORT` starts it with
 # everything that it keeps in PLACE/slurm, `crash` kills the node with all that runs on it, `node`
-# starts the node again, and `stop` ends everything.
+# starts the node again once Slurm has noticed, and `stop` ends everything.
 set -euo pipefail
 what=$1 place=$(realpath "$2") slurm=$(realpath "$2")/slurm
 export SLURM_CONF=$slurm/slurm.conf PATH=$PATH:/usr/sbin:/sbin
@@ -16,6 +16,12 @@ crash() {
     done
 } 2>/dev/null
 
+until_node_is() {
+    for _ in {1..600}; do [ "$(sinfo -h -o %T 2>/dev/null)" = "$1" ] && return; sleep 0.2; done
+    tail -n 20 "$slurm"/log/* >&2
+    exit 1
+}
+
 case $what in
 start)
     mkdir -p "$slurm"/{state,spool,log}
@@ -27,6 +33,7 @@ ClusterName=test
 SlurmctldHost=$host(127.0.0.1)
 SlurmctldPort=$3
 SlurmdPort=$4
+SlurmdTimeout=10
 SlurmUser=$(id -un)
 SlurmdUser=$(id -un)
 AuthType=auth/munge
@@ -54,12 +61,13 @@ END
         --pid-file="$slurm/munged.pid" --log-file="$slurm/log/munged" --seed-file="$slurm/munge.seed"
     slurmctld -c
     slurmd
-    for _ in {1..100}; do [ "$(sinfo -h -o %T 2>/dev/null)" = idle ] && exit 0; sleep 0.2; done
-    tail -n 20 "$slurm"/log/* >&2
-    exit 1
+    until_node_is idle
     ;;
 crash) crash ;;
-node) slurmd ;;
+node)
+    until_node_is 'down*'
+    slurmd
+    ;;
 stop)
     crash
     for daemon in slurmctld munged; do kill "$(cat "$slurm/$daemon.pid")" || true; done
