@@ -70,6 +70,11 @@ node)
     ;;
 stop)
     crash
-    for daemon in slurmctld munged; do kill "$(cat "$slurm/$daemon.pid")" || true; done
+    for daemon in slurmctld munged; do
+        process=$(cat "$slurm/$daemon.pid")
+        kill "$process" || true
+        # It writes to its folder to the last.
+        for _ in {1..100}; do [ -e "/proc/$process/exe" ] || break; sleep 0.1; done
+    done
     ;;
 esac
