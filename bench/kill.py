@@ -47,7 +47,7 @@ COMMANDS = {
 }
 # What may differ: times, speeds and what is made of them.
 TIMES = {"seconds", "cpu_seconds", "images_per_sec", "started_at", "total_seconds", "total_cpu_seconds",
-         "training_secs", "num_threads"}
+         "training_secs", "num_threads", "peak_memory"}
 
 
 def timeless(value):

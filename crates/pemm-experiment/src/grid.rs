@@ -32,6 +32,9 @@ use unfold::{Combination, GridFile, unfold};
 /// The file in a grid's folder whose lock says that a grid is at work; no run may be called so.
 pub const GRID_LOCK: &str = "grid.lock";
 
+/// The folder in a grid's folder that holds what was submitted to Slurm; no run may be called so.
+pub const GRID_SLURM: &str = "slurm";
+
 /// A grid, unfolded.
 #[derive(Debug, Clone)]
 pub struct Grid {
@@ -270,6 +273,7 @@ mod tests {
             ("[[axis]]\npoints = [{ name = 3 }]\n", "name = 3: must be a name"),
             ("[[axis]]\npoints = [{ name = \"../..\" }]\n", "must be a name"),
             ("[[axis]]\npoints = [{ arm = \"A\" }, { arm = \"a\" }]\n", "both called a"),
+            ("[[axis]]\npoints = [{ name = \"Slurm\" }]\n", "the name slurm is that of a file"),
             ("[[axis]]\npoints = [{}]\n", "no name can be made"),
             (
                 "[[axis]]\nkey = \"loss.q\"\nvalues = [1]\n[[axis]]\npoints = [{loss.q = 2}]\n",

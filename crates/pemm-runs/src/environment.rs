@@ -30,6 +30,10 @@ pub struct Environment {
     /// files of versions before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simd: Option<String>,
+    /// Most memory that the process took which finished the run, in bytes. Unknown before the end,
+    /// where the system does not tell it, and in files of versions before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory: Option<u64>,
     /// Start of the run, `2026-11-22T11:50:03Z`.
     pub started_at: String,
 }
@@ -54,6 +58,7 @@ impl Environment {
             num_threads,
             device: device.into(),
             simd: None,
+            peak_memory: None,
             started_at: time::utc(SystemTime::now()),
         }
     }

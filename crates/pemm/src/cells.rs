@@ -11,8 +11,17 @@ use crate::data::{Embedding, Opened, RunData};
 use crate::error::{Error, Result};
 use crate::ready::Ready;
 
-/// Makes each of `cells` ready, reading each data set once, and gives the warnings, each with the
-/// first cell that it belongs to; the first is whether `table` can be made of them.
+/// What was seen when the cells of a grid were made ready.
+#[derive(Debug)]
+pub struct Checked {
+    /// Each with the first cell that it belongs to; the first is whether the table can be made.
+    pub warnings: Vec<String>,
+    /// Most memory that each cell will take, in bytes; see [`Ready::memory`].
+    pub memory: Vec<u64>,
+}
+
+/// Makes each of `cells` ready, reading each data set once, and looks whether `table` can be made of
+/// them.
 ///
 /// # Errors
 /// The first cell that would not start, data that are not as `expects` says, and two cells that are
@@ -22,10 +31,11 @@ pub fn check(
     expects: Option<&Expects>,
     table: &TableConfig,
     embedding: &Embedding<'_>,
-) -> Result<Vec<String>> {
+) -> Result<Checked> {
     let mut seen = Seen::default();
     let mut known = Known::default();
     let mut planned = Vec::new();
+    let mut memory = Vec::with_capacity(cells.len());
     let mut warnings: Vec<(&str, String)> = Vec::new();
     for Cell { name, experiment } in cells {
         // What is wrong with a setting is said of its run; what befell the work is itself.
@@ -54,6 +64,7 @@ pub fn check(
         }
         warnings.extend(ready.warnings().iter().map(|warning| (name.as_str(), warning.clone())));
         planned.push((name.clone(), plan.value()));
+        memory.push(ready.memory());
     }
     let mut told: Vec<String> = Vec::new();
     if !table.settings
@@ -71,7 +82,7 @@ pub fn check(
             told.push(format!("run {name}: {warning}"));
         }
     }
-    Ok(told)
+    Ok(Checked { warnings: told, memory })
 }
 
 /// Data that were opened, and what noise was drawn on them. Cells that differ in the seed share a

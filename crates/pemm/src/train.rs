@@ -4,7 +4,7 @@
 //! the [`Scorer`](crate::evaluate::Scorer), whose answers go into the records only.
 
 use pemm_experiment::Experiment;
-use pemm_runs::{Claim, Environment, ModelRecord, Record, RunFolder, Status};
+use pemm_runs::{Claim, Environment, ModelRecord, Record, RunFolder, Status, process};
 
 use crate::checkpoint::take_best;
 use crate::continuing::{Known, finished, known, other_machine, refuse_other_data};
@@ -142,6 +142,7 @@ pub fn train(
     if let Some(chosen) = chosen {
         record.scores = session.scores(&folder, chosen, is_best)?;
     }
+    record.environment.peak_memory = process::memory(std::process::id()).map(|memory| memory.peak);
     record.status = Status::Finished;
     folder.write_record(&record)?;
     Ok(Outcome { folder: folder.path().to_owned(), record, was_finished: false })

@@ -5,13 +5,17 @@ mod display;
 mod explain;
 mod file;
 mod message;
+mod named;
+mod patience;
 mod runner;
+mod slurm;
 mod worker;
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pemm::cells::check;
+use pemm::cells::{Checked, check};
+use pemm_experiment::Grid;
 use pemm_runs::found::{Found, look, look_at_record, record_file};
 use pemm_runs::grid_lock::GridLock;
 use pemm_runs::grid_pace::{Budget, Pace};
@@ -23,6 +27,7 @@ use crate::embedding::Features;
 use crate::failure::Failure;
 use display::Display;
 use runner::{Ending, Job, Settings};
+use slurm::{Request, SlurmArguments, Status};
 
 pub(crate) use cell::run as run_cell;
 pub(crate) use explain::explain_grid;
@@ -36,13 +41,14 @@ pub(crate) use file::{GridArguments, default_folder, open};
 pub(crate) struct Arguments {
     #[command(flatten)]
     grid: GridArguments,
-    /// Runs at once; bits do not depend on it
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    jobs: usize,
-    /// Threads of each run; by default all are shared out
+    /// Runs at once, by default 1, with --slurm as many as it has room for; bits do not depend on it
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Threads of each run; by default all are shared out, with --slurm each run has 1
     #[arg(long, value_name = "N")]
     threads_per_job: Option<usize>,
-    /// Most memory of all runs together; by default what the system has free
+    /// Most memory of all runs together, by default what the system has free; with --slurm of each
+    /// run, by default what finished runs took, and 0 asks for none
     #[arg(long, value_name = "MIB")]
     memory: Option<u64>,
     /// Where to compute: cpu, gpu (the first there is), cuda:N or wgpu:N; `pemm devices` lists them
@@ -55,63 +61,80 @@ pub(crate) struct Arguments {
     /// List the runs and how far they are; start nothing
     #[arg(long)]
     dry_run: bool,
+    /// Run this one run in this process and nothing else, as each task of a job array does
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with_all = ["only", "jobs", "threads_per_job", "memory", "dry_run", "slurm", "status"]
+    )]
+    cell: Option<String>,
+    #[command(flatten)]
+    slurm: SlurmArguments,
 }
 
 const MAX_JOBS: usize = 256;
+const MAX_SLURM_JOBS: usize = 10_000;
 
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
-    let Arguments { jobs, threads_per_job, memory, device, records, dry_run, grid } = arguments;
-    if !(1..=MAX_JOBS).contains(&jobs) {
-        return Err(Failure::usage(format!("--jobs: must be from 1 to {MAX_JOBS}, is {jobs}")));
+    let Arguments { jobs, threads_per_job, memory, device, records, dry_run, grid, .. } =
+        &arguments;
+    // Slurm has more than one machine.
+    let most = if arguments.slurm.slurm { MAX_SLURM_JOBS } else { MAX_JOBS };
+    if let Some(jobs) = jobs.filter(|jobs| !(1..=most).contains(jobs)) {
+        return Err(Failure::usage(format!("--jobs: must be from 1 to {most}, is {jobs}")));
     }
+    let at_once = jobs.unwrap_or(1);
     if threads_per_job.is_some_and(|threads| !(1..=crate::MAX_THREADS).contains(&threads)) {
         let message = format!("--threads-per-job: must be from 1 to {}", crate::MAX_THREADS);
         return Err(Failure::usage(message));
     }
+    arguments.slurm.check()?;
     let opened = grid.open()?;
     let out = grid.out();
     if records.as_ref().is_some_and(|records| is_same_folder(records, &out)) {
         let message = "--records: must be another folder than that of the runs (--out)";
         return Err(Failure::usage(message));
     }
-    pemm::device::open(&device)?;
+    pemm::device::open(device)?;
+    if let Some(name) = &arguments.cell {
+        let place = named::Place { out: &out, device, records: records.as_ref() };
+        return named::run(&opened, name, &place, console);
+    }
 
     // ---- what is there already ------------------------------------------------------------------
-    let mut jobs_of_grid = Vec::with_capacity(opened.cells.len());
+    let jobs_of_grid = look_at_all(&opened, &out, records.as_deref())?;
     let mut pace = Pace::default();
-    for cell in &opened.cells {
-        let folder = out.join(&cell.name);
-        let found = look(&cell.experiment, &folder)?;
-        let found = match (found, &records) {
-            (found @ Found::Finished(_), _) | (found, None) => found,
-            (found, Some(records)) => {
-                let file = record_file(records, &cell.name);
-                look_at_record(&cell.experiment, &file)?.map_or(found, Found::Finished)
-            }
-        };
-        if let Found::Finished(record) = &found {
-            pace.add(cell.experiment.arm(), record.total_seconds, record.epochs.len());
+    for job in &jobs_of_grid {
+        if let Found::Finished(record) = &job.found {
+            pace.add(job.cell.experiment.arm(), record.total_seconds, record.epochs.len());
         }
-        jobs_of_grid.push(Job { cell, folder, found });
     }
-    if dry_run {
-        return list(&jobs_of_grid, &pace, jobs, console);
+    if arguments.slurm.slurm {
+        let request = Request {
+            arguments: &arguments.slurm,
+            grid: grid.file(),
+            out: &out,
+            device,
+            records: records.as_deref(),
+            threads: threads_per_job.unwrap_or(1),
+            at_once: *jobs,
+            memory: *memory,
+            dry_run: *dry_run,
+        };
+        let check = |jobs: &[&Job<'_>]| Ok(check_all(&opened, jobs, console)?.memory);
+        return slurm::submit(&request, &jobs_of_grid, check, console);
+    }
+    if *dry_run || arguments.slurm.status {
+        let status = arguments.slurm.status.then(|| Status::of(&out, console));
+        return list(&jobs_of_grid, status.as_ref(), &pace, at_once, console);
     }
 
     // ---- all are checked before the first starts --------------------------------------------------
     let to_do: Vec<_> = jobs_of_grid.iter().filter(|job| !job.is_finished()).collect();
-    let cells: Vec<_> = to_do.iter().map(|job| job.cell).collect();
-    if !cells.is_empty() {
-        console.note(&format!("{} runs to do; checking them and their data", cells.len()));
-    }
-    let features = Features::new(console, None);
-    let (expects, table) = (opened.expects.as_ref(), &opened.table);
-    for warning in features.with(|embedding| check(&cells, expects, table, &embedding))? {
-        console.warn(&warning);
-    }
+    check_all(&opened, &to_do, console)?;
     let _lock = GridLock::take(&out)?;
-    if let Some(folder) = &records {
+    if let Some(folder) = records {
         pemm_data::disk::make_folder(folder)
             .map_err(|error| Failure::new(format!("{}: {error}", folder.display())))?;
         for job in &jobs_of_grid {
@@ -122,15 +145,50 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     // ---- runs -------------------------------------------------------------------------------------
     let threads = rayon::current_num_threads();
     let settings = Settings {
-        device,
-        threads: threads_per_job.unwrap_or((threads / jobs).max(1)),
-        budget: Budget { jobs, memory: memory.map(|mib| mib.saturating_mul(1 << 20)) },
-        records,
+        device: device.clone(),
+        threads: threads_per_job.unwrap_or((threads / at_once).max(1)),
+        budget: Budget { jobs: at_once, memory: memory.map(|mib| mib.saturating_mul(1 << 20)) },
+        records: records.clone(),
     };
-    let mut display = Display::new(console, jobs_of_grid.len(), jobs_of_grid.len() - cells.len());
+    let mut display = Display::new(console, jobs_of_grid.len(), jobs_of_grid.len() - to_do.len());
     let endings = runner::run(&to_do, &settings, &mut pace, &mut display)?;
     drop(display);
     conclude(&jobs_of_grid, endings, &out, console)
+}
+
+/// What is there of every run: in its folder, or among `records`.
+fn look_at_all<'a>(
+    grid: &'a Grid,
+    out: &Path,
+    records: Option<&Path>,
+) -> Result<Vec<Job<'a>>, Failure> {
+    let mut jobs = Vec::with_capacity(grid.cells.len());
+    for cell in &grid.cells {
+        let folder = out.join(&cell.name);
+        let found = look(&cell.experiment, &folder)?;
+        let found = match (found, records) {
+            (found @ Found::Finished(_), _) | (found, None) => found,
+            (found, Some(records)) => {
+                let file = record_file(records, &cell.name);
+                look_at_record(&cell.experiment, &file)?.map_or(found, Found::Finished)
+            }
+        };
+        jobs.push(Job { cell, folder, found });
+    }
+    Ok(jobs)
+}
+
+/// Checks the runs `jobs` of `grid` and their data, and says what is to be warned of.
+fn check_all(grid: &Grid, jobs: &[&Job<'_>], console: &Console) -> Result<Checked, Failure> {
+    if !jobs.is_empty() {
+        console.note(&format!("{} runs to do; checking them and their data", jobs.len()));
+    }
+    let cells: Vec<_> = jobs.iter().map(|job| job.cell).collect();
+    let features = Features::new(console, None);
+    let (expects, table) = (grid.expects.as_ref(), &grid.table);
+    let checked = features.with(|embedding| check(&cells, expects, table, &embedding))?;
+    checked.warnings.iter().for_each(|warning| console.warn(warning));
+    Ok(checked)
 }
 
 /// Copies the record of a run that was finished before, unless it is there. Where the record of
@@ -151,7 +209,14 @@ fn is_same_folder(one: &Path, other: &Path) -> bool {
     place(one) == place(other)
 }
 
-fn list(jobs: &[Job<'_>], pace: &Pace, at_once: usize, console: &Console) -> Result<(), Failure> {
+/// Every run and how far it is, with `status` also in Slurm's queue.
+fn list(
+    jobs: &[Job<'_>],
+    status: Option<&Status>,
+    pace: &Pace,
+    at_once: usize,
+    console: &Console,
+) -> Result<(), Failure> {
     let mut lines = Vec::new();
     let mut values = Vec::new();
     for job in jobs {
@@ -165,14 +230,23 @@ fn list(jobs: &[Job<'_>], pace: &Pace, at_once: usize, console: &Console) -> Res
             }
             Found::Finished(record) => ("finished".into(), record.epochs.len()),
         };
-        lines.push(format!("{}  {state}", job.cell.name));
-        values.push(json!({
-            "name": job.cell.name,
+        let name = &job.cell.name;
+        let state = match status {
+            Some(status) if !job.is_finished() => status.tell(job, state),
+            _ => state,
+        };
+        lines.push(format!("{name}  {state}"));
+        let mut value = json!({
+            "name": name,
             "arm": job.cell.experiment.arm(),
             "seed": job.cell.experiment.seed,
             "finished": job.is_finished(),
             "num_epochs_done": epochs,
-        }));
+        });
+        if let Some((task, state)) = status.and_then(|status| status.task(name)) {
+            (value["slurm_job"], value["slurm_state"]) = (task.into(), state.into());
+        }
+        values.push(value);
     }
     let to_do: Vec<_> = jobs.iter().filter(|job| !job.is_finished()).collect();
     let todo = to_do.iter().map(|job| (job.cell.experiment.arm(), job.epochs_to_come()));

@@ -16,4 +16,5 @@ mod mistakes;
 mod place;
 mod refusals;
 mod report;
+mod slurm;
 mod training;

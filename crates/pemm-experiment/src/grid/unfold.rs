@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{Expects, GRID_LOCK, TableConfig};
+use super::{Expects, GRID_LOCK, GRID_SLURM, TableConfig};
 use crate::layer::nested;
 
 /// Largest number of cells; a product is easily mistyped.
@@ -183,8 +183,9 @@ fn check_names(cells: &[Combination]) -> Result<(), String> {
                 cell.name
             ));
         }
-        if cell.name.eq_ignore_ascii_case(GRID_LOCK) {
-            return Err(format!("the name {GRID_LOCK} is that of a file of the grid; use another"));
+        let taken = [GRID_LOCK, GRID_SLURM];
+        if let Some(name) = taken.iter().find(|name| cell.name.eq_ignore_ascii_case(name)) {
+            return Err(format!("the name {name} is that of a file of the grid; use another"));
         }
         if let Some(first) = seen.insert(cell.name.to_lowercase(), number) {
             return Err(format!(

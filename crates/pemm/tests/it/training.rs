@@ -49,7 +49,7 @@ pub(crate) fn tensors(folder: &Path, name: &str) -> TensorMap {
     from_safetensors(&bytes(folder, name), name).unwrap().0
 }
 
-/// Records without what may differ from run to run: times and speeds.
+/// Records without what may differ from run to run: times, speeds and memory.
 pub(crate) fn timeless(folder: &Path) -> Record {
     let mut record = RunFolder::open(folder).unwrap().read_record().unwrap();
     let mut epochs = record.epochs.clone();
@@ -60,6 +60,7 @@ pub(crate) fn timeless(folder: &Path) -> Record {
     }
     record.set_epochs(epochs);
     record.environment.started_at.clear();
+    record.environment.peak_memory = None;
     record
 }
 

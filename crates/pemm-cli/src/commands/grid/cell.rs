@@ -4,9 +4,10 @@ use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
 use pemm::train::{Event, RunOptions, run as train};
-use pemm_runs::{RunFolder, Status};
+use pemm_runs::Status;
 
 use super::message::{Message, Task};
+use super::patience::patiently;
 use crate::commit::commit;
 use crate::console::Console;
 use crate::embedding::Features;
@@ -31,15 +32,16 @@ pub(crate) fn run() -> Result<(), Failure> {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         interrupt::request_of_the_grid();
     });
-    // A grid that was killed has left runs that are still saving.
-    RunFolder::wait_until_free(&task.out, PATIENCE);
     let mut teller = Teller { num_steps: 1, images: 0, since: Instant::now() };
     // The grid has put the images through a backbone before, so the features are there.
     let features = Features::new(&Console::new(true, false), Some(cancel));
     let outcome = features.with(|embedding| {
         let (out, device) = (&task.out, &task.device);
         let options = RunOptions { out, device, git: commit(), cancel, embedding };
-        train(&task.experiment, &options, &mut |event| teller.tell(event))
+        // A grid that was killed has left runs that are still starting or saving.
+        patiently(out, PATIENCE, || {
+            train(&task.experiment, &options, &mut |event| teller.tell(event))
+        })
     })?;
     match outcome.record.status {
         Status::Interrupted => Err(Failure::interrupted("")),

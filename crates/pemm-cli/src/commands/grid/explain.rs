@@ -29,7 +29,7 @@ pub(crate) fn explain_grid(file: &Path, console: &Console) -> Result<(), Failure
             let cells: Vec<&Cell> = opened.cells.iter().collect();
             let features = Features::new(console, Some(interrupt::watch()?));
             let facts = features.with(|embedding| {
-                for warning in check(&cells, None, &opened.table, &embedding)? {
+                for warning in check(&cells, None, &opened.table, &embedding)?.warnings {
                     console.warn(&warning);
                 }
                 Ok::<_, pemm::Error>(RunData::open(&first.experiment, &embedding)?.facts())

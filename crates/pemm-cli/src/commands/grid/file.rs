@@ -35,6 +35,11 @@ impl GridArguments {
         Ok(grid)
     }
 
+    /// The grid file.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// The folder of the runs.
     pub(crate) fn out(&self) -> PathBuf {
         self.out.clone().unwrap_or_else(|| default_folder(&self.file))
