@@ -51,6 +51,16 @@ pub struct EnergyConfig {
     /// older experiments keep their identity.
     #[serde(skip_serializing_if = "CenterStart::is_default")]
     pub start: CenterStart,
+    /// Share of doubted labels, 0–1, from which on the energy has its full weight; where fewer are
+    /// doubted it is weaker in proportion (`pemm::objective::weakened`). 0: its full weight always.
+    /// Not written where it is 0, for the same reason. With `objective.kind = "plain"` only.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub full_at: f64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 impl Default for EnergyConfig {
@@ -65,6 +75,7 @@ impl Default for EnergyConfig {
             pairs: Pairs::Sum,
             clamp: None,
             start: CenterStart::Drawn,
+            full_at: 0.0,
         }
     }
 }
@@ -93,6 +104,7 @@ impl EnergyConfig {
     /// Checks every value.
     pub(crate) fn check(&self, warnings: &mut Vec<String>) -> Result<()> {
         Range::NOT_NEGATIVE.check("loss.energy.weight", self.weight)?;
+        Range::SHARE.check("loss.energy.full_at", self.full_at)?;
         let Self { u, v, xi, beta, .. } = *self;
         let potential = Potential::energy(u, v, xi, beta).map_err(|error| {
             let EnergyError::Setting { key, reason } = error;

@@ -113,6 +113,13 @@ impl Experiment {
                           as a file (pemm evaluate RUN --noise-matrix FILE)";
             return Err(ExperimentError::setting("loss.matrix", reason));
         }
+        let is_plain =
+            self.objective.kind == ObjectiveKind::Plain && self.loss.estimate_after().is_none();
+        if self.loss.energy.is_on() && self.loss.energy.full_at > 0.0 && !is_plain {
+            let reason = "goes with objective.kind = \"plain\", and with a loss that estimates \
+                          nothing, only; set it to 0";
+            return Err(ExperimentError::setting("loss.energy.full_at", reason));
+        }
         if let Some(parts) = facts.parts {
             self.check_parts(parts)?;
         }

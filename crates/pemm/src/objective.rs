@@ -25,6 +25,7 @@ pub mod pruning;
 mod reference_case;
 pub mod reweighting;
 pub mod trusted_weight;
+pub mod weakened;
 
 use burn::tensor::{Int, Tensor};
 use pemm_data::Rng;

@@ -20,6 +20,7 @@ use super::mixup::Mixup;
 use super::pruning::Pruning;
 use super::reweighting::{DoubtedBy, Reweighting};
 use super::trusted_weight::TrustedWeight;
+use super::weakened::WeakenedEnergy;
 use super::{CenterObjective, EstimatedForward, Objective};
 use crate::energy::CenterPotential;
 use crate::error::{Error, Result};
@@ -114,6 +115,10 @@ pub fn build<'a>(
     let count = |key| parameters.count_of(method, key);
     let trusted = || samples.trusted(experiment.objective.kind);
     Ok(match experiment.objective.kind {
+        ObjectiveKind::Plain if experiment.loss.energy.full_at > 0.0 => {
+            let num_epochs = experiment.schedule.num_epochs;
+            Box::new(WeakenedEnergy::new(base, experiment.loss.energy.full_at, num_epochs))
+        }
         ObjectiveKind::Plain => Box::new(base),
         ObjectiveKind::Mixup => Box::new(Mixup { base, alpha: number("alpha") }),
         ObjectiveKind::Elr => {
