@@ -10,7 +10,7 @@
 //! ```text
 //! error device tensors layers
 //! backbone head loss energy reconstruction optim dynamics centers
-//! model networks objective evaluate statistics weights pretrained records
+//! model networks objective readings evaluate statistics weights pretrained records
 //! data ready needs explain cells checkpoint finished
 //! run session continuing train outputs folds
 //! ```
