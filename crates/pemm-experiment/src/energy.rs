@@ -52,7 +52,7 @@ pub struct EnergyConfig {
     #[serde(skip_serializing_if = "CenterStart::is_default")]
     pub start: CenterStart,
     /// Share of doubted labels, 0–1, from which on the energy has its full weight; where fewer are
-    /// doubted it is weaker in proportion (`pemm::objective::weakened`). 0: its full weight always.
+    /// doubted it is weaker, by the square of the ratio (`pemm::objective::weakened`). 0: its full weight always.
     /// Not written where it is 0, for the same reason. With `objective.kind = "plain"` only.
     #[serde(skip_serializing_if = "is_zero")]
     pub full_at: f64,

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::Classifier;
 use crate::tensors::{TensorMap, Values};
 
-/// [`CenterObjective`] whose weight of the energy is `λ · min(1, d / full_at)`.
+/// [`CenterObjective`] whose weight of the energy is `λ · min(1, d / full_at)²`.
 ///
 /// d is the share of doubted labels: of the samples that are predicted as one class, among the fifth
 /// with the largest lead of that class over the next, the share whose given label is another; the mean of
@@ -92,7 +92,7 @@ impl Objective for WeakenedEnergy {
     }
 
     fn survey(&mut self, Survey { scores, given, .. }: Survey<'_>) {
-        self.strength = (doubted(&scores[0], given) / self.full_at).min(1.0);
+        self.strength = (doubted(&scores[0], given) / self.full_at).min(1.0).powi(2);
         self.apply();
     }
 
@@ -159,7 +159,7 @@ mod tests {
             objective.base.energy.unwrap().0
         };
         // Of the 20 surest of class 1 there are 5 with the other label: a quarter, half of `full_at`.
-        assert_eq!(weight(4), 1.0);
+        assert_eq!(weight(4), 0.5);
         assert_eq!(weight(1), 2.0, "never more than the whole");
         assert_eq!(weight(1000), 0.0, "only the least sure is labelled otherwise");
         assert_eq!(doubted(&[0.0; 20], &[0; 10]), 1.0, "too few to say");
@@ -173,7 +173,7 @@ mod tests {
         objective.survey(Survey { scores: vec![scores], features: Vec::new(), given: &given });
         let mut other = self::objective();
         other.load(objective.state()).unwrap();
-        assert_eq!(other.base.energy.unwrap().0, 1.0);
+        assert_eq!(other.base.energy.unwrap().0, 0.5);
         assert!(self::objective().load(TensorMap::new()).is_err());
     }
 }
