@@ -11,7 +11,7 @@ use crate::number;
 /// Epochs over which a run of today takes the mean of its noisy validation. One epoch of a long training
 /// jumps by several points, and the highest of many is the luckiest: with 40 % noise on the digits and 400
 /// epochs the mean over five chooses weights that are 1.6 points better on the test part than the highest
-/// single one does (six seeds; `docs/results/digits.md`).
+/// single one does (six seeds; `bench/pixels/README.md`).
 pub const OVER: usize = 5;
 
 /// The three epochs of a run, each absent where its accuracy is unknown.
