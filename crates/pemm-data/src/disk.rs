@@ -13,14 +13,20 @@ pub mod faults;
 use std::fs::{self, DirEntry, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
 
 const PREFIX: &str = ".pemm-";
 const SUFFIX: &str = ".part";
-/// A temporary file is made a moment before it is locked.
+/// A temporary file is made a moment before it is locked, so one that is not locked may be about to be.
 const MOMENT: Duration = Duration::from_secs(2);
+/// One from before this process wrote anything needs no more than this: that one of another process is
+/// made and locked within it.
+const BLINK: Duration = Duration::from_millis(50);
+/// When this process first wrote.
+static BEGAN: LazyLock<SystemTime> = LazyLock::new(SystemTime::now);
 
 /// Makes the folder `path`, and those that it lies in, where they are missing.
 ///
@@ -216,10 +222,13 @@ pub fn sweep(folder: &Path) -> io::Result<()> {
 
 /// Removes those that are not of this moment. That one cannot be removed is no reason not to write.
 fn sweep_old(folder: &Path) {
+    let began = *BEGAN;
     let Ok(entries) = fs::read_dir(folder) else { return };
+    let is_old =
+        |made: SystemTime| made + BLINK < began || made.elapsed().is_ok_and(|age| age > MOMENT);
     for entry in entries.flatten() {
-        let age = entry.metadata().and_then(|data| data.modified()).map(|time| time.elapsed());
-        if is_left(&entry) && matches!(age, Ok(Ok(age)) if age > MOMENT) {
+        let made = entry.metadata().and_then(|data| data.modified());
+        if is_left(&entry) && made.is_ok_and(is_old) {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -242,8 +251,6 @@ fn folder_of(path: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use super::faults::Fault;
     use super::*;
 
@@ -347,6 +354,8 @@ mod tests {
             file
         };
         leave(".pemm-left.part", old);
+        // Of a process that was killed a moment before this one began; and of one that is beside it.
+        leave(".pemm-before.part", *BEGAN - Duration::from_millis(100));
         leave(".pemm-young.part", SystemTime::now());
         leave(".pemm-notes", old);
         leave("data.part", old);
