@@ -12,7 +12,8 @@ use crate::model::Classifier;
 use crate::tensors::TensorMap;
 
 /// DivideMix: two networks, each trained in a pass of its own over every epoch. After `warmup_epochs` of
-/// the experiment's loss (and `confidence_penalty` times the negative entropy of the predictions), in the pass of one network, whose predictions are p, beside its peer's p':
+/// the experiment's loss (and `confidence_penalty` times the negative entropy of the predictions), in the
+/// pass of one network, whose predictions are p, beside its peer's p':
 ///
 /// - `w_n`: [posterior](super::clean_posterior) that label n is right, by the *peer's* cross entropies of
 ///   all samples, not augmented, at the beginning of the epoch; samples with `w_n > threshold` are

@@ -25,9 +25,8 @@ use crate::tensors::{TensorMap, floats};
 /// # Reference
 /// Liu et al. 2020, Early-Learning Regularization Prevents Memorization of Noisy Labels, eq. 6 and
 /// 7, and their public code, from which the clamp is, and that the memory takes probabilities that
-/// sum to 1 again after it. The loss may be another than cross entropy here. Sample
-/// weights, which they do not have, weight the first term only. ELR+ (two networks,
-/// weight averaging, mixup) is not this.
+/// sum to 1 again after it. The loss may be another than cross entropy here. Sample weights, which they
+/// do not have, weight the first term only. ELR+ (two networks, weight averaging, mixup) is not this.
 pub struct EarlyLearning {
     base: CenterObjective,
     memory_rate: f64,

@@ -20,8 +20,9 @@ use crate::model::Classifier;
 /// - a trusted sample: `ℓ_n` of its label, and cross entropy of its type;
 /// - another, from epoch `warmup_epochs` on: `-log Σ_z p(z | x_n) Σ_y p(y | x_n) p(ỹ_n | y, z)`,
 ///
-/// of which the mean is taken over the batch (over its trusted samples until then), plus the center terms of the first network. C, and the type of a trusted sample, are read off what
-/// trusted samples were called before somebody looked ([`ConfusingLabels`]).
+/// of which the mean is taken over the batch (over its trusted samples until then), plus the center terms
+/// of the first network. C, and the type of a trusted sample, are read off what trusted samples were called
+/// before somebody looked ([`ConfusingLabels`]).
 ///
 /// # Parameters
 /// `warmup_epochs` ≥ 1.
