@@ -51,6 +51,13 @@ pub struct Batch {
     pub indices: Vec<u32>,
 }
 
+impl Batch {
+    /// What `of_all` says of the samples of the batch; it says something of each of the training part.
+    fn pick<T: Copy>(&self, of_all: &[T]) -> Vec<T> {
+        self.indices.iter().map(|&index| of_all[index as usize]).collect()
+    }
+}
+
 /// Where in the training a step stands.
 #[derive(Debug)]
 pub struct Progress<'a> {

@@ -2,7 +2,6 @@
 
 use burn::tensor::{Tensor, TensorData, activation};
 
-use super::center::weighted;
 use super::epoch_memory::EpochMemory;
 use super::{Batch, CenterObjective, Objective, Progress, Terms};
 use crate::error::Result;
@@ -80,7 +79,7 @@ impl Objective for EarlyLearning {
         progress: &mut Progress<'_>,
     ) -> Terms {
         let output = networks[0].forward(batch.images.clone(), progress.rng);
-        let losses = weighted(self.base.losses(&networks[0], &output, batch.given.clone()), batch);
+        let losses = self.base.weighted_losses(&networks[0], &output, batch);
         let probabilities = activation::softmax(output.scores.clone(), 1).clamp(CLAMP, 1.0 - CLAMP); // [N, K]
         let shape = probabilities.dims();
         let targets = self.remember(&batch.indices, &floats(probabilities.clone().detach()));
@@ -92,9 +91,7 @@ impl Objective for EarlyLearning {
     }
 
     fn state(&self) -> TensorMap {
-        let mut state = TensorMap::new();
-        self.memory.save(&mut state);
-        state
+        self.memory.state()
     }
 
     fn load(&mut self, mut state: TensorMap) -> Result<()> {

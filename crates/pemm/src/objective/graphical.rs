@@ -156,8 +156,7 @@ impl Objective for GraphicalModel {
         let [output, peer] = forward_both(networks, batch, progress);
         let (num, num_types) = (batch.indices.len(), self.types.len());
         let types = peer.scores.narrow(1, 0, num_types); // [N, Z]
-        let known: Vec<Option<usize>> =
-            batch.indices.iter().map(|&i| self.trusted[i as usize]).collect();
+        let known = batch.pick(&self.trusted);
         let of_known: Vec<i64> = known.iter().map(|of| of.unwrap_or(0) as i64).collect();
         let of_known =
             Tensor::<1, Int>::from_data(TensorData::new(of_known, [num]), &types.device());
