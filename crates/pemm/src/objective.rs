@@ -2,7 +2,8 @@
 //!
 //! Methods with a memory, a schedule of their own or a second network are objectives, so that the
 //! trainer does not know them. Each is written over [`CenterObjective`], which is the loss of a
-//! sample and the terms of the centers, so any of them goes with any loss, head and regulariser.
+//! sample and the terms of the centers, so any of them goes with any loss, head and regulariser that a
+//! plan allows.
 
 pub mod build;
 pub mod center;
