@@ -176,8 +176,8 @@ impl NoiseModel {
     }
 }
 
-/// The most probable class; the first of equals.
-pub(crate) fn predicted(row: &[f32]) -> usize {
+/// The most probable class, or the one with the most votes; the first of equals.
+pub(crate) fn predicted<T: PartialOrd>(row: &[T]) -> usize {
     (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best })
 }
 

@@ -11,9 +11,7 @@ const WORST: usize = 10;
 /// What stands above the classes: the share that is right of how many, its mean over the classes, and
 /// what one would get without looking at the samples.
 pub(crate) fn headline(scores: &PartScores, classes: &[String]) -> String {
-    let counts = scores.classes.iter().map(|class| class.num_samples).enumerate();
-    let largest = counts.max_by_key(|&(k, count)| (count, std::cmp::Reverse(k)));
-    let name = largest.map_or("", |(k, _)| &classes[k]);
+    let name = scores.largest_class().map_or("", |class| &classes[class]);
     let top5 = scores.top5.map_or(String::new(), |top5| {
         format!("among the five most probable classes: {}; ", percent(top5))
     });

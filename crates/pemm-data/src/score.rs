@@ -86,7 +86,9 @@ impl Score {
     }
 }
 
-fn first_of_highest(row: &[f32]) -> usize {
+/// Place of the largest value of `row`, the first of equals: the class that is predicted, where the
+/// values are probabilities or scores of the classes.
+pub fn first_of_highest(row: &[f32]) -> usize {
     (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best })
 }
 

@@ -88,11 +88,7 @@ impl EnergyConfig {
 
     /// The function of the distance; the potential energy where `kind` is `none`, for the records.
     pub fn potential(&self) -> Potential {
-        let energy = |beta| Potential::Energy { u: self.u, v: self.v, xi: self.xi, beta };
-        match self.kind {
-            EnergyKind::Margin => Potential::Margin { rest: energy(0.0).r0() },
-            EnergyKind::None | EnergyKind::Potential => energy(self.beta),
-        }
+        self.kind.potential(self)
     }
 
     /// The distance at which the centers start, if not where their head draws them.

@@ -19,6 +19,10 @@ const fn alpha(default: f64) -> Parameter {
 const BOTH_PREDICT: &str =
     "Predictions are the mean of both networks' probabilities; they report each network by itself.";
 
+/// Of objectives that mix a loss of the given label with another target.
+const MARGIN_OF_LABELS: &str = "The margin of cosface and arcface, which theirs do not have, is of the loss ℓ \
+                                alone: what is not a sure label has none.";
+
 kinds! {
     /// The objectives that an experiment can name.
     ObjectiveKind, "Objectives", "objective.kind":
@@ -160,6 +164,8 @@ kinds! {
         differs: &[
             "warmup_epochs: 10, so that it goes with short trainings too; they begin at a third of theirs.",
             "The choice is by the network as it is, theirs by the best one by validation so far.",
+            "Where it holds no label to be that probable (many classes, a short warm-up) all samples are left \
+             out until the next choice, as by their algorithm, and nothing but weight decay moves it.",
             "Any loss may stand in the place of gce.",
         ],
     }
@@ -238,7 +244,7 @@ kinds! {
             "Their code sends the trusted and the other samples of a batch through the network apart, so that \
              BatchNorm sees each by itself; here they go together.",
             "A class without a trusted sample is taken as having no wrong labels (a row of the identity); \
-             their code divides by 0 there.",
+             their code takes a mean of none there, which is no number.",
         ],
     }
     /// Labels that are right, random or confusing, told by a second network.
@@ -257,8 +263,12 @@ kinds! {
              a step of which has the same gradient.",
             "warmup_epochs: they first train both networks to the end on trusted samples. Here it is 10 \
              epochs, in batches of which only the trusted samples count.",
+            "A trusted sample counts as much as another. Their script repeats the trusted ones until they \
+             are as many as the others: with few of them they pull less here, and p(z|x), which they alone \
+             teach, is learned more slowly.",
             "A class without a wrong label among its trusted samples has all others alike in C; their \
              script divides by 0 there.",
+            MARGIN_OF_LABELS,
             "The second network is as large as the first, and three of its outputs are used. The first \
              alone predicts.",
         ],
@@ -276,7 +286,7 @@ kinds! {
                 "label_weight",
                 0.5,
                 Range::SHARE,
-                "λ of the given label in the target; 1 is ce, 0 passes over labels that are not trusted",
+                "λ of the given label in the target; 1 is plain, 0 passes over labels that are not trusted",
             ),
             Parameter::number(
                 "temperature",
@@ -293,6 +303,7 @@ kinds! {
              hand, and we have not held this entry against it.",
             "One model goes on, where theirs begins anew with the targets: it keeps what it learned from \
              the trusted samples.",
+            MARGIN_OF_LABELS,
         ],
     }
     /// Two networks that select for each other.

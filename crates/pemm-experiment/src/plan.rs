@@ -120,10 +120,26 @@ impl Experiment {
                           nothing, only; set it to 0";
             return Err(ExperimentError::setting("loss.energy.full_at", reason));
         }
+        self.check_trusted_loss()?;
         if let Some(parts) = facts.parts {
             self.check_parts(parts)?;
         }
         Ok(Plan { experiment: self, model, augment, warnings })
+    }
+
+    /// A loss that corrects for wrong labels would correct those too that are known to be right.
+    fn check_trusted_loss(&self) -> Result<()> {
+        let (loss, objective) = (self.loss.kind, self.objective.kind);
+        if !objective.uses_trusted() || loss.method().parameter("matrix").is_none() {
+            return Ok(());
+        }
+        let reason = format!(
+            "{:?} takes every label for wrong as often as its matrix says, and objective.kind = {:?} learns \
+             from labels that are known to be right: use loss.kind = \"ce\"",
+            loss.name(),
+            objective.name()
+        );
+        Err(ExperimentError::setting("loss.kind", reason))
     }
 
     /// Whether the parts of the data are there that the experiment needs.

@@ -1,6 +1,9 @@
 //! The regularisers of the centers that an experiment can name. Their code is one file,
 //! `pemm::energy`.
 
+use pemm_energy::Potential;
+
+use crate::energy::EnergyConfig;
 use crate::kind::kinds;
 use crate::method::{Parameter, Range};
 
@@ -67,5 +70,18 @@ kinds! {
         parameters: &[WEIGHT, U, V, XI, PAIRS, CLAMP, START],
         reference: "paper, eq. 14",
         differs: &[],
+    }
+}
+
+impl EnergyKind {
+    /// The function of the distance with the parameters of `config`; the potential energy for `none`, for
+    /// the records.
+    pub(crate) fn potential(self, config: &EnergyConfig) -> Potential {
+        let EnergyConfig { u, v, xi, .. } = *config;
+        let energy = |beta| Potential::Energy { u, v, xi, beta };
+        match self {
+            Self::Margin => Potential::Margin { rest: energy(0.0).r0() },
+            Self::None | Self::Potential => energy(config.beta),
+        }
     }
 }

@@ -158,6 +158,18 @@ fn a_percentile_goes_with_an_estimate_only() {
 }
 
 #[test]
+fn labels_that_are_known_to_be_right_are_not_corrected() {
+    for preset in ["gold", "graphical", "distill", "trusted-weight"] {
+        for loss in ["forward", "backward"] {
+            let set = [&format!("preset={preset}"), &format!("loss.kind={loss}")];
+            let message = error(&[set[0], set[1], "loss.matrix=noise"]);
+            assert!(message.starts_with("loss.kind:") && message.contains(loss), "{message}");
+        }
+        from(&[&format!("preset={preset}")]).unwrap().resolve(FACTS).unwrap();
+    }
+}
+
+#[test]
 fn mistakes_name_key_rule_and_value() {
     let unknown = Layer::from_text("my.toml", "[optim]\nlerning_rate = 1\n").unwrap_err();
     let unknown = unknown.to_string();

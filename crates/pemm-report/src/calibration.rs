@@ -1,5 +1,7 @@
 //! Whether a model that says "80 %" is right in 80 of 100 cases (Guo et al. 2017).
 
+use pemm_data::score::first_of_highest;
+
 /// Bins of equal width.
 pub const NUM_BINS: usize = 15;
 
@@ -32,7 +34,7 @@ pub fn calibration<'a>(
 ) -> Option<Calibration> {
     let mut bins = vec![Bin::default(); NUM_BINS];
     for (row, label) in rows.zip(labels) {
-        let class = (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
+        let class = first_of_highest(row);
         let confidence = f64::from(row[class]).clamp(0.0, 1.0);
         let place = ((confidence * NUM_BINS as f64).ceil() as usize).clamp(1, NUM_BINS) - 1;
         let bin = &mut bins[place];

@@ -6,8 +6,8 @@ use std::path::Path;
 use pemm_data::disk;
 use pemm_experiment::grid::GRID_LOCK;
 
-use crate::claim::lock_file;
 use crate::error::{Result, RunError};
+use crate::locked::lock_file;
 
 /// The lock of a grid's folder; it ends with the value, or with the process.
 #[derive(Debug)]

@@ -13,7 +13,8 @@
 //! | [`folder`] | a run folder: its layout, and how it is read |
 //! | [`found`] | what lies where runs and records are kept |
 //! | [`bond`] | which run a file of tensors belongs to, and that it is as it was written |
-//! | [`claim`] | who may write to a run folder |
+//! | [`claim`] | which experiment may write to a run folder |
+//! | [`locked`] | one process at a time writes to a run folder |
 //! | [`tables`] | what is made from many records: a room of its own |
 //! | [`grid_lock`] | one grid at a time in a folder |
 //! | [`grid_pace`] | how long a grid still takes, and whether another run may start |
@@ -38,6 +39,7 @@ pub mod folder;
 pub mod found;
 pub mod grid_lock;
 pub mod grid_pace;
+pub mod locked;
 pub mod log;
 pub mod number;
 pub mod ordinary;
@@ -51,11 +53,12 @@ pub mod write;
 
 pub use bond::Bond;
 pub use choice::{Choice, Chosen};
-pub use claim::{Claim, LockedFolder};
+pub use claim::Claim;
 pub use environment::Environment;
 pub use epoch::{CenterStats, EpochRecord, Scored};
 pub use error::{Result, RunError};
 pub use folder::RunFolder;
+pub use locked::LockedFolder;
 pub use log::Log;
 pub use outputs::Outputs;
 pub use record::{DataRecord, ModelRecord, NoiseRecord, Record, Status};

@@ -1,5 +1,7 @@
 //! How well the finished model does, class by class: the end of a record.
 
+use std::cmp::Reverse;
+
 use pemm_data::score::{ClassScore, Score};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +41,14 @@ pub struct PartScores {
     pub top5: Option<f64>,
     /// The classes, by label.
     pub classes: Vec<ClassScore>,
+}
+
+impl PartScores {
+    /// The class with the most samples, the first of equals; `None` without classes.
+    pub fn largest_class(&self) -> Option<usize> {
+        let counts = self.classes.iter().map(|class| class.num_samples).enumerate();
+        counts.max_by_key(|&(class, count)| (count, Reverse(class))).map(|(class, _)| class)
+    }
 }
 
 impl From<&Score> for PartScores {

@@ -2,7 +2,8 @@
 //!
 //! Methods with a memory, a schedule of their own or a second network are objectives, so that the
 //! trainer does not know them. Each is written over [`CenterObjective`], which is the loss of a
-//! sample and the terms of the centers, so any of them goes with any loss, head and regulariser.
+//! sample and the terms of the centers, so any of them goes with any loss, head and regulariser that a
+//! plan allows.
 
 pub mod build;
 pub mod center;
@@ -50,6 +51,13 @@ pub struct Batch {
     pub weights: Option<Tensor<1>>,
     /// Position of each sample in the training part, for methods with a memory per sample.
     pub indices: Vec<u32>,
+}
+
+impl Batch {
+    /// What `of_all` says of the samples of the batch; it says something of each of the training part.
+    fn pick<T: Copy>(&self, of_all: &[T]) -> Vec<T> {
+        self.indices.iter().map(|&index| of_all[index as usize]).collect()
+    }
 }
 
 /// Where in the training a step stands.

@@ -170,7 +170,9 @@ impl Session {
             let (scores, features) =
                 scores_of_each(&self.networks, &self.train, &self.device, with_features)?;
             let given = &self.train.part().given;
-            self.objective.survey(Survey { scores, features, given });
+            let survey = Survey { scores, features, given };
+            check_survey(epoch, num_steps, &survey)?;
+            self.objective.survey(survey);
         }
 
         // ---- steps ------------------------------------------------------------------------------
@@ -321,6 +323,19 @@ fn order(epoch: usize, pass: usize) -> u64 {
     epoch as u64 | (pass as u64) << 31
 }
 
+/// An objective keeps what it makes of a survey, so one value that is no number would stay. `epoch` and
+/// `step` are the last that were made.
+fn check_survey(epoch: usize, step: usize, survey: &Survey<'_>) -> Result<()> {
+    let scores = survey.scores.iter().flatten().map(|&value| ("score in evaluation", value));
+    let features = survey.features.iter().map(|&value| ("feature in evaluation", value));
+    match scores.chain(features).find(|(_, value)| !value.is_finite()) {
+        Some((term, value)) => {
+            Err(Error::NotFinite { epoch, step, term: term.into(), value: f64::from(value) })
+        }
+        None => Ok(()),
+    }
+}
+
 /// The last update of an epoch is seen by no loss any more.
 fn check_weights(epoch: usize, step: usize, tensors: &TensorMap) -> Result<()> {
     for (name, values) in tensors {
@@ -330,4 +345,28 @@ fn check_weights(epoch: usize, step: usize, tensors: &TensorMap) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_objective_hears_numbers_only() {
+        let survey = |score: f32, feature: f32| Survey {
+            scores: vec![vec![0.0, 1.0], vec![0.5, score]],
+            features: vec![feature, 2.0],
+            given: &[1],
+        };
+        check_survey(3, 7, &survey(0.0, 0.0)).unwrap();
+        for (survey, term) in
+            [(survey(f32::NAN, 0.0), "score"), (survey(0.0, f32::INFINITY), "feature")]
+        {
+            let error = check_survey(3, 7, &survey).unwrap_err().to_string();
+            assert!(
+                error.starts_with("epoch 3, step 7: the term `") && error.contains(term),
+                "{error}"
+            );
+        }
+    }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
+use pemm_data::score::first_of_highest;
 use pemm_runs::bond;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -177,11 +178,5 @@ pub fn from_safetensors(bytes: &[u8], file: &str) -> Result<(TensorMap, String)>
 
 /// The class with the highest score of each row; the first of equals.
 pub fn argmax_rows(scores: &[f32], num_classes: usize) -> Vec<u32> {
-    scores
-        .chunks_exact(num_classes)
-        .map(|row| {
-            let best = (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
-            best as u32
-        })
-        .collect()
+    scores.chunks_exact(num_classes).map(|row| first_of_highest(row) as u32).collect()
 }

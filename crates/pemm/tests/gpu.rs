@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use pemm::device;
 use pemm::experiment::catalogue::presets;
+use pemm::experiment::presets::PRESETS;
 use pemm::experiment::{Experiment, Layer};
 use pemm::tensors::{TensorMap, from_safetensors};
 use pemm::train::{Event, Outcome, RunOptions};
@@ -20,6 +21,8 @@ use pemm_runs::{RunFolder, Status};
 
 /// Most by which the mean loss of an epoch may differ, as a share of it.
 const LOSS: f64 = 2e-3;
+/// Key of the objectives that begin with plain epochs.
+const WARMUP: &str = "warmup_epochs";
 /// Most by which a weight may differ, as a share of the largest of its tensor.
 const WEIGHT: f32 = 2e-2;
 
@@ -93,6 +96,10 @@ fn cases(trusted: &Path) -> Vec<Vec<String>> {
     for preset in presets() {
         let mut keys = with(&["model.backbone=mlp", "model.width=16"]);
         keys.insert(0, format!("preset={}", preset.name));
+        // So that what comes after the warm-up is seen too.
+        if PRESETS.iter().any(|(name, text)| *name == preset.name && text.contains(WARMUP)) {
+            keys.push(format!("objective.{WARMUP}=1"));
+        }
         if ["gold", "graphical", "distill", "trusted-weight"].contains(&preset.name) {
             keys.push(format!("data.trusted={}", trusted.display()));
         }
@@ -141,7 +148,7 @@ fn a_gpu_trains_as_the_cpu_does() {
         run(&keys, &cpu, "cpu", None);
         let outcome = run(&keys, &on_gpu, &gpu(), None);
         let seconds: f64 = outcome.record.epochs.iter().map(|epoch| epoch.seconds).sum();
-        let own = [&keys[..1], &keys[7..]].concat().join(" ");
+        let own = [&keys[..1], &keys[8..]].concat().join(" ");
         let difference = difference(&cpu, &on_gpu);
         println!("{own}: {seconds:.1} s, {}", difference.as_deref().unwrap_or("the same"));
         wrong.extend(difference.map(|what| format!("{own}: {what}")));

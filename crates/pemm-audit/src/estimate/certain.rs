@@ -47,8 +47,7 @@ pub fn certain_by_neighbors(samples: &Samples<'_>, neighbors: &Neighbors) -> Cer
             votes[samples.given()[other] as usize] += 1;
             found += 1;
         }
-        let most =
-            (1..k).fold(0, |best, class| if votes[class] > votes[best] { class } else { best });
+        let most = predicted(votes);
         (most as u32, votes[most] as f32 / found.max(1) as f32)
     };
     let said: Vec<(u32, f32)> = (0..n).into_par_iter().map_init(Vec::new, vote).collect();

@@ -1,6 +1,7 @@
 //! The matrix of the noise as a model trained on the given labels sees it.
 
 use super::transition::Transition;
+use crate::score::first_of_highest;
 
 /// Of the samples that a model takes for a class, the share that may be too sure of it; with 10
 /// classes of one size the rest ends at the 97th percentile of all samples.
@@ -35,7 +36,7 @@ impl Transition {
             return Self::identity(num_classes);
         }
         let mut counts = vec![0usize; num_classes];
-        samples.iter().for_each(|sample| counts[largest(sample)] += 1);
+        samples.iter().for_each(|sample| counts[first_of_highest(sample)] += 1);
         let row = |class: usize| {
             let values: Vec<f32> = samples.iter().map(|sample| sample[class]).collect();
             let anchor = match percentile {
@@ -51,11 +52,6 @@ impl Transition {
         };
         Self::new((0..num_classes).map(row).collect()).expect("rows of probabilities, normalised")
     }
-}
-
-/// Index of the largest value, the first of equals.
-fn largest(values: &[f32]) -> usize {
-    (1..values.len()).fold(0, |best, index| if values[index] > values[best] { index } else { best })
 }
 
 /// Index of the largest value but for `passed_over` larger ones (or equal ones that stand before).

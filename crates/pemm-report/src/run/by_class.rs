@@ -15,9 +15,8 @@ fn judged(record: &Record) -> Option<(&PartScores, bool)> {
 
 /// The name of the largest class of `part`.
 fn largest<'a>(record: &'a Record, part: &PartScores) -> &'a str {
-    let counts = part.classes.iter().map(|class| class.num_samples).enumerate();
-    let largest = counts.max_by_key(|&(k, count)| (count, std::cmp::Reverse(k)));
-    largest.and_then(|(k, _)| record.data.classes.get(k)).map_or("", String::as_str)
+    let largest = part.largest_class();
+    largest.and_then(|class| record.data.classes.get(class)).map_or("", String::as_str)
 }
 
 /// What came out, for somebody who reads one sentence.

@@ -1,6 +1,6 @@
 //! The paper's objective: a loss per sample, and terms of the class centers.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Tensor, TensorData};
 
 use super::{Batch, Objective, Progress, Terms};
 use crate::energy::CenterPotential;
@@ -33,6 +33,16 @@ impl CenterObjective {
     ) -> Tensor<1> {
         let scores = network.head.margin(output.scores.clone(), given.clone()); // [N, K]
         self.loss.forward(scores, given)
+    }
+
+    /// [`Self::losses`] of the given labels of `batch`, times the weights of its samples.
+    pub(super) fn weighted_losses(
+        &self,
+        network: &Classifier,
+        output: &Output,
+        batch: &Batch,
+    ) -> Tensor<1> {
+        weighted(self.losses(network, output, batch.given.clone()), batch)
     }
 
     /// The terms of the centers of `network`, after `output`.
@@ -88,6 +98,13 @@ pub(super) fn weighted(losses: Tensor<1>, batch: &Batch) -> Tensor<1> {
     }
 }
 
+/// `losses` `[N]`, each times its factor.
+pub(super) fn times(losses: Tensor<1>, factors: Vec<f32>) -> Tensor<1> {
+    let factors = TensorData::new(factors, losses.dims());
+    let factors = Tensor::from_data(factors, &losses.device());
+    losses * factors
+}
+
 impl Objective for CenterObjective {
     fn forward(
         &mut self,
@@ -96,7 +113,7 @@ impl Objective for CenterObjective {
         progress: &mut Progress<'_>,
     ) -> Terms {
         let output = networks[0].forward(batch.images.clone(), progress.rng);
-        let losses = weighted(self.losses(&networks[0], &output, batch.given.clone()), batch);
+        let losses = self.weighted_losses(&networks[0], &output, batch);
         self.with_loss(losses.mean(), &networks[0], output)
     }
 }

@@ -1,8 +1,8 @@
 //! Co-teaching: two networks, each of which learns from what the other finds easy.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
-use super::center::weighted;
+use super::center::{times, weighted};
 use super::{Batch, CenterObjective, Objective, Progress, Terms};
 use crate::model::{Classifier, Output};
 use crate::tensors::floats;
@@ -82,9 +82,8 @@ pub(super) fn losses_of_both(
 pub(super) fn mean_of(losses: Tensor<1>, chosen: &[bool], least: f64) -> Tensor<1> {
     let count = chosen.iter().filter(|&&is| is).count().max(1) as f64;
     let share = (1.0 / count.max(least)) as f32;
-    let shares: Vec<f32> = chosen.iter().map(|&is| if is { share } else { 0.0 }).collect();
-    let shares = TensorData::new(shares, [chosen.len()]);
-    (losses.clone() * Tensor::from_data(shares, &losses.device())).sum()
+    let shares = chosen.iter().map(|&is| if is { share } else { 0.0 });
+    times(losses, shares.collect()).sum()
 }
 
 /// Which samples are among the `share` that each network finds easiest.

@@ -108,7 +108,7 @@ impl Objective for Distillation {
     ) -> Terms {
         let network = &networks[0];
         let output = network.forward(batch.images.clone(), progress.rng);
-        let trusted: Vec<bool> = batch.indices.iter().map(|&i| self.trusted[i as usize]).collect();
+        let trusted = batch.pick(&self.trusted);
         let losses = self.base.losses(network, &output, batch.given.clone());
         let loss = match &mut self.soft {
             None => mean_of(weighted(losses, batch), &trusted, 0.0),

@@ -3,7 +3,6 @@
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
-use super::center::weighted;
 use super::clean_posterior::clean_posterior;
 use super::mixup::Mixing;
 use super::{Batch, CenterObjective, Objective, Progress, Survey, Terms};
@@ -12,7 +11,8 @@ use crate::model::Classifier;
 use crate::tensors::TensorMap;
 
 /// DivideMix: two networks, each trained in a pass of its own over every epoch. After `warmup_epochs` of
-/// the experiment's loss (and `confidence_penalty` times the negative entropy of the predictions), in the pass of one network, whose predictions are p, beside its peer's p':
+/// the experiment's loss (and `confidence_penalty` times the negative entropy of the predictions), in the
+/// pass of one network, whose predictions are p, beside its peer's p':
 ///
 /// - `w_n`: [posterior](super::clean_posterior) that label n is right, by the *peer's* cross entropies of
 ///   all samples, not augmented, at the beginning of the epoch; samples with `w_n > threshold` are
@@ -190,8 +190,7 @@ impl Objective for DivideMix {
         let network = &networks[number];
         if progress.epoch < self.parameters.warmup_epochs {
             let output = network.forward(batch.images.clone(), progress.rng);
-            let losses = weighted(self.base.losses(network, &output, batch.given.clone()), batch);
-            let mut loss = losses.mean();
+            let mut loss = self.base.weighted_losses(network, &output, batch).mean();
             let penalty = self.parameters.confidence_penalty;
             if penalty > 0.0 {
                 loss = loss + negative_entropy(output.scores.clone()) * penalty;
@@ -204,8 +203,7 @@ impl Objective for DivideMix {
             let scores = networks[k].valid().forward(plain.clone(), progress.rng).scores;
             Tensor::from_inner(activation::softmax(scores, 1))
         });
-        let of_peer = &self.trust[1 - number];
-        let trust: Vec<f32> = batch.indices.iter().map(|&i| of_peer[i as usize]).collect();
+        let trust = batch.pick(&self.trust[1 - number]);
         let divided = Divided::of(&trust, &batch.given, guesses, &self.parameters);
 
         let mut mixing =

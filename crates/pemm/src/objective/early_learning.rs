@@ -2,7 +2,6 @@
 
 use burn::tensor::{Tensor, TensorData, activation};
 
-use super::center::weighted;
 use super::epoch_memory::EpochMemory;
 use super::{Batch, CenterObjective, Objective, Progress, Terms};
 use crate::error::Result;
@@ -25,9 +24,8 @@ use crate::tensors::{TensorMap, floats};
 /// # Reference
 /// Liu et al. 2020, Early-Learning Regularization Prevents Memorization of Noisy Labels, eq. 6 and
 /// 7, and their public code, from which the clamp is, and that the memory takes probabilities that
-/// sum to 1 again after it. The loss may be another than cross entropy here. Sample
-/// weights, which they do not have, weight the first term only. ELR+ (two networks,
-/// weight averaging, mixup) is not this.
+/// sum to 1 again after it. The loss may be another than cross entropy here. Sample weights, which they
+/// do not have, weight the first term only. ELR+ (two networks, weight averaging, mixup) is not this.
 pub struct EarlyLearning {
     base: CenterObjective,
     memory_rate: f64,
@@ -81,7 +79,7 @@ impl Objective for EarlyLearning {
         progress: &mut Progress<'_>,
     ) -> Terms {
         let output = networks[0].forward(batch.images.clone(), progress.rng);
-        let losses = weighted(self.base.losses(&networks[0], &output, batch.given.clone()), batch);
+        let losses = self.base.weighted_losses(&networks[0], &output, batch);
         let probabilities = activation::softmax(output.scores.clone(), 1).clamp(CLAMP, 1.0 - CLAMP); // [N, K]
         let shape = probabilities.dims();
         let targets = self.remember(&batch.indices, &floats(probabilities.clone().detach()));
@@ -93,9 +91,7 @@ impl Objective for EarlyLearning {
     }
 
     fn state(&self) -> TensorMap {
-        let mut state = TensorMap::new();
-        self.memory.save(&mut state);
-        state
+        self.memory.state()
     }
 
     fn load(&mut self, mut state: TensorMap) -> Result<()> {

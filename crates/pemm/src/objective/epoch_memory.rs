@@ -37,6 +37,13 @@ impl EpochMemory {
         state.insert(self.name.to_owned(), Values { shape, data: self.values.clone() });
     }
 
+    /// The checkpoint of an objective that keeps nothing else.
+    pub(super) fn state(&self) -> TensorMap {
+        let mut state = TensorMap::new();
+        self.save(&mut state);
+        state
+    }
+
     /// Takes its values out of a checkpoint.
     pub(super) fn take(&mut self, state: &mut TensorMap) -> Result<()> {
         let found = state.remove(self.name);

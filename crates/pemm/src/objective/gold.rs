@@ -105,7 +105,7 @@ impl Objective for GoldCorrection {
     ) -> Terms {
         let network = &networks[0];
         let output = network.forward(batch.images.clone(), progress.rng);
-        let trusted: Vec<bool> = batch.indices.iter().map(|&i| self.trusted[i as usize]).collect();
+        let trusted = batch.pick(&self.trusted);
         let own = self.base.losses(network, &output, batch.given.clone());
         let loss = match &self.correction {
             None => {

@@ -20,8 +20,9 @@ use crate::model::Classifier;
 /// - a trusted sample: `ℓ_n` of its label, and cross entropy of its type;
 /// - another, from epoch `warmup_epochs` on: `-log Σ_z p(z | x_n) Σ_y p(y | x_n) p(ỹ_n | y, z)`,
 ///
-/// of which the mean is taken over the batch (over its trusted samples until then), plus the center terms of the first network. C, and the type of a trusted sample, are read off what
-/// trusted samples were called before somebody looked ([`ConfusingLabels`]).
+/// of which the mean is taken over the batch (over its trusted samples until then), plus the center terms
+/// of the first network. C, and the type of a trusted sample, are read off what trusted samples were called
+/// before somebody looked ([`ConfusingLabels`]).
 ///
 /// # Parameters
 /// `warmup_epochs` ≥ 1.
@@ -155,8 +156,7 @@ impl Objective for GraphicalModel {
         let [output, peer] = forward_both(networks, batch, progress);
         let (num, num_types) = (batch.indices.len(), self.types.len());
         let types = peer.scores.narrow(1, 0, num_types); // [N, Z]
-        let known: Vec<Option<usize>> =
-            batch.indices.iter().map(|&i| self.trusted[i as usize]).collect();
+        let known = batch.pick(&self.trusted);
         let of_known: Vec<i64> = known.iter().map(|of| of.unwrap_or(0) as i64).collect();
         let of_known =
             Tensor::<1, Int>::from_data(TensorData::new(of_known, [num]), &types.device());

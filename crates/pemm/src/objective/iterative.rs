@@ -5,7 +5,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use pemm_audit::outliers::local_outlier_factors;
 use pemm_data::Rng;
 
-use super::center::weighted;
+use super::center::times;
 use super::epoch_memory::EpochMemory;
 use super::{Batch, CenterObjective, Objective, Progress, Survey, Terms};
 use crate::error::Result;
@@ -198,11 +198,10 @@ impl Objective for IterativeDetection {
     ) -> Terms {
         let network = &networks[0];
         let output = network.forward(batch.images.clone(), progress.rng);
-        let losses = weighted(self.base.losses(network, &output, batch.given.clone()), batch);
+        let losses = self.base.weighted_losses(network, &output, batch);
         let (weights, is_outlier): (Vec<f32>, Vec<bool>) =
             batch.indices.iter().map(|&i| self.judged(i)).unzip();
-        let weights = TensorData::new(weights, [batch.indices.len()]);
-        let losses = losses.clone() * Tensor::from_data(weights, &losses.device());
+        let losses = times(losses, weights);
         let given = floats(batch.given.clone().float());
         let given: Vec<u32> = given.into_iter().map(|label| label as u32).collect();
         let pairs = Pairs::of(&given, &is_outlier, progress.rng);

@@ -1,10 +1,9 @@
 //! MentorNet's predefined curriculum: which samples of a step count, by how their loss stands to a moving
 //! percentile of the losses.
 
-use burn::tensor::{Tensor, TensorData};
 use pemm_data::Rng;
 
-use super::center::weighted;
+use super::center::{times, weighted};
 use super::epoch_memory::EpochMemory;
 use super::{Batch, CenterObjective, Objective, Progress, Terms};
 use crate::error::Result;
@@ -126,16 +125,12 @@ impl Objective for MentorNet {
         let done = progress.epoch * num_steps + progress.step;
         let at = done * 100 / (progress.num_epochs * num_steps);
         let weights = self.weights(&floats(losses.clone().detach()), at, progress.rng);
-        let weights = TensorData::new(weights, [batch.indices.len()]);
-        let losses = weighted(losses, batch);
-        let losses = losses.clone() * Tensor::from_data(weights, &losses.device());
+        let losses = times(weighted(losses, batch), weights);
         self.base.with_loss(losses.mean(), &networks[0], output)
     }
 
     fn state(&self) -> TensorMap {
-        let mut state = TensorMap::new();
-        self.bound.save(&mut state);
-        state
+        self.bound.state()
     }
 
     fn load(&mut self, mut state: TensorMap) -> Result<()> {
@@ -148,6 +143,7 @@ mod tests {
     use super::*;
     use crate::loss::{CrossEntropy, Loss};
     use crate::objective::reference_case::{ReferenceCase, objectives};
+    use burn::tensor::Tensor;
     use pemm_data::{Stream, Streams};
 
     fn mentor(curriculum: Curriculum, percentile: f64, dropout: [f64; 2]) -> MentorNet {

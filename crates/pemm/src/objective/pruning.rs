@@ -1,9 +1,7 @@
 //! Pruning: samples whose given label the network finds improbable are left out, chosen anew once in
 //! some epochs.
 
-use burn::tensor::{Tensor, TensorData};
-
-use super::center::weighted;
+use super::center::times;
 use super::epoch_memory::EpochMemory;
 use super::{Batch, CenterObjective, Objective, Progress, Survey, Terms};
 use crate::error::Result;
@@ -72,17 +70,13 @@ impl Objective for Pruning {
         progress: &mut Progress<'_>,
     ) -> Terms {
         let output = networks[0].forward(batch.images.clone(), progress.rng);
-        let losses = weighted(self.base.losses(&networks[0], &output, batch.given.clone()), batch);
-        let kept: Vec<f32> = batch.indices.iter().map(|&i| self.kept.row_mut(i)[0]).collect();
-        let kept = TensorData::new(kept, [batch.indices.len()]);
-        let losses = losses.clone() * Tensor::from_data(kept, &losses.device());
+        let losses = self.base.weighted_losses(&networks[0], &output, batch);
+        let losses = times(losses, batch.pick(self.kept.values()));
         self.base.with_loss(losses.mean(), &networks[0], output)
     }
 
     fn state(&self) -> TensorMap {
-        let mut state = TensorMap::new();
-        self.kept.save(&mut state);
-        state
+        self.kept.state()
     }
 
     fn load(&mut self, mut state: TensorMap) -> Result<()> {

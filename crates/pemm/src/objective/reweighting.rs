@@ -1,9 +1,8 @@
 //! Samples weighted by how probably their label is right, judged by a mixture of two normals.
 
-use burn::tensor::{Tensor, TensorData};
 use pemm_audit::mixture::Mixture;
 
-use super::center::weighted;
+use super::center::times;
 use super::epoch_memory::EpochMemory;
 use super::{Batch, CenterObjective, Objective, Progress, Terms};
 use crate::error::Result;
@@ -82,13 +81,9 @@ impl Objective for Reweighting {
         progress: &mut Progress<'_>,
     ) -> Terms {
         let output = networks[0].forward(batch.images.clone(), progress.rng);
-        let mut losses =
-            weighted(self.base.losses(&networks[0], &output, batch.given.clone()), batch);
+        let mut losses = self.base.weighted_losses(&networks[0], &output, batch);
         if progress.epoch >= self.warmup_epochs {
-            let all = self.weights(progress.epoch);
-            let weights: Vec<f32> = batch.indices.iter().map(|&i| all[i as usize]).collect();
-            let weights = TensorData::new(weights, [batch.indices.len()]);
-            losses = losses.clone() * Tensor::from_data(weights, &losses.device());
+            losses = times(losses, batch.pick(self.weights(progress.epoch)));
         }
         let scores = output.scores.clone().detach();
         let doubts = match self.by {
@@ -104,9 +99,7 @@ impl Objective for Reweighting {
     }
 
     fn state(&self) -> TensorMap {
-        let mut state = TensorMap::new();
-        self.doubts.save(&mut state);
-        state
+        self.doubts.state()
     }
 
     fn load(&mut self, mut state: TensorMap) -> Result<()> {
@@ -119,6 +112,7 @@ mod tests {
     use super::*;
     use crate::loss::{CrossEntropy, Loss};
     use crate::objective::reference_case::ReferenceCase;
+    use burn::tensor::Tensor;
 
     #[test]
     fn weights_value_and_gradient_are_those_of_pytorch() {

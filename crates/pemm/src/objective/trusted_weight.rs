@@ -1,8 +1,6 @@
 //! Samples whose label is known to be right count more.
 
-use burn::tensor::{Tensor, TensorData};
-
-use super::center::weighted;
+use super::center::times;
 use super::{Batch, CenterObjective, Objective, Progress, Terms};
 use crate::model::Classifier;
 
@@ -37,11 +35,9 @@ impl Objective for TrustedWeight {
         progress: &mut Progress<'_>,
     ) -> Terms {
         let output = networks[0].forward(batch.images.clone(), progress.rng);
-        let losses = weighted(self.base.losses(&networks[0], &output, batch.given.clone()), batch);
-        let weights: Vec<f32> = batch.indices.iter().map(|&i| self.weights[i as usize]).collect();
-        let weights = TensorData::new(weights, [batch.indices.len()]);
-        let weights = Tensor::from_data(weights, &losses.device());
-        self.base.with_loss((losses * weights).mean(), &networks[0], output)
+        let losses = self.base.weighted_losses(&networks[0], &output, batch);
+        let losses = times(losses, batch.pick(&self.weights));
+        self.base.with_loss(losses.mean(), &networks[0], output)
     }
 }
 
