@@ -5,7 +5,7 @@
 #
 # CubeCL compiles its CUDA kernels with an LLVM that its build would download; a closed network cannot
 # do that, but the build takes an installed one, and PyPI has the static libraries. Needs cargo, python3
-# with pip, unzip, xz, a C compiler, and about 20 processor minutes and 6 GB of disk the first time. On a
+# with pip, unzip, xz, a C compiler, and half an hour on two cores the first time. On a
 # machine with that network none of it is needed: `cargo build --release --features cuda` does.
 set -eu
 cd "$(dirname "$0")/../.."

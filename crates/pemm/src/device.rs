@@ -96,15 +96,18 @@ fn of_kind(_: &str) -> Vec<Found> {
     Vec::new()
 }
 
-/// Every device that this binary can use here; the CPU first.
-pub fn all() -> Vec<Found> {
-    let cpu = Found {
+fn cpu() -> Found {
+    Found {
         name: "cpu".into(),
         description: format!("the processor ({})", pemm_conv::level().name()),
         is_gpu: false,
         device: Device::flex(),
-    };
-    [cpu].into_iter().chain(KINDS.iter().flat_map(|kind| of_kind(kind))).collect()
+    }
+}
+
+/// Every device that this binary can use here; the CPU first. Opens them.
+pub fn all() -> Vec<Found> {
+    [cpu()].into_iter().chain(KINDS.iter().flat_map(|kind| of_kind(kind))).collect()
 }
 
 /// Opens a device by the name that `--device` takes: `cpu`; `gpu`, the first that there is; `cuda` or
@@ -134,7 +137,7 @@ pub fn find(name: &str) -> Result<Found> {
         },
     };
     match kind {
-        "cpu" if index == 0 => Ok(all().swap_remove(0)),
+        "cpu" if index == 0 => Ok(cpu()),
         "gpu" if index == 0 => {
             let mut gpus = KINDS.iter().flat_map(|kind| of_kind(kind)).filter(|found| found.is_gpu);
             gpus.next().map_or_else(|| refuse(no_device("GPU")), Ok)

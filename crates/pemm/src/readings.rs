@@ -15,6 +15,11 @@ use crate::tensors::floats;
 /// for a loss that is no number to be told soon.
 const MOST: usize = 64;
 
+/// Steps, or batches, whose values wait on `device` before they are read.
+fn most(device: &Device) -> usize {
+    if is_cpu(device) { 1 } else { MOST }
+}
+
 /// Which step it is, and of which samples.
 #[derive(Debug)]
 pub(crate) struct Step {
@@ -51,7 +56,7 @@ pub(crate) struct Readings {
 impl Readings {
     /// None yet, of steps on `device`.
     pub(crate) fn on(device: &Device) -> Self {
-        let most = if is_cpu(device) { 1 } else { MOST };
+        let most = most(device);
         Self { most, steps: Vec::new(), values: Vec::new(), scores: Vec::new() }
     }
 
@@ -103,7 +108,7 @@ pub(crate) struct Rows {
 impl Rows {
     /// None yet, of batches on `device`.
     pub(crate) fn on(device: &Device) -> Self {
-        Self { most: Readings::on(device).most, waiting: Vec::new(), values: Vec::new() }
+        Self { most: most(device), waiting: Vec::new(), values: Vec::new() }
     }
 
     /// Adds the rows of a batch.
