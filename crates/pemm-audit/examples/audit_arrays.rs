@@ -1,7 +1,7 @@
 //! Audits folders of .npy arrays: `audit_arrays FOLDER …`.
 //!
 //! Reads `given.npy` (uint32 `[N]`) and `probabilities.npy` (float32 `[N, K]`), and where they are there
-//! `features.npy` (`[N, D]`), `models.npy` (uint32), `margins.npy`, `events.npy` (`[N]`) and `trusted.npy`
+//! `features.npy` (`[N, D]`), `models.npy` (uint32), `margins.npy`, `events.npy` (`[N]`) and `checked.npy`
 //! (uint32; 4294967295 for unknown); of little-endian C-ordered files as NumPy writes them. Writes
 //! `ours.json` (the summary, names of scores, seconds) and `ours.f32`: for each sample whether it is an
 //! issue, what becomes of its label (0 keep, 1 change, 2 drop), the label afterwards, the weight, and
@@ -53,7 +53,7 @@ fn judge(folder: &Path) -> Result<(), Box<dyn Error>> {
         path.exists().then(|| integers(&path)).transpose()
     };
     let (features, margins) = (there("features.npy")?, there("margins.npy")?);
-    let (events, trusted) = (there("events.npy")?, numbers("trusted.npy")?);
+    let (events, checked) = (there("events.npy")?, numbers("checked.npy")?);
     let n = given.len().max(1);
     let arrays = Arrays {
         num_classes: probabilities.len() / n,
@@ -63,7 +63,7 @@ fn judge(folder: &Path) -> Result<(), Box<dyn Error>> {
         features: features.as_deref(),
         margins: margins.as_deref(),
         events: events.as_deref(),
-        trusted: trusted.as_deref(),
+        checked: checked.as_deref(),
         ..Arrays::default()
     };
     let started = Instant::now();

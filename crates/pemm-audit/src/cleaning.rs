@@ -18,6 +18,8 @@ pub enum Action {
     Change,
     /// The sample is left out of training.
     Drop,
+    /// Somebody looked at the sample: the label is what they said, given or not.
+    Checked,
 }
 
 /// What is to be done to every label, and what that is expected to bring.
@@ -25,7 +27,8 @@ pub enum Action {
 pub struct Cleaning {
     /// What becomes of each label, `[N]`.
     pub actions: Vec<Action>,
-    /// The label afterwards, `[N]`; the given one but for [`Action::Change`].
+    /// The label afterwards, `[N]`; the given one but for [`Action::Change`] and
+    /// [`Action::Checked`].
     pub labels: Vec<u32>,
     /// `P(true = given | x, given)`, `[N]`, 0 to 1: a weight for training.
     pub weights: Vec<f32>,
@@ -81,6 +84,8 @@ const CAUTION: [f64; 2] = [3.0, 2.0];
 /// that this brings it (three times the expected ones, and two) are fewer than those that it loses: so no
 /// class comes out worse, which dropping alone cannot do.
 ///
+/// A sample that somebody checked gets the label that they said, and the weight 1.
+///
 /// # Fails
 /// Posteriors are no better than the noise model: where that takes mistakes of the model for wrong
 /// labels, right ones are dropped.
@@ -110,6 +115,13 @@ pub fn clean(
         weights: said.iter().map(|said| said.0).collect(),
         expected: Expected::default(),
     };
+    for sample in 0..n {
+        if let Some(label) = samples.checked(sample) {
+            cleaning.actions[sample] = Action::Checked;
+            cleaning.labels[sample] = label;
+            cleaning.weights[sample] = 1.0;
+        }
+    }
     for &weight in cleaning.weights.iter().filter(|&&weight| weight < 0.5) {
         cleaning.expected.num_halved += 1;
         cleaning.expected.halved_right += f64::from(weight);
@@ -119,7 +131,8 @@ pub fn clean(
     }
     let mut members = vec![Vec::new(); k];
     for (sample, &class) in given.iter().enumerate() {
-        if judged[class as usize] && f64::from(said[sample].0) <= 1.0 - DROPPED {
+        let is_open = samples.checked(sample).is_none();
+        if is_open && judged[class as usize] && f64::from(said[sample].0) <= 1.0 - DROPPED {
             members[class as usize].push(sample);
         }
     }
@@ -179,7 +192,7 @@ pub fn clean(
     }
     for (action, said) in cleaning.actions.iter().zip(&said) {
         match action {
-            Action::Keep => {}
+            Action::Keep | Action::Checked => {}
             Action::Change => cleaning.expected.num_changed += 1,
             Action::Drop => {
                 cleaning.expected.num_dropped += 1;

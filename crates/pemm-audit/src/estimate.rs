@@ -2,12 +2,12 @@
 //! [`NoiseRate`](crate::rate::NoiseRate) weighs them.
 
 mod certain;
+mod checked;
 mod margins;
-mod trusted;
 
 pub use certain::{Certain, certain_by_model, certain_by_neighbors};
+pub use checked::{Checked, by_checked};
 pub use margins::by_margins;
-pub use trusted::{Trusted, by_trusted};
 
 /// Of the normal distribution, for 95 %.
 pub(crate) const NORMAL_QUANTILE: f64 = 1.96;

@@ -1,4 +1,5 @@
-//! The files of an audit: `label_issues.csv`, `audit.json`, and a labels CSV for training.
+//! The files of an audit: `label_issues.csv`, `audit.json`, a labels CSV for training, and a list of
+//! samples to check.
 
 use serde::Serialize;
 
@@ -123,6 +124,7 @@ pub fn for_training(labels: Labels<'_>, audit: &Audit, how: How) -> Vec<u8> {
     let rows = (0..labels.given.len()).map(|sample| {
         let (given, action) = (labels.given[sample], cleaning.actions[sample]);
         let (label, weight, action) = match (how, action) {
+            (_, Action::Checked) => (cleaning.labels[sample], 1.0, word(action)),
             (How::Weight, _) => (given, cleaning.weights[sample], "weight"),
             (_, Action::Keep) => (given, 1.0, word(Action::Keep)),
             (How::Correct, Action::Change) => (cleaning.labels[sample], 1.0, word(action)),
@@ -135,6 +137,16 @@ pub fn for_training(labels: Labels<'_>, audit: &Audit, how: How) -> Vec<u8> {
             labels.class(given),
             action.to_owned(),
         ]
+    });
+    csv(header.to_vec(), rows)
+}
+
+/// A list of `samples` for a person to look at: name, given label, and a blank column `label` for the right
+/// one.
+pub fn to_check(labels: Labels<'_>, samples: &[u32]) -> Vec<u8> {
+    let header = [labels.column(), "given", "label"].map(str::to_owned);
+    let rows = samples.iter().map(|&sample| sample as usize).map(|sample| {
+        vec![labels.names[sample].clone(), labels.class(labels.given[sample]), String::new()]
     });
     csv(header.to_vec(), rows)
 }
@@ -156,6 +168,7 @@ fn word(action: Action) -> &'static str {
         Action::Keep => "keep",
         Action::Change => "change",
         Action::Drop => "drop",
+        Action::Checked => "checked",
     }
 }
 

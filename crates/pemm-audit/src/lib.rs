@@ -1,7 +1,7 @@
 //! Which labels are wrong: from plain arrays, whatever model they come from.
 //!
 //! [`audit`] takes checked [`Samples`] (given labels and class probabilities; features, distances,
-//! margins and events of training, trusted labels where there are any) and says whether the models can
+//! margins and events of training, labels that somebody checked) and says whether the models can
 //! judge at all, gives a score and a suggestion per sample, the share of wrong labels with an interval, and
 //! what may be done to the labels without harm. Nothing here trains, touches the disk, prints, or knows the
 //! other crates.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::estimate::{Certain, Trusted, binomial_interval};
+use crate::estimate::{Certain, Checked, binomial_interval};
 use crate::noise_model::NoiseModel;
 
 /// What one method says.
@@ -25,7 +25,8 @@ pub struct MethodRate {
 /// of samples, and to what the most certain predictions say if that is outside. The two factors were chosen
 /// on the label sets of `bench/audit`.
 ///
-/// Trusted labels ([`Trusted`]) that leave a narrower interval take the place of all this.
+/// Where somebody checked samples ([`Checked`]), what they say takes the place of all this if their interval
+/// is narrower or the estimate lies outside of it.
 ///
 /// # Fails
 /// With what the noise model fails with; the doubt is to say so.
@@ -53,6 +54,8 @@ const WIDE: f64 = 0.2;
 /// Least distance between an interval of certain predictions and the noise model for a contradiction.
 const CONTRADICTION: f64 = 0.03;
 const CONTRADICTION_OF_CLASS: f64 = 0.1;
+/// Name of the method that asks those who looked at samples.
+const BY_HAND: &str = "checked by hand";
 
 /// What is weighed.
 pub(crate) struct Said<'a> {
@@ -62,7 +65,7 @@ pub(crate) struct Said<'a> {
     pub(crate) by_neighbors: Option<&'a Certain>,
     pub(crate) confident_joint: f64,
     pub(crate) margins: Option<f64>,
-    pub(crate) trusted: Option<Trusted>,
+    pub(crate) checked: Option<Checked>,
 }
 
 impl NoiseRate {
@@ -93,12 +96,11 @@ impl NoiseRate {
                 gap([low, high], a) > CONTRADICTION && gap([low, high], b) > CONTRADICTION
             })
             || high - low > WIDE;
-        if let Some(Trusted { estimate, interval: [low, high], .. }) = said.trusted {
-            rate.is_doubtful |= gap([low, high], rate.estimate) > CONTRADICTION;
-            if high - low < rate.high - rate.low {
-                (rate.estimate, rate.low, rate.high) = (estimate, low, high);
-                rate.is_doubtful = false;
-            }
+        if let Some(Checked { estimate, interval: [low, high], .. }) = said.checked
+            && (high - low < rate.high - rate.low || !(low..=high).contains(&rate.estimate))
+        {
+            (rate.estimate, rate.low, rate.high) = (estimate, low, high);
+            rate.is_doubtful = high - low > WIDE;
         }
         let methods = [
             ("noise model", Some(by_model)),
@@ -106,7 +108,7 @@ impl NoiseRate {
             ("neighbours contradicted", said.by_neighbors.map(Certain::share)),
             ("confident joint", Some(said.confident_joint)),
             ("margin mixture", said.margins),
-            ("trusted labels", said.trusted.map(|trusted| trusted.estimate)),
+            (BY_HAND, said.checked.map(|checked| checked.estimate)),
         ];
         let method = |(name, estimate): (&str, Option<f64>)| {
             let estimate = estimate?;
@@ -115,6 +117,23 @@ impl NoiseRate {
         };
         rate.methods = methods.into_iter().filter_map(method).collect();
         rate
+    }
+}
+
+impl NoiseRate {
+    /// Whether the estimate is that of samples which somebody checked.
+    pub fn is_by_hand(&self) -> bool {
+        let is_it =
+            |method: &MethodRate| method.name == BY_HAND && method.estimate == self.estimate;
+        self.methods.iter().any(is_it)
+    }
+
+    /// What the checked samples say by themselves, for models that cannot judge.
+    pub(crate) fn by_hand(checked: Checked) -> Self {
+        let Checked { estimate, interval: [low, high], .. } = checked;
+        let method = MethodRate { name: BY_HAND.into(), estimate, agrees: true };
+        let is_doubtful = high - low > WIDE;
+        Self { estimate, low, high, methods: vec![method], is_doubtful, doubtful: Vec::new() }
     }
 }
 
@@ -154,7 +173,7 @@ mod tests {
             by_neighbors: None,
             confident_joint: 0.3,
             margins: None,
-            trusted: None,
+            checked: None,
         }
     }
 
@@ -181,13 +200,18 @@ mod tests {
     }
 
     #[test]
-    fn trusted_labels_decide() {
+    fn checked_labels_decide_where_they_know_more_or_contradict() {
         let model = model(&symmetric(4, 0.2));
         let certain = Certain { certain: vec![125; 4], contradicted: vec![5; 4] };
-        let trusted = Trusted { estimate: 0.1, interval: [0.09, 0.11], count: 1000 };
-        let said = Said { trusted: Some(trusted), ..said(&model, &certain) };
-        let rate = NoiseRate::of(&said);
-        assert_eq!((rate.estimate, rate.low, rate.high), (0.1, 0.09, 0.11));
-        assert!(!rate.is_doubtful);
+        let by = |estimate: f64, reach: f64| {
+            let interval = [estimate - reach, estimate + reach];
+            let checked = Some(Checked { estimate, interval, count: 100 });
+            let rate = NoiseRate::of(&Said { checked, ..said(&model, &certain) });
+            (rate.estimate, rate.is_doubtful)
+        };
+        assert_eq!(by(0.1, 0.01), (0.1, false));
+        // Wide, but the model's 20 % are not in it; and so wide that it says nothing.
+        assert_eq!(by(0.4, 0.15), (0.4, true));
+        assert!((by(0.2, 0.3).0 - model.rate).abs() < 0.1);
     }
 }

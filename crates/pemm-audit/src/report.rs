@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::cleaning::{Cleaning, Expected, clean};
 use crate::columns::{Permutation, permutation};
-use crate::estimate::{by_margins, by_trusted, certain_by_model, certain_by_neighbors};
+use crate::estimate::{by_checked, by_margins, certain_by_model, certain_by_neighbors};
 use crate::joint::ConfidentJoint;
 use crate::judge::{Judgement, Verdict, judge};
 use crate::neighbors::Neighbors;
@@ -32,7 +32,7 @@ pub struct Audit {
     pub suggested: Vec<u32>,
     /// Whether the sample is among the most doubtful ones, as many as labels are thought to be
     /// wrong; in no class more than half as many again as the noise model thinks, and none in a class
-    /// that is not judged.
+    /// that is not judged. Of samples that somebody checked, those whose given label is wrong.
     pub is_issue: Vec<bool>,
     /// Place by the default score, from 1 for the most doubtful; of equals the earlier sample is
     /// first.
@@ -56,7 +56,7 @@ pub struct Summary {
     pub judgement: Judgement,
     /// Another order of the columns that fits much better, if there is one.
     pub permutation: Option<Permutation>,
-    /// Share of wrong labels; `None` where the models cannot judge.
+    /// Share of wrong labels; `None` where the models cannot judge and nobody checked enough samples.
     pub noise_rate: Option<NoiseRate>,
     /// What cleaning is expected to mend and to make.
     pub cleaning: Expected,
@@ -123,6 +123,7 @@ pub fn audit(samples: &Samples<'_>) -> Audit {
     let judgement = judge(&calibrated, &model, &pattern);
     let certain = certain_by_model(&calibrated);
     let by_neighbors = neighbors.as_ref().map(|found| certain_by_neighbors(samples, found));
+    let checked = by_checked(samples, &by_posterior);
     let rate = NoiseRate::of(&Said {
         num_samples: n,
         model: &model,
@@ -130,7 +131,7 @@ pub fn audit(samples: &Samples<'_>) -> Audit {
         by_neighbors: by_neighbors.as_ref(),
         confident_joint: 1.0 - (0..k).map(|class| confident[class][class]).sum::<f64>(),
         margins: by_margins(samples),
-        trusted: by_trusted(samples, &by_posterior),
+        checked,
     });
 
     // ---- order and cut --------------------------------------------------------------------------
@@ -169,7 +170,10 @@ pub fn audit(samples: &Samples<'_>) -> Audit {
         num_issues: pairs.iter().sum(),
         agreement: agreement(samples),
         permutation: permutation(samples),
-        noise_rate: (judgement.verdict != Verdict::No).then_some(rate),
+        noise_rate: match judgement.verdict {
+            Verdict::Yes | Verdict::NotTheseClasses => Some(rate),
+            Verdict::No => checked.map(NoiseRate::by_hand),
+        },
         judgement,
         cleaning: cleaning.expected,
         classes: (0..k).map(class).collect(),
@@ -223,7 +227,14 @@ fn issues(
     let of_judged: usize = (0..counts.len()).filter(|&k| judged[k]).map(|k| counts[k]).sum();
     let mut num = (rate.estimate * of_judged as f64).round() as usize;
     let mut is_issue = vec![false; samples.len()];
-    for &sample in order {
+    for sample in 0..samples.len() {
+        is_issue[sample] = samples.checked(sample).is_some_and(|label| {
+            let is_wrong = label != samples.given()[sample];
+            num -= usize::from(is_wrong && num > 0);
+            is_wrong
+        });
+    }
+    for &sample in order.iter().filter(|&&sample| samples.checked(sample as usize).is_none()) {
         let left = &mut left[samples.given()[sample as usize] as usize];
         if num > 0 && *left > 0 {
             (num, *left) = (num - 1, *left - 1);
@@ -233,10 +244,14 @@ fn issues(
     is_issue
 }
 
-/// The class with the largest posterior; of issues beside the given one. `[N]`.
+/// What somebody said who checked the sample, else the class with the largest posterior; of issues beside
+/// the given one. `[N]`.
 fn suggested(samples: &Samples<'_>, model: &NoiseModel, is_issue: &[bool]) -> Vec<u32> {
     let k = samples.num_classes();
     let class = |posterior: &mut Vec<f64>, sample: usize| {
+        if let Some(label) = samples.checked(sample) {
+            return label;
+        }
         let own = samples.given()[sample] as usize;
         model.posterior(own, samples.row(sample), posterior);
         let allowed = (0..k).filter(|&class| class != own || !is_issue[sample]);
@@ -274,7 +289,7 @@ fn confusions(pairs: &[usize], num_classes: usize) -> Vec<Confusion> {
 mod tests {
     use super::*;
     use crate::made::{made, made_with_truth, pair, symmetric};
-    use crate::samples::Arrays;
+    use crate::samples::{Arrays, UNKNOWN};
 
     #[test]
     fn the_number_of_threads_changes_no_bit() {
@@ -313,7 +328,21 @@ mod tests {
         let right = (0..5000).filter(|&i| found.is_issue[i] && given[i] != truth[i]).count();
         assert!(2 * right > found.summary.num_issues, "{right} of {}", found.summary.num_issues);
         assert!((0..5000).all(|i| !found.is_issue[i] || found.suggested[i] != given[i]));
+
+        // Whoever looked at a sample knows best, and their word gives a number where models give none.
+        let mut checked = vec![UNKNOWN; 5000];
+        (0..5000).step_by(25).for_each(|i| checked[i] = truth[i]);
+        let arrays = Arrays { checked: Some(&checked), ..arrays };
+        let found = audit(&Samples::new(arrays).unwrap());
+        for i in (0..5000).step_by(25) {
+            assert_eq!((found.is_issue[i], found.suggested[i]), (given[i] != truth[i], truth[i]));
+            assert_eq!((found.cleaning.labels[i], found.cleaning.weights[i]), (truth[i], 1.0));
+        }
         let even = vec![0.2; 25_000];
+        let guessed = audit(&Samples::new(Arrays { probabilities: &even, ..arrays }).unwrap());
+        let rate = guessed.summary.noise_rate.unwrap();
+        assert!(rate.low < 0.2 && rate.high > 0.2 && rate.high - rate.low < 0.12, "{rate:?}");
+        let arrays = Arrays { checked: None, ..arrays };
         let guessed = audit(&Samples::new(Arrays { probabilities: &even, ..arrays }).unwrap());
         assert_eq!(guessed.summary.noise_rate, None);
         assert_eq!(guessed.summary.num_issues, 0);

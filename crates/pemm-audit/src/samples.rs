@@ -5,7 +5,7 @@ use crate::error::{AuditError, Result};
 /// How far from 1 the probabilities of a sample may sum.
 pub const SUM_TOLERANCE: f64 = 1e-3;
 
-/// In [`Arrays::trusted`]: nobody looked at this sample.
+/// In [`Arrays::checked`]: nobody looked at this sample.
 pub const UNKNOWN: u32 = u32::MAX;
 
 /// Arrays as they come, unchecked; [`Samples::new`] checks them.
@@ -32,7 +32,7 @@ pub struct Arrays<'a> {
     pub events: Option<&'a [f32]>,
     /// True label of each sample where somebody trustworthy looked, `[N]`, below K, and
     /// [`UNKNOWN`] where nobody did; or none. The samples looked at should be drawn at random.
-    pub trusted: Option<&'a [u32]>,
+    pub checked: Option<&'a [u32]>,
     /// Number of the model that made each sample's row, `[N]`; or none for one model. Features of
     /// two models do not compare, so neighbours are sought within one.
     pub models: Option<&'a [u32]>,
@@ -98,13 +98,13 @@ impl<'a> Samples<'a> {
             size("events", events.len(), 1)?;
             values("events", events, 1, "lie in 0 to 1", |share| (0.0..=1.0).contains(&share))?;
         }
-        if let Some(trusted) = arrays.trusted {
-            size("trusted labels", trusted.len(), 1)?;
+        if let Some(checked) = arrays.checked {
+            size("checked labels", checked.len(), 1)?;
             let is_bad = |&label: &u32| label != UNKNOWN && label as usize >= k;
-            if let Some(sample) = trusted.iter().position(is_bad) {
-                let label = trusted[sample];
+            if let Some(sample) = checked.iter().position(is_bad) {
+                let label = checked[sample];
                 let reason = format!("label {label} is not in 0 to {}", k - 1);
-                return Err(AuditError::Value { what: "trusted labels", sample, reason });
+                return Err(AuditError::Value { what: "checked labels", sample, reason });
             }
         }
         if let Some(models) = arrays.models {
@@ -125,6 +125,12 @@ impl<'a> Samples<'a> {
     {
         assert_eq!(probabilities.len(), self.arrays.probabilities.len(), "as many as before");
         Samples { arrays: Arrays { probabilities, ..self.arrays } }
+    }
+
+    /// The true label of a sample that somebody checked.
+    pub(crate) fn checked(&self, sample: usize) -> Option<u32> {
+        let label = self.arrays.checked?[sample];
+        (label != UNKNOWN).then_some(label)
     }
 
     /// Number of samples N.
@@ -266,7 +272,7 @@ mod tests {
             (Arrays { margins: Some(&[0.0, 1.5]), ..good }, "must lie in -1 to 1"),
             (Arrays { models: Some(&[1]), ..good }, "models: 1 values"),
             (Arrays { events: Some(&[0.5, 1.5]), ..good }, "must lie in 0 to 1"),
-            (Arrays { trusted: Some(&[UNKNOWN, 2]), ..good }, "sample 1: label 2 is not in 0 to 1"),
+            (Arrays { checked: Some(&[UNKNOWN, 2]), ..good }, "sample 1: label 2 is not in 0 to 1"),
         ];
         for (arrays, expected) in cases {
             let message = error(arrays);

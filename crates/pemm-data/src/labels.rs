@@ -3,8 +3,8 @@
 //! The file has a header. One column says which sample: `path`, or `index` for sources that number
 //! their samples; both hold the sample's name, as in [`Part::name`](crate::Part::name). The column
 //! `data.label_column` holds the given label. Optional: `weight` (finite, at least 0), `clean`
-//! (the true label) and `trusted` (1 where the given label is known to be right, else 0). Other columns
-//! are ignored.
+//! (the true label) and `trusted` (1 where the given label is known to be right, else 0). Of a column
+//! `action`, which an audit writes, only how many labels were changed is noted. Other columns are ignored.
 //!
 //! A label is a class name. If it is none, and no class name is itself an integer, an integer from
 //! 0 to K-1 is the id of a class; where class names are integers, a label can only be a name. `3.0`
@@ -16,6 +16,7 @@
 //! unless the file brings its own. Only training samples can be listed.
 
 mod agreement;
+mod checked;
 mod trusted;
 
 use std::cell::Cell;
@@ -23,6 +24,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+pub use checked::checked;
 
 use crate::config::{DataConfig, Unlisted};
 use crate::nearest;
@@ -102,6 +105,13 @@ fn join_labels(set: &mut DataSet, config: &DataConfig) -> Result<JoinReport> {
         marks: found.iter().map(|row| row.is_trusted).collect(),
         before: set.train.given.clone(),
     });
+    if rows.num_changed > 0 {
+        set.notes.push(format!(
+            "data.labels: {} of the labels are an audit's and not the given ones; where the validation part is \
+             held out of them, accuracy on it says how well the model agrees with the audit too",
+            rows.num_changed
+        ));
+    }
     if report.dropped > 0 {
         let all = report.listed + report.dropped;
         set.notes.push(format!(
@@ -142,6 +152,9 @@ struct Row {
     is_trusted: bool,
 }
 
+/// In the column `action`: the label is an audit's, not the given one.
+const CHANGED: &str = "change";
+
 struct Rows {
     /// One entry per training sample.
     found: Vec<Option<Row>>,
@@ -150,6 +163,8 @@ struct Rows {
     has_trusted: bool,
     /// Whether a label was given by the id of its class.
     by_id: bool,
+    /// Labels that an audit changed.
+    num_changed: usize,
 }
 
 /// The columns of a labels file, by their positions.
@@ -162,6 +177,7 @@ pub(crate) struct LabelColumns {
     weight: Option<usize>,
     clean: Option<usize>,
     trusted: Option<usize>,
+    action: Option<usize>,
 }
 
 impl LabelColumns {
@@ -189,6 +205,7 @@ impl LabelColumns {
             weight: column("weight"),
             clean: column("clean"),
             trusted: column("trusted"),
+            action: column("action"),
         })
     }
 }
@@ -201,6 +218,7 @@ fn rows(path: &Path, set: &DataSet, label_column: &str) -> Result<Rows> {
     let samples = Finder::new((0..set.train.len()).map(|i| set.train.name(i)));
     let skipped: BTreeSet<&str> = set.skipped.iter().map(String::as_str).collect();
     let mut found: Vec<Option<Row>> = vec![None; set.train.len()];
+    let mut num_changed = 0;
     while let Some((line, row)) = table.next_row()? {
         let wrong = |reason: String| DataError::format(path, format!("line {line}: {reason}"));
         let label = |column: usize| {
@@ -219,6 +237,7 @@ fn rows(path: &Path, set: &DataSet, label_column: &str) -> Result<Rows> {
                 _ => return Err(wrong(unknown_sample(name, set))),
             }
         };
+        num_changed += usize::from(columns.action.is_some_and(|c| row[c].trim() == CHANGED));
         let row = Row {
             line,
             given: label(columns.given)?,
@@ -243,6 +262,7 @@ fn rows(path: &Path, set: &DataSet, label_column: &str) -> Result<Rows> {
         has_clean: columns.clean.is_some(),
         has_trusted: columns.trusted.is_some(),
         by_id: classes.by_id.get(),
+        num_changed,
     })
 }
 

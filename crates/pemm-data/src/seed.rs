@@ -27,6 +27,8 @@ pub enum Stream {
     Augment,
     /// Dropout masks and other draws inside a training step; substream = epoch.
     Step,
+    /// Samples that a person is to look at.
+    Check,
 }
 
 impl Stream {
@@ -39,6 +41,7 @@ impl Stream {
             Self::Shuffle => "shuffle",
             Self::Augment => "augment",
             Self::Step => "step",
+            Self::Check => "check",
         }
     }
 }

@@ -50,6 +50,48 @@ pub fn report(
     }
 }
 
+/// A page of samples for a person to look at, in the order of the list that they fill in. It does not say
+/// what the models think of them: that would be repeated.
+///
+/// # Shapes
+/// `given` has one entry per sample of `gallery`.
+pub fn to_check(
+    title: impl Into<String>,
+    list: &str,
+    classes: &[String],
+    gallery: &Gallery,
+    given: &[u32],
+) -> Report {
+    let mut section = Section::new("samples", "Are these labels right?");
+    section.text.push(format!(
+        "For each sample, write the right label into the column label of {list}, also where the given \
+         label is right. Leave it blank where you cannot tell. The samples were drawn at random: with \
+         --checked {list} the audit then knows how many of all labels are wrong."
+    ));
+    for (place, (sample, &class)) in gallery.names.iter().zip(given).enumerate() {
+        section.samples.push(Sample {
+            image: picture(gallery, place),
+            name: sample.clone(),
+            given: classes[class as usize].clone(),
+            ..Sample::default()
+        });
+    }
+    Report {
+        title: title.into(),
+        sections: vec![section],
+        num_colors: classes.len(),
+        ..Report::default()
+    }
+}
+
+/// The image of a sample of the gallery as PNG, if samples are images.
+fn picture(gallery: &Gallery, place: usize) -> Option<Vec<u8>> {
+    let [height, width, channels] = gallery.shape;
+    let size = height * width * channels;
+    let pixels = gallery.pixels.get(place * size..(place + 1) * size).filter(|_| size > 0);
+    pixels.and_then(|pixels| png(pixels, gallery.shape))
+}
+
 fn share(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
@@ -85,13 +127,10 @@ fn samples(
     doubted: &[Doubted],
 ) -> Section {
     let mut section = Section::new("doubts", "Which labels are doubted most?");
-    let [height, width, channels] = gallery.shape;
-    let size = height * width * channels;
     let name = |class: u32| classes[class as usize].clone();
     for (place, (sample, doubted)) in gallery.names.iter().zip(doubted).enumerate() {
-        let pixels = gallery.pixels.get(place * size..(place + 1) * size).filter(|_| size > 0);
         section.samples.push(Sample {
-            image: pixels.and_then(|pixels| png(pixels, gallery.shape)),
+            image: picture(gallery, place),
             name: sample.clone(),
             given: name(doubted.given),
             suggestion: name(doubted.suggested),
@@ -181,10 +220,18 @@ fn rates(summary: &Summary) -> Section {
     let mut section = Section::new("rate", "How many labels are wrong?");
     let Some(rate) = &summary.noise_rate else { return section };
     section.text.push(
-        "The estimate is that of a model of wrong labels and of the classifier's own mistakes, fitted \
-         together. The other methods are for comparison; some of them count the classifier's mistakes \
-         as wrong labels."
-            .into(),
+        match rate.is_by_hand() {
+            true => {
+                "The estimate is what you found among the samples that you checked, made more exact by \
+                 what the models say of the others. The other methods are for comparison."
+            }
+            false => {
+                "The estimate is that of a model of wrong labels and of the classifier's own mistakes, \
+                 fitted together. The other methods are for comparison; some of them count the \
+                 classifier's mistakes as wrong labels."
+            }
+        }
+        .into(),
     );
     let mut data = Data::new(["method", "wrong labels", "within the interval"]);
     for method in &rate.methods {

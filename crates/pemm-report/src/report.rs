@@ -74,7 +74,7 @@ pub struct Sample {
     pub name: String,
     /// Its given label.
     pub given: String,
-    /// What the model suggests.
+    /// What the model suggests; empty where that is not to be shown, nor the score.
     pub suggestion: String,
     /// How much the model doubts it, -1 to 1.
     pub score: f64,

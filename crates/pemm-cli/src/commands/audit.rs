@@ -1,5 +1,6 @@
 //! `pemm audit`.
 
+mod checks;
 mod input;
 mod output;
 mod page;
@@ -65,6 +66,17 @@ pub(crate) struct Arguments {
     /// Write the labels CSV even if the models cannot judge the labels
     #[arg(long, requires = "write_labels")]
     write_anyway: bool,
+    /// Write a random sample to look at, as a CSV with a column to fill in and a page of the images
+    /// beside it
+    #[arg(long, value_name = "CSV")]
+    write_check: Option<PathBuf>,
+    /// Samples of --write-check
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "write_check")]
+    check_size: usize,
+    /// The filled-in file of --write-check: with 30 right labels or more the audit knows how many of all
+    /// are wrong
+    #[arg(long, value_name = "CSV")]
+    checked: Option<PathBuf>,
     /// Keep the models' probabilities and features in the folder, as .npy
     #[arg(long)]
     keep_outputs: bool,
@@ -101,7 +113,14 @@ impl From<How> for files::How {
 pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Failure> {
     if let Some(path) = &arguments.write_labels {
         refuse_existing("--write-labels", path, arguments.force)?;
-        check_target(path, arguments.experiment.labels())?;
+        check_target("--write-labels", path, arguments.experiment.labels())?;
+    }
+    if let Some(path) = &arguments.write_check {
+        refuse_existing("--write-check", path, arguments.force)?;
+        check_target("--write-check", path, arguments.checked.as_deref())?;
+    }
+    if let Some(path) = arguments.checked.as_ref().filter(|path| !path.is_file()) {
+        return Err(Failure::usage(format!("--checked: there is no file {}", path.display())));
     }
     let device = pemm::device::open(&arguments.device)?;
     let run =
@@ -155,7 +174,11 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
         )
     };
     judged.warnings.iter().for_each(|warning| console.warn(warning));
-    let audit = judge(&judged)?;
+    let checked = match &arguments.checked {
+        Some(path) => Some(checks::read(path, &judged)?),
+        None => None,
+    };
+    let audit = judge(&judged, checked.as_deref())?;
     if let Some(permutation) = &audit.summary.permutation {
         console.warn(&format!(
             "with its columns in another order the probabilities agree with {:.1} % of the labels \
@@ -178,20 +201,19 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
 }
 
 /// What would keep the labels from being written, before anything is trained.
-fn check_target(path: &Path, labels: Option<&Path>) -> Result<(), Failure> {
+fn check_target(option: &str, path: &Path, read: Option<&Path>) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-        let message = format!("--write-labels: there is no folder {}", folder.display());
+        let message = format!("{option}: there is no folder {}", folder.display());
         return Err(Failure::usage(message));
     }
-    let is_input = |labels: &Path| {
-        labels
-            .canonicalize()
-            .is_ok_and(|labels| path.canonicalize().is_ok_and(|path| path == labels))
+    let is_input = |read: &Path| {
+        read.canonicalize().is_ok_and(|read| path.canonicalize().is_ok_and(|path| path == read))
     };
-    if labels.is_some_and(is_input) {
-        let message = "--write-labels: is the file that --labels reads; choose another, so that the \
-                       given labels are not lost";
+    if read.is_some_and(is_input) {
+        let message = format!(
+            "{option}: this file is read, too; choose another, so that the labels in it are not lost"
+        );
         return Err(Failure::usage(message));
     }
     Ok(())
@@ -260,7 +282,7 @@ fn cross_validated(
     })
 }
 
-fn judge(judged: &SamplePredictions) -> Result<Audit, Failure> {
+fn judge(judged: &SamplePredictions, checked: Option<&[u32]>) -> Result<Audit, Failure> {
     let predictions = &judged.predictions;
     let arrays = Arrays {
         num_classes: predictions.num_classes,
@@ -271,6 +293,7 @@ fn judge(judged: &SamplePredictions) -> Result<Audit, Failure> {
         distances: predictions.distances.as_deref(),
         margins: judged.margins.as_deref(),
         models: Some(&judged.models),
+        checked,
         ..Arrays::default()
     };
     Ok(audit(&Samples::new(arrays)?))

@@ -107,9 +107,60 @@ fn mistakes_are_named_and_nothing_is_overwritten() {
     let nowhere = format!("{other} --write-labels nowhere/new.csv");
     place.pemm(&nowhere).fails(2, &["there is no folder nowhere"]);
     let itself = format!("{other} --write-labels labels.csv --force");
-    place.pemm(&itself).fails(2, &["is the file that --labels reads"]);
+    place.pemm(&itself).fails(2, &["--write-labels: this file is read, too"]);
     let labels = format!("{other} --force --write-labels labels.csv");
     place.pemm(&labels.replace(" --force", "")).fails(2, &["labels.csv is there already"]);
+}
+
+#[test]
+fn whoever_looks_at_a_random_sample_knows_how_many_are_wrong() {
+    let place = place();
+    place.pemm("noise data.csv --noise symmetric:0.4 -o noisy.csv").ok();
+    let line = format!("audit data.csv --labels noisy.csv --folds 3 {QUICK} --out a");
+    place.pemm(&format!("{line} --write-check look.csv --check-size 60")).ok();
+    let page = place.text("look.html");
+    assert!(page.contains("Are these labels right?") && !page.contains("suggested"));
+    let list = place.text("look.csv");
+    let rows: Vec<Vec<&str>> = list.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!((rows.len(), &rows[0][..]), (61, &["index", "given", "label"][..]));
+    assert!(rows[1..].iter().all(|row| row[2].is_empty()), "nothing is filled in");
+    let again = format!("{line} --write-check look.csv");
+    place.pemm(&again).fails(2, &["--write-check: look.csv is there already"]);
+    let itself = format!("{line} --force --checked look.csv --write-check look.csv");
+    place.pemm(&itself).fails(2, &["this file is read, too"]);
+    place.pemm(&format!("{line} --checked no.csv")).fails(2, &["there is no file no.csv"]);
+    place.pemm(&format!("{line} --checked look.csv")).fails(1, &["no sample has a label yet"]);
+
+    let clean: Vec<String> = place
+        .text("noisy.csv")
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(2).unwrap().to_owned())
+        .collect();
+    assert!(place.text("noisy.csv").starts_with("index,label,clean"));
+    let mut filled = "index,label\n".to_owned();
+    let mut num_wrong = 0;
+    for row in &rows[1..] {
+        let right = &clean[row[0].parse::<usize>().unwrap()];
+        num_wrong += usize::from(right != row[1]);
+        filled += &format!("{},{right}\n", row[0]);
+    }
+    place.write("looked.csv", filled);
+    let checked = format!("{line} --force --checked looked.csv --write-labels new.csv");
+    let said = place.pemm(&format!("{checked} --write-anyway")).ok();
+    assert!(!said.err.contains("images/s"), "nothing is trained anew: {said}");
+    let rate = &place.json("a/audit.json")["noise_rate"];
+    let number = |key: &str| rate[key].as_f64().unwrap();
+    assert!((number("estimate") - num_wrong as f64 / 60.0).abs() < 0.12, "{num_wrong}: {rate}");
+    assert!(number("low") < 0.4 && number("high") > 0.4, "{rate}");
+    let methods = rate["methods"].as_array().unwrap();
+    assert!(methods.iter().any(|method| method["name"] == "checked by hand"), "{rate}");
+    let labels = place.text("new.csv");
+    for row in &rows[1..] {
+        let right = &clean[row[0].parse::<usize>().unwrap()];
+        let expected = format!("\n{},{right},1.000000,{},checked\n", row[0], row[1]);
+        assert!(labels.contains(&expected), "{expected}");
+    }
 }
 
 #[test]

@@ -137,3 +137,18 @@ fn human_labels_of_cifar10_join() {
     assert!((report.changed as f64 / 50_000.0 - 0.402).abs() < 0.001, "{report:?}");
     assert_eq!(set.clean, Some(given));
 }
+
+#[test]
+fn labels_that_an_audit_changed_are_noted() {
+    let text = "path,label,weight,given,action\n\
+                train/cat/1.jpg,cat,1,cat,keep\n\
+                train/cat/2.jpg,dog,1,cat,change\n\
+                train/dog/1.jpg,dog,1,dog,checked\n";
+    let mut set = set(&["cat", "dog"]);
+    join_text(&mut set, text, Unlisted::Error).unwrap();
+    assert!(set.notes[0].contains("1 of the labels are an audit's"), "{:?}", set.notes);
+    let mut kept = self::set(&["cat", "dog"]);
+    let text = text.replace("dog,1,cat,change", "cat,0,cat,drop");
+    join_text(&mut kept, &text, Unlisted::Error).unwrap();
+    assert!(kept.notes.is_empty(), "{:?}", kept.notes);
+}

@@ -57,39 +57,26 @@ pub(super) fn mark(field: &str) -> Result<bool, String> {
 
 /// The right label of each training sample that the file lists.
 fn read(path: &Path, set: &DataSet) -> Result<Vec<Option<u32>>> {
-    let mut table = Table::open(path, csv::Trim::Headers)?;
-    let columns = table.columns()?;
-    let position = |name: &str| columns.iter().position(|column| column == name);
-    let lacks = |what: &str| {
-        let found = columns.join(", ");
-        DataError::format(path, format!("line 1: there is no column {what}; found: {found}"))
-    };
-    let name = position("path").or_else(|| position("index"));
-    let name = name.ok_or_else(|| lacks("path or index, which says which sample is meant"))?;
-    let label = position("label").ok_or_else(|| lacks("label, which holds the right label"))?;
     let classes = ClassNames::new(&set.classes);
     let samples = Finder::new((0..set.train.len()).map(|i| set.train.name(i)));
     let skipped: BTreeSet<&str> = set.skipped.iter().map(String::as_str).collect();
     let mut found: Vec<Option<(u64, u32)>> = vec![None; set.train.len()];
-    while let Some((line, row)) = table.next_row()? {
+    for RightLabel { line, sample: written, label } in right_labels(path)? {
         let wrong = |reason: String| DataError::format(path, format!("line {line}: {reason}"));
-        let written = &row[name];
-        let Some(sample) = samples.find(written) else {
+        let Some(sample) = samples.find(&written) else {
             if skipped.contains(written.trim()) {
                 continue;
             }
             return Err(wrong(unknown_sample(written.trim(), set)));
         };
         let sample = sample as usize;
-        let class = classes.id(&row[label]);
+        let class = classes.id(&label);
         let class = class.map_err(|reason| wrong(format!("column \"label\": {reason}")))?;
         if set.clean.as_ref().is_some_and(|clean| clean[sample] != class) {
             return Err(wrong(CONTRADICTION.into()));
         }
         if let Some((first, _)) = found[sample].replace((line, class)) {
-            let name = set.train.name(sample);
-            let reason = format!("{name:?} is listed a second time, first in line {first}");
-            return Err(wrong(reason));
+            return Err(wrong(twice(set.train.name(sample), first)));
         }
     }
     let found: Vec<Option<u32>> =
@@ -100,9 +87,40 @@ fn read(path: &Path, set: &DataSet) -> Result<Vec<Option<u32>>> {
     Ok(found)
 }
 
+/// A line of a file of right labels, as it is written.
+pub(super) struct RightLabel {
+    pub(super) line: u64,
+    pub(super) sample: String,
+    pub(super) label: String,
+}
+
+/// The lines of a file of right labels: columns `path` or `index`, and `label`.
+pub(super) fn right_labels(path: &Path) -> Result<Vec<RightLabel>> {
+    let mut table = Table::open(path, csv::Trim::Headers)?;
+    let columns = table.columns()?;
+    let position = |name: &str| columns.iter().position(|column| column == name);
+    let lacks = |what: &str| {
+        let found = columns.join(", ");
+        DataError::format(path, format!("line 1: there is no column {what}; found: {found}"))
+    };
+    let name = position("path").or_else(|| position("index"));
+    let name = name.ok_or_else(|| lacks("path or index, which says which sample is meant"))?;
+    let label = position("label").ok_or_else(|| lacks("label, which holds the right label"))?;
+    let mut lines = Vec::new();
+    while let Some((line, row)) = table.next_row()? {
+        lines.push(RightLabel { line, sample: row[name].into(), label: row[label].into() });
+    }
+    Ok(lines)
+}
+
+/// Of a sample that a line names which `first` named before.
+pub(super) fn twice(name: &str, first: u64) -> String {
+    format!("{name:?} is listed a second time, first in line {first}")
+}
+
 /// Refuses class ids that count from 1, which a few rows may not show by their size: none is 0, and the
 /// given labels agree better with what is one less.
-fn check_ids(right: &[Option<u32>], given: &[u32]) -> Result<(), String> {
+pub(super) fn check_ids(right: &[Option<u32>], given: &[u32]) -> Result<(), String> {
     let agreeing = |less: u32| {
         let agrees = |(right, given): (&Option<u32>, &u32)| {
             right.is_some_and(|right| right.checked_sub(less) == Some(*given))

@@ -9,8 +9,8 @@ use pemm_audit::{Audit, Summary};
 use pemm_data::source::npy_header;
 use pemm_runs::write;
 
-use super::Arguments;
 use super::page::page;
+use super::{Arguments, checks};
 use crate::failure::Failure;
 
 /// Every sample, most doubtful first.
@@ -59,6 +59,9 @@ pub(super) fn write(
     if let Some(path) = &arguments.write_labels {
         files.push((path.clone(), files::for_training(labels, audit, arguments.how.into())));
     }
+    if let Some(path) = &arguments.write_check {
+        files.extend(checks::files(path, arguments.check_size, judged)?);
+    }
     if arguments.keep_outputs {
         let predictions = &judged.predictions;
         let array = |values: &[f32], columns: usize| {
@@ -106,21 +109,30 @@ pub(super) fn text(
             lines.push(format!("the models cannot judge these labels: {reason}"));
             lines.push(
                 "the samples are ranked all the same; what helps: a pretrained backbone (--backbone), \
-                 more images, longer training"
+                 more images, longer training, or your own look at 100 of them (--write-check)"
                     .into(),
             );
         }
         Some(rate) => {
             let (low, high) = (percent(rate.low), percent(rate.high));
             let estimate = percent(rate.estimate);
-            let least = if about.origin == Origin::InSample { "at least " } else { "" };
+            let is_least = about.origin == Origin::InSample && !rate.is_by_hand();
+            let least = if is_least { "at least " } else { "" };
+            if judgement.verdict == Verdict::No {
+                let reason = judgement.reason.as_deref().unwrap_or("they know too little");
+                lines.push(format!(
+                    "the models cannot judge these labels: {reason}. The number is from the samples that \
+                     you checked"
+                ));
+            }
             lines.push(format!(
                 "{least}about {estimate} of the labels are wrong ({low} to {high}); {num_issues} of \
                  {num_samples} samples are listed as issues"
             ));
             if rate.is_doubtful {
                 lines.push(
-                    "take the number with care: the methods disagree, or the interval is wide"
+                    "take the number with care: the methods disagree, or the interval is wide; to know \
+                     better, look at 100 of them yourself (--write-check)"
                         .into(),
                 );
             }

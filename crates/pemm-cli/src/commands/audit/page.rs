@@ -3,6 +3,7 @@
 use pemm::folds::SamplePredictions;
 use pemm_audit::Audit;
 use pemm_audit::files::{About, Origin};
+use pemm_audit::rate::NoiseRate;
 use pemm_report::audit::{Doubted, report};
 use pemm_runs::outputs::Gallery;
 
@@ -48,7 +49,8 @@ pub(super) fn page(
     let title = format!("Labels of {}", about.data);
     let mut report =
         report(title, lead(about.origin), &judged.classes, &audit.summary, &gallery, &doubted);
-    if about.origin == Origin::InSample {
+    let is_by_hand = audit.summary.noise_rate.as_ref().is_some_and(NoiseRate::is_by_hand);
+    if about.origin == Origin::InSample && !is_by_hand {
         report.tiles[0].note = "at least: the model was trained on them".into();
     }
     Ok(report.html())
