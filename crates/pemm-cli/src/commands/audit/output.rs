@@ -105,17 +105,17 @@ pub(super) fn text(
             let reason = judgement.reason.as_deref().unwrap_or("they know too little");
             lines.push(format!("the models cannot judge these labels: {reason}"));
             lines.push(
-                "the samples are ranked all the same; what helps: a pretrained backbone (--backbone), \
-                 more images, longer training"
+                "the samples are ranked all the same. A pretrained backbone (--backbone), more images or \
+                 longer training may help"
                     .into(),
             );
         }
         Some(rate) => {
             let (low, high) = (percent(rate.low), percent(rate.high));
             let estimate = percent(rate.estimate);
-            let least = if about.origin == Origin::InSample { "at least " } else { "" };
+            let or_more = if about.origin == Origin::InSample { " or more" } else { "" };
             lines.push(format!(
-                "{least}about {estimate} of the labels are wrong ({low} to {high}); {num_issues} of \
+                "about {estimate}{or_more} of the labels are wrong ({low} to {high}); {num_issues} of \
                  {num_samples} samples are listed as issues"
             ));
             if rate.is_doubtful {
@@ -125,7 +125,10 @@ pub(super) fn text(
                 );
             }
             if !rate.doubtful.is_empty() {
-                lines.push(format!("doubtful for {}", names(judged, &rate.doubtful)));
+                lines.push(format!(
+                    "the estimate is doubtful for {}",
+                    names(judged, &rate.doubtful)
+                ));
             }
             lines.push("other estimates, for comparison:".into());
             for method in &rate.methods {
@@ -152,9 +155,9 @@ pub(super) fn text(
     }
     if cleaning.num_halved > 0 && noise_rate.is_some() {
         lines.push(format!(
-            "cleaned labels: {} samples count for less than half; about {:.0} of them are probably \
-             labelled correctly. With --how correct, {} labels are changed (about {:.0} to the right \
-             one, {:.0} away from it) and {} samples left out",
+            "cleaned labels would give {} samples less than half their weight; about {:.0} of these are \
+             probably labelled correctly. --how correct would change {} labels (about {:.0} to the right \
+             one, {:.0} away from it) and leave out {} samples",
             cleaning.num_halved,
             cleaning.halved_right,
             cleaning.num_changed,
@@ -164,6 +167,10 @@ pub(super) fn text(
         ));
     }
     lines.extend(files.0.iter().map(|path| format!("wrote {}", path.display())));
+    if let Some(page) = files.0.iter().find(|path| path.ends_with(PAGE)) {
+        lines
+            .push(format!("to look at the doubtful samples, open {} in a browser", page.display()));
+    }
     lines.join("\n")
 }
 
