@@ -4,7 +4,11 @@
     reason = "an error that is not named here is a failure of the work, exit code 1"
 )]
 
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
+
+use pemm_data::source::nearest_sibling;
 
 use crate::console::say;
 use crate::interrupt;
@@ -29,6 +33,18 @@ impl Failure {
     /// Stopped by Ctrl-C or a signal, exit code 130, 143 or 129.
     pub(crate) fn interrupted(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: interrupt::code(), was_interrupted: true }
+    }
+    /// The text file `path`, which the user named, cannot be read.
+    pub(crate) fn unread(path: &Path, error: &io::Error) -> Self {
+        let reason = match error.kind() {
+            io::ErrorKind::NotFound => match nearest_sibling(path) {
+                Some(near) => format!("there is no such file; did you mean {}?", near.display()),
+                None => "there is no such file".into(),
+            },
+            io::ErrorKind::IsADirectory => "is a folder; name a .toml file".into(),
+            _ => error.to_string(),
+        };
+        Self::usage(format!("{}: {reason}", path.display()))
     }
     /// What went wrong.
     pub(crate) fn message(&self) -> &str {
@@ -91,7 +107,7 @@ impl From<pemm_embed::EmbedError> for Failure {
                 if source.kind() == std::io::ErrorKind::NotFound =>
             {
                 Self::usage(format!(
-                    "{}: there is no such file; name the pretrained backbone with --backbone FILE.onnx",
+                    "{}: there is no such file; say where the pretrained backbone is with --backbone FILE.onnx",
                     path.display()
                 ))
             }
@@ -109,7 +125,7 @@ impl From<pemm_data::DataError> for Failure {
         match error {
             pemm_data::DataError::Setting { .. } => Self::usage(message),
             pemm_data::DataError::Stopped => Self::interrupted(
-                "while images were read; what was finished is kept. The same command with the same --out continues",
+                "while images were read; what was done so far is kept. The same command with the same --out continues",
             ),
             _ => Self::new(message),
         }

@@ -42,7 +42,7 @@ pub(crate) fn count() -> Result<&'static AtomicUsize, Failure> {
     signals::handle(|code| {
         if COUNT.fetch_add(1, Ordering::SeqCst) == 0 {
             CODE.store(code, Ordering::SeqCst);
-            say("\nevery run saves and stops after its step; Ctrl-C again kills them");
+            say("\nevery run stops after its current step and saves; Ctrl-C again kills them");
             end_after(PATIENCE);
         }
     })?;
@@ -97,7 +97,7 @@ fn received(code: u8) {
     CODE.store(code, Ordering::SeqCst);
     COUNT.fetch_max(1, Ordering::SeqCst);
     if !screen::is_ours() {
-        say("\nstopping after this step; Ctrl-C again ends at once");
+        say("\nstopping after this step; press Ctrl-C again to stop at once");
     }
     end_after(PATIENCE);
 }

@@ -26,9 +26,18 @@ use failure::Failure;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Train image classifiers whose labels are partly wrong.
+/// What to try first.
+const EXAMPLES: &str = "\
+Examples:
+  pemm train digits --noise symmetric:0.4          try it on images that are built in
+  pemm train my-images                             a folder with a folder of images per class
+  pemm train my-photos --backbone backbone.onnx    photographs, with a pretrained network
+  pemm audit my-photos --backbone backbone.onnx    find the wrong labels
+  pemm predict runs/my-photos-pemm-1 new-photos    classify new images";
+
+/// Train image classifiers when some of the labels are wrong, and find those labels.
 #[derive(Debug, Parser)]
-#[command(name = "pemm", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "pemm", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

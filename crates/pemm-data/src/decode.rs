@@ -236,14 +236,14 @@ fn planar(decoded: Decoded, channels: Option<usize>, resize: Option<[usize; 2]>)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::Cursor;
 
     use image::{GrayImage, RgbImage};
 
     use super::*;
 
-    fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    pub(super) fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
         image.write_to(&mut bytes, format).unwrap();
         bytes.into_inner()

@@ -273,8 +273,8 @@ pub(crate) fn check_exists(path: &Path) -> Result<()> {
 
 fn missing(path: &Path) -> String {
     match read::nearest_sibling(path) {
-        Some(near) => format!("there is nothing at {path:?}; did you mean {near:?}?"),
-        None => format!("there is nothing at {path:?}"),
+        Some(near) => format!("there is no file {path:?}; did you mean {near:?}?"),
+        None => format!("there is no file {path:?}"),
     }
 }
 

@@ -192,9 +192,14 @@ fn missing(path: &str) -> String {
     let known = nearest(path, [DIGITS]).map(PathBuf::from);
     match known.or_else(|| read::nearest_sibling(Path::new(path))) {
         Some(near) => {
-            format!("there is nothing at {path:?}; did you mean {:?}?", near.display().to_string())
+            format!(
+                "there is no file or folder {path:?}; did you mean {:?}?",
+                near.display().to_string()
+            )
         }
-        None => format!("there is nothing at {path:?}; data.path = \"{DIGITS}\" is always there"),
+        None => format!(
+            "there is no file or folder {path:?}; the images that are built in are called {DIGITS:?}"
+        ),
     }
 }
 

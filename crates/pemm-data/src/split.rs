@@ -113,7 +113,7 @@ pub fn check_rate(key: &str, rate: f64) -> Result<()> {
     if (0.0..=MAX_HELD_RATE).contains(&rate) {
         return Ok(());
     }
-    Err(DataError::setting(key, format!("must lie in 0 to {MAX_HELD_RATE} and is {rate}")))
+    Err(DataError::setting(key, format!("must be from 0 to {MAX_HELD_RATE}, is {rate}")))
 }
 
 /// Draws `count` of `members` without replacement, in the order of the draw.

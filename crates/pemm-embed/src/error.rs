@@ -117,8 +117,8 @@ pub enum EmbedError {
     },
     /// The file is not the one that a run was trained with.
     #[error(
-        "{}: this is not the backbone of the run: its SHA-256 is {found}, the run has {recorded}; \
-         give the file that the run was trained with, or train again",
+        "{}: this is not the backbone that the run was trained with (SHA-256 {found}, in the run \
+         {recorded}); give that file, or train again",
         file.display()
     )]
     Changed {

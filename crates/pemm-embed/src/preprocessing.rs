@@ -228,9 +228,9 @@ impl Preprocessing {
         }
         if !found.is_complete() {
             assumptions.push(
-                "nothing says how images are prepared for this network: the rule \"imagenet\" is \
-                 assumed (mean and deviation of ImageNet's colours); if it was trained otherwise, \
-                 name the rule or put its preprocessor_config.json beside it"
+                "there is no preprocessor_config.json beside the file, so images are prepared as most \
+                 networks want them (ImageNet's colours). If this one wants them otherwise, put that \
+                 file there or add, for example, --set pretrained.preprocessing.rule=clip"
                     .into(),
             );
         }

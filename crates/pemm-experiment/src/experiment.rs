@@ -86,17 +86,13 @@ impl Experiment {
     pub fn from_layers(layers: &[Layer]) -> Result<Self> {
         let preset = layers.iter().rev().find_map(Layer::preset).unwrap_or(DEFAULT);
         let Some((_, text)) = PRESETS.iter().find(|(name, _)| *name == preset) else {
-            let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
-            let hint =
-                nearest(preset, names.iter().copied()).map(|n| format!(" (did you mean {n}?)"));
-            return Err(ExperimentError::setting(
-                "preset",
-                format!(
-                    "`{preset}` is not one of {}{}",
-                    names.join(", "),
-                    hint.unwrap_or_default()
-                ),
-            ));
+            let names = PRESETS.iter().map(|(name, _)| *name);
+            let hint = nearest(preset, names).map(|near| format!("did you mean `{near}`? "));
+            let reason = format!(
+                "there is no preset `{preset}`; {}`pemm methods` lists them all",
+                hint.unwrap_or_default()
+            );
+            return Err(ExperimentError::setting("preset", reason));
         };
         let mut table: Table = text.parse().expect("presets are valid");
         let recipe = layers.iter().rev().find_map(Layer::recipe);

@@ -110,9 +110,9 @@ fn tiles(summary: &Summary) -> Vec<Tile> {
         }
     };
     vec![
-        Tile { label: "labels thought to be wrong".into(), value, note, is_oracle: false },
+        Tile { label: "Labels thought to be wrong".into(), value, note, is_oracle: false },
         Tile {
-            label: "issues".into(),
+            label: "Issues".into(),
             value: summary.num_issues.to_string(),
             note: format!("the most doubtful of {} samples", summary.num_samples),
             is_oracle: false,
@@ -275,7 +275,7 @@ mod tests {
         assert!(!page.contains(hostile));
         let few = format!("1 of the {} issues", audit.summary.num_issues);
         for part in
-            ["labels thought to be wrong", "certain contradicted", "issues that suggest it", &few]
+            ["Labels thought to be wrong", "certain contradicted", "issues that suggest it", &few]
         {
             assert!(page.contains(part), "{part}");
         }

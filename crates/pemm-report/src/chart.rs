@@ -8,7 +8,8 @@
 //! | [`axis`] | what an axis shows; round ticks; values to places |
 //! | [`svg`] | elements as text; every text is escaped |
 //! | [`frame`] | grid, axes and legend around a plot |
-//! | [`mod@line`] | values along an axis: curves, points, error bars |
+//! | [`mod@line`] | values along an axis |
+//! | [`series`] | one row of such values: curve, points, error bars |
 //! | [`scatter`] | many points by class: one path per class |
 //! | [`heat_map`] | a matrix |
 //! | [`bars`] | one value per name |
@@ -34,6 +35,7 @@ pub mod frame;
 pub mod heat_map;
 pub mod line;
 pub mod scatter;
+pub mod series;
 pub mod svg;
 
 pub use axis::Axis;
@@ -41,6 +43,7 @@ pub use bars::{Bar, BarChart};
 pub use color::Color;
 pub use figure::{Data, Figure};
 pub use heat_map::HeatMap;
-pub use line::{LineChart, Marker, Series};
+pub use line::LineChart;
 pub use scatter::{Cloud, Scatter};
+pub use series::{Marker, Series};
 pub use svg::Svg;

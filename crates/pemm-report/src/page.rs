@@ -83,6 +83,16 @@ fn body(data: &Data) -> String {
     format!("<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>")
 }
 
+/// Whether an image is so small that its pixels are to be seen as squares, like those of the digits; a
+/// photograph is smoothed. A PNG's width and height stand at bytes 16 to 24.
+fn is_tiny(image: &[u8]) -> bool {
+    const SIDE: u32 = 32;
+    let sides = image.get(16..24).map(|sides| sides.chunks_exact(4));
+    sides.is_some_and(|mut sides| {
+        sides.all(|side| u32::from_be_bytes([side[0], side[1], side[2], side[3]]) <= SIDE)
+    })
+}
+
 fn encoded(image: &[u8]) -> String {
     STANDARD.encode(image)
 }

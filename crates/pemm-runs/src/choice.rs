@@ -20,7 +20,7 @@ pub const OVER: usize = 5;
 pub struct Choice {
     /// Epochs over which the noisy validation is averaged for `best_by_noisy_val`, from 1; 1 in records
     /// from before it was.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[serde(default = "alone", skip_serializing_if = "is_alone")]
     pub over: usize,
     /// The last epoch; of a run that was stopped early, the one that it returns.
     pub last: Option<Chosen>,
@@ -45,13 +45,14 @@ pub struct Chosen {
     pub test_accuracy: Option<f64>,
 }
 
-fn one() -> usize {
+/// [`Choice::over`] in files from before it was written: each epoch was looked at alone.
+pub fn alone() -> usize {
     1
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-fn is_one(over: &usize) -> bool {
-    *over == 1
+fn is_alone(over: &usize) -> bool {
+    *over == alone()
 }
 
 impl Default for Choice {

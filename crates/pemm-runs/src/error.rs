@@ -115,8 +115,8 @@ pub enum RunError {
     },
     /// The folder holds the run of another experiment.
     #[error(
-        "{}: holds a run with other settings ({found}) than those asked for ({wanted}); nothing was \
-         overwritten. Choose another folder, or the same settings. These differ:\n{}",
+        "{}: holds a run with other settings, and nothing was overwritten. Choose another folder, or \
+         the same settings.\nthere: {found}\nasked for: {wanted}\nwhat differs:\n{}",
         path.display(), list(differences)
     )]
     OtherExperiment {

@@ -78,7 +78,7 @@ pub fn records(path: &Path) -> Result<Listed> {
         return Ok(vec![(path.to_owned(), read(path))]);
     }
     if !path.exists() {
-        let reason = "there is nothing at this path".into();
+        let reason = "there is no such file or folder".into();
         return Err(RunError::NoRun { path: path.to_path_buf(), reason });
     }
     let io = |source| RunError::io(path, source);

@@ -21,6 +21,7 @@
 //! | [`process`] | processor time and memory, as the system tells them |
 //! | [`ordinary`] | no pipe is waited for and no link written through |
 //! | [`outputs`] | `outputs.safetensors`: what the trained model says of every sample |
+//! | [`metrics`], [`tensorboard`] | the numbers of the epochs as a CSV and as an event file |
 //! | [`log`] | `log.jsonl`: one line per epoch, repaired and cut back on continuing |
 //! | [`time`] | seconds since 1970 as a UTC date |
 //! | [`error`] | the one error type |
@@ -41,6 +42,7 @@ pub mod grid_lock;
 pub mod grid_pace;
 pub mod locked;
 pub mod log;
+pub mod metrics;
 pub mod number;
 pub mod ordinary;
 pub mod outputs;
@@ -48,6 +50,7 @@ pub mod process;
 pub mod record;
 pub mod scores;
 pub mod tables;
+pub mod tensorboard;
 pub mod time;
 pub mod write;
 

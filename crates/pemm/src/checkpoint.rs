@@ -42,15 +42,11 @@ pub struct Saved {
     /// Epoch that is best by noisy validation so far, see [`Choice`](pemm_runs::Choice).
     pub best_epoch: Option<usize>,
     /// Epochs over which that is averaged; 1 in files from before it was.
-    #[serde(default = "one")]
+    #[serde(default = "pemm_runs::choice::alone")]
     pub over: usize,
     /// The run that it is of; none in files of schema 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     run: Option<Bond>,
-}
-
-fn one() -> usize {
-    1
 }
 
 impl Saved {

@@ -172,7 +172,7 @@ fn no_device(kind: &str) -> String {
         }
         _ if KINDS.is_empty() => {
             "this pemm was built for the CPU alone; build it with `cargo build --release --features wgpu` \
-             or `--features cuda`"
+             or `--features cuda`;"
         }
         _ => {
             "no GPU was found; are its driver and, for wgpu, the Vulkan loader (libvulkan1) installed?"

@@ -263,7 +263,7 @@ pub(crate) fn reopen(
     let data = Path::new(&experiment.data.path);
     if data.is_relative() && !data.exists() && source::detect(&experiment.data.path).is_err() {
         let reason = format!(
-            "there is nothing at {:?}, which is relative to the folder that the run was trained from; \
+            "there is no file or folder {:?}, which is relative to the folder that the run was trained from; \
              go there",
             experiment.data.path
         );

@@ -23,7 +23,7 @@ use crate::finished::{Weights, reopen};
 /// Samples in the gallery.
 const GALLERY: usize = 60;
 /// Longest side of a gallery's image, in pixels.
-const SIDE: usize = 64;
+const SIDE: usize = 128;
 
 /// About how many bytes the outputs of the run `record` take.
 pub fn num_bytes(record: &Record) -> usize {

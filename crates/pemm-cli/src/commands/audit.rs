@@ -32,10 +32,9 @@ const AUDITS: &str = "audits";
 /// How folds are trained where no preset is named.
 const PRESET: &str = "audit";
 
-/// Find the wrong labels: a score and a suggestion for every sample, how many are wrong, and which
-/// classes are confused
+/// Find the wrong labels: which they are, how many, and which classes are confused
 ///
-/// Trains with each fold held out in turn and lets the model speak of the fold that it has not seen.
+/// Trains with each fold held out in turn and lets the model judge the fold that it has not seen.
 /// The preset is `audit` if none is named. The same command with the same --out continues where it
 /// stopped. The folder then holds label_issues.csv, most doubtful first, audit.json and the page
 /// audit.html. Given a run folder, the run's own training samples are judged by the model that was
@@ -145,7 +144,7 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
             in_sample(run, &device, &embedding, &mut |count| bar.inc(count as u64))
         });
         bar.finish_and_clear();
-        console.warn("the model was trained on these labels; `pemm audit` on the data finds more of the wrong ones");
+        console.warn("the model was trained on these labels; `pemm audit` with the data in place of the run finds more of the wrong ones");
         super::warn_if_unfinished(&RunFolder::open(run)?.read_record()?, console);
         (
             judged?,
@@ -254,6 +253,9 @@ fn cross_validated(
     out: &Path,
     console: &Console,
 ) -> Result<SamplePredictions, Failure> {
+    if arguments.folds < 2 {
+        return Err(Failure::usage(format!("--folds: must be at least 2, is {}", arguments.folds)));
+    }
     if experiment.data.fold.is_some() {
         return Err(Failure::usage(
             "data.fold: goes with `pemm train`; an audit goes over all folds",

@@ -13,7 +13,7 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::interrupt;
 
-/// Look at data, or fetch a known data set
+/// Look at your data, or download a known data set
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show counts, classes, sizes, and broken files by name
+    /// Show classes, counts, sizes and broken files
     Info {
         /// `digits`, or a folder or file
         path: String,
@@ -48,7 +48,7 @@ enum Command {
         #[arg(long, default_value = "data", value_name = "DIR")]
         folder: PathBuf,
     },
-    /// List the data sets that can be fetched
+    /// List the data sets that can be downloaded
     List,
 }
 
@@ -197,7 +197,8 @@ fn describe(info: &Info) -> String {
     if info.broken.is_empty() {
         lines.push("no broken files".into());
     } else {
-        lines.push(format!("{} broken files:", info.broken.len()));
+        let num = info.broken.len();
+        lines.push(if num == 1 { "1 broken file:".into() } else { format!("{num} broken files:") });
         let shown = info.broken.iter().take(BROKEN);
         lines.extend(shown.map(|file| format!("  {}: {}", file.name, file.reason)));
         if info.broken.len() > BROKEN {

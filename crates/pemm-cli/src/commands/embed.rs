@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::interrupt;
 use crate::overwrite::refuse_existing;
 
-/// Write the features that a pretrained network gives of every image, for use elsewhere
+/// Write the features that a pretrained network finds in every image, for use elsewhere
 ///
 /// The folder then holds features.npy, labels.npy, samples.csv and embedding.json; those of the test
 /// part begin with test_. The same command continues where it stopped.

@@ -13,7 +13,7 @@ use crate::embedding::Features;
 use crate::failure::Failure;
 use crate::overwrite::refuse_existing;
 
-/// Evaluate a run on its own data: training, validation and test part
+/// Measure how good a run is on its own training, validation and test images
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// A run folder
@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
 
 fn percentile(text: &str) -> Result<f64, String> {
     let percentile = text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
-    percentile.ok_or_else(|| "is no number from 0 to 100".to_owned())
+    percentile.ok_or_else(|| "must be a number from 0 to 100".to_owned())
 }
 
 /// One row per true class; 17 digits, so that rows still sum to 1.
@@ -81,7 +81,7 @@ fn text(classes: &[String], evaluation: &Evaluation) -> String {
     let mut lines = vec![
         format!("weights after epoch {}", evaluation.epoch),
         format!(
-            "agrees with the given labels, training    {}",
+            "agrees with the given labels of the training samples: {}",
             percent(evaluation.train_accuracy_given)
         ),
     ];
@@ -92,12 +92,15 @@ fn text(classes: &[String], evaluation: &Evaluation) -> String {
         ));
     }
     if let Some(val) = &evaluation.validation {
-        lines.push(format!("agrees with the given labels, held out    {}", headline(val, classes)));
+        lines.push(format!(
+            "agrees with the given labels of the held-out samples: {}",
+            headline(val, classes)
+        ));
         lines.extend(rows(val, classes));
     }
     if let Some(test) = &evaluation.test {
         let test = PartScores::from(test);
-        lines.push(format!("test accuracy {}", headline(&test, classes)));
+        lines.push(format!("test accuracy: {}", headline(&test, classes)));
         lines.extend(rows(&test, classes));
     }
     lines.join("\n")

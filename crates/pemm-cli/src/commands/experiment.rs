@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use pemm_data::config::NoiseConfig;
-use pemm_data::source::nearest_sibling;
 use pemm_experiment::{Experiment, Grid, Layer};
 use toml::{Table, Value};
 
@@ -21,13 +20,13 @@ pub(crate) struct ExperimentArguments {
     /// trusted
     #[arg(long, value_name = "CSV", value_hint = ValueHint::FilePath)]
     labels: Option<PathBuf>,
-    /// CSV of training samples whose label is known to be right, with that label: path or index, label
+    /// CSV of training samples whose label is known to be right: path or index, and that label
     #[arg(long, value_name = "CSV")]
     trusted: Option<PathBuf>,
     /// Column of the labels CSV that holds the label
     #[arg(long, value_name = "NAME")]
     label_column: Option<String>,
-    /// Label noise to draw, for example symmetric:0.4
+    /// Makes labels wrong on purpose before the training, for example symmetric:0.4
     #[arg(long, value_name = "KIND:RATE", value_parser = Offered::noises(), hide_possible_values = true)]
     noise: Option<String>,
     /// A method with its constants, for example pemm, paper, sce or ce; `pemm methods` lists all
@@ -47,7 +46,7 @@ pub(crate) struct ExperimentArguments {
     #[arg(long, value_name = "PIXELS", value_parser = size)]
     size: Option<Size>,
     /// Learning rate (optim.learning_rate)
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     lr: Option<f64>,
     /// Samples used per training step (schedule.batch_size)
     #[arg(long, value_name = "N")]
@@ -190,7 +189,9 @@ struct Size([usize; 2]);
 
 /// `64` or `48x64`.
 fn size(text: &str) -> Result<Size, String> {
-    let side = |text: &str| text.trim().parse::<usize>().map_err(|error| error.to_string());
+    let wrong =
+        |_| "must be a number of pixels, for example 64, or height and width, for example 48x64";
+    let side = |text: &str| text.trim().parse::<usize>().map_err(wrong);
     let (height, width) = text.split_once(['x', '×']).unwrap_or((text, text));
     Ok(Size([side(height)?, side(width)?]))
 }
@@ -209,11 +210,7 @@ fn is_experiment(input: &str) -> bool {
 }
 
 fn read(path: &Path) -> Result<Layer, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let near = if path.exists() { None } else { nearest_sibling(path) };
-        let hint = near.map(|near| format!("; did you mean {}?", near.display()));
-        Failure::usage(format!("{}: {error}{}", path.display(), hint.unwrap_or_default()))
-    })?;
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::unread(path, &error))?;
     if Grid::is_grid(&text) {
         let message = "is a grid of runs: `pemm grid` runs them, `pemm explain` shows them";
         return Err(Failure::usage(format!("{}: {message}", path.display())));

@@ -33,18 +33,19 @@ pub(crate) use cell::run as run_cell;
 pub(crate) use explain::explain_grid;
 pub(crate) use file::{GridArguments, default_folder, open};
 
-/// Run all experiments of a grid: what is not finished yet, and what was interrupted
+/// Run the experiments of a grid file that are not finished yet
 ///
-/// The same command goes on where it was stopped or killed. A run that fails does not stop the
-/// others; it is tried once more by the next call.
+/// The same command continues where it was stopped or killed. A run that fails does not stop the
+/// others; the next call tries it once more.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     grid: GridArguments,
-    /// Runs at once, by default 1, with --slurm as many as it has room for; bits do not depend on it
+    /// How many runs at once, by default 1, with --slurm as many as it has room for; results do not
+    /// depend on it
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Threads of each run; by default all are shared out, with --slurm each run has 1
+    /// Threads of each run; by default the threads are divided among the runs, with --slurm each has 1
     #[arg(long, value_name = "N")]
     threads_per_job: Option<usize>,
     /// Most memory of all runs together, by default what the system has free; with --slurm of each
@@ -54,8 +55,8 @@ pub(crate) struct Arguments {
     /// Where to compute: cpu, gpu (the first there is), cuda:N or wgpu:N; `pemm devices` lists them
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Copy the record of every finished run into this folder, as NAME.json, and take the runs whose
-    /// records lie there as finished
+    /// Copy the record of every finished run into this folder, as NAME.json, and count runs whose
+    /// records are already there as finished
     #[arg(long, value_name = "DIR")]
     records: Option<PathBuf>,
     /// List the runs and how far they are; start nothing

@@ -8,11 +8,11 @@ use serde_json::json;
 use crate::console::Console;
 use crate::failure::Failure;
 
-/// List what experiments can choose from, or show the page of one method
+/// List all methods and presets, or show the page of one
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// A name: its page, with equation, parameters, source and where it differs from that. A part of
-    /// a name: what has it in its name
+    /// The name of a method, for its page: equation, parameters, source, and where it differs from that
+    /// source. Part of a name lists all that contain it
     #[arg(value_name = "NAME")]
     name: Option<String>,
 }

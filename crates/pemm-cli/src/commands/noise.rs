@@ -14,9 +14,10 @@ use crate::failure::Failure;
 use crate::interrupt;
 use crate::overwrite::refuse_existing;
 
-/// Draw label noise and write it as a labels CSV, with its manifest beside it
+/// Make labels wrong on purpose and write them as a labels CSV, for --labels
 ///
-/// The same seed gives the same labels on every machine. The file is what --labels takes.
+/// The same seed gives the same labels on every machine. A JSON file beside the CSV, the manifest, says
+/// what was done.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]

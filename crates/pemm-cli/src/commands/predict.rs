@@ -36,7 +36,8 @@ pub(crate) struct Arguments {
     /// The ONNX file of the pretrained backbone, if it is no longer where the training found it
     #[arg(long, value_name = "FILE")]
     backbone: Option<PathBuf>,
-    /// Succeed even if images had to be left out; they are named on standard error
+    /// Leave out images that cannot be read, and end with exit code 0 all the same; they are named on
+    /// standard error
     #[arg(long)]
     skip_broken: bool,
     /// Where to compute: cpu, gpu (the first there is), cuda:N or wgpu:N; `pemm devices` lists them

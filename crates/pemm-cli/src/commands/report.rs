@@ -15,11 +15,11 @@ use crate::embedding::Features;
 use crate::failure::Failure;
 use crate::overwrite::refuse_existing;
 
-/// See what happened: one page about a run, or about a folder of runs
+/// Make a page, or pictures, of a run or of a folder of runs
 ///
-/// The page holds everything and loads nothing. It is made from what the runs stored; features,
-/// confusion matrix and doubted samples need stored outputs, which `pemm train` leaves where they are
-/// small; --outputs takes them from weights and data afterwards.
+/// The page is one file that loads nothing from elsewhere. Its map of the features, confusion matrix and
+/// doubtful samples need stored outputs, which `pemm train` writes where they are small; --outputs makes
+/// them afterwards, from weights and data.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// A run folder, a record file, or a folder that holds several
@@ -32,11 +32,11 @@ pub(crate) struct Arguments {
     /// What to write
     #[arg(long, value_enum, default_value_t = Format::Html)]
     format: Format,
-    /// Replace what is there, whoever made it
+    /// Replace what is there, even if pemm did not make it
     #[arg(long)]
     force: bool,
-    /// First store what the trained model says of every sample (of several runs, where that is
-    /// missing); needs their data
+    /// First store the model's predictions for every sample (of several runs, where they are missing);
+    /// needs their data
     #[arg(long)]
     outputs: bool,
     /// Samples in a map of the features, at most 10000; 0 draws none
@@ -116,8 +116,12 @@ fn destination(arguments: &Arguments) -> Result<PathBuf, Failure> {
             }
             Ok(out)
         }
+        None if !arguments.path.exists() => Err(Failure::usage(format!(
+            "{}: there is no such file or folder",
+            arguments.path.display()
+        ))),
         None => Err(Failure::usage(format!(
-            "{}: a report on a record file needs --out",
+            "{}: for a record file, say with --out where to write the report",
             arguments.path.display()
         ))),
     }

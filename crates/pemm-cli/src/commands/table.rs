@@ -16,7 +16,7 @@ use crate::failure::Failure;
 
 /// Compare runs: mean ± standard deviation over seeds, last epoch first
 ///
-/// Of a grid file it takes the finished runs, from their folders or from a folder of records.
+/// Given a grid file, it takes the finished runs from their folders, or from a folder of records.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// A grid file, or run folders, record files, or folders that hold those
@@ -35,14 +35,14 @@ pub(crate) struct Arguments {
     /// test set unseen
     #[arg(long, value_enum, default_value_t = By::Test)]
     by: By,
-    /// An arm with other parameters is a row of its own
+    /// Give each setting of an arm a row of its own
     #[arg(long)]
     settings: bool,
     /// Keys in which the protocols of one column may differ
     #[arg(long, value_name = "KEY")]
     allow: Vec<String>,
-    /// A grid file or a folder with the runs of a search: as many settings as an arm has there were
-    /// tried for it. May be given several times; an arm's settings in all of them count
+    /// A grid file or a folder with the runs of a search, so that the table says how many settings were
+    /// tried for each arm. May be given several times
     #[arg(long, value_name = "GRID.toml|DIR")]
     trials: Vec<PathBuf>,
 }
@@ -73,7 +73,7 @@ enum JudgeName {
     Last,
     /// The best by noisy validation
     Val,
-    /// The best scored on the test set: no result
+    /// The best on the test set, which nobody can choose in practice
     Oracle,
 }
 

@@ -1,5 +1,7 @@
 //! `pemm train`.
 
+mod metrics;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,7 @@ use crate::embedding::Features;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::overwrite::remove_if_empty;
+use metrics::{Metrics, MetricsArguments};
 
 /// Where runs go that are given no folder.
 const RUNS: &str = "runs";
@@ -33,8 +36,8 @@ const POINTS: usize = 2_000;
 
 /// Train a classifier, or continue an interrupted run
 ///
-/// The same command with the same --out continues where it stopped and ends with the same weights;
-/// a finished run is printed again.
+/// The same command with the same --out continues where it stopped and ends with the same weights. For
+/// a finished run it prints the result again.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -45,8 +48,8 @@ pub(crate) struct Arguments {
     /// Run folder; by default a new one under runs/
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Store what the trained model says of every sample, for the report; auto does so where it
-    /// takes less than 64 MiB
+    /// Store the model's predictions for every sample, which the report needs; auto does so where they
+    /// take less than 64 MiB
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     outputs: When,
     /// Write no report.html into the run folder
@@ -58,11 +61,13 @@ pub(crate) struct Arguments {
     /// Print a line for every epoch, not only for the first, every tenth and the last
     #[arg(long, short)]
     verbose: bool,
+    #[command(flatten)]
+    metrics: MetricsArguments,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum When {
-    /// Where the file is small
+    /// If the file is small
     Auto,
     /// Always
     On,
@@ -107,12 +112,14 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         num_epochs: 0,
         num_steps: 0,
     };
+    let mut metrics = Metrics::new(arguments.metrics, &out, console);
     let mut reported = Instant::now();
     let result = features.with(|embedding| {
         let (out, device) = (&out, arguments.device.as_str());
         let options = RunOptions { out, device, git: commit(), cancel, embedding };
         train(&experiment, &options, &mut |event| {
             let is_epoch = matches!(event, Event::Epoch(_));
+            metrics.note(&event);
             display.show(event);
             if is_epoch && !arguments.no_report && reported.elapsed() >= REFRESH {
                 report::refresh(out, 0, console);
@@ -140,6 +147,9 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
             outcome.record.num_epochs().unwrap_or_default(),
             out.display()
         )));
+    }
+    if outcome.was_finished {
+        metrics.begin(&outcome.record.epochs)?;
     }
     if arguments.outputs.stores(&outcome.record) && !report::has_outputs(&out, &outcome.record) {
         let stored = report::store_outputs(&out, &arguments.device, console);
@@ -250,10 +260,12 @@ impl Display<'_> {
 }
 
 fn headline(folder: &Path, record: &Record) -> String {
-    let [channels, height, width] = record.data.shape;
+    let size = match record.data.shape {
+        [features, 1, 1] => format!("{features} features"),
+        [channels, height, width] => format!("{channels}×{height}×{width}"),
+    };
     format!(
-        "{} · {} classes · {} training{}, {} validation, {} test samples of \
-         {channels}×{height}×{width}\n\
+        "{} · {} classes · {} training{}, {} validation, {} test samples of {size}\n\
          {} · {} parameters · {}{}{}\n\
          run folder {}",
         record.data.name,

@@ -96,7 +96,7 @@ fn foot(state: &State, now: Duration, width: u16) -> Vec<Line<'static>> {
         lines.push(Line::from(format!("{more} more warnings stand above this screen")).fg(yellow));
     }
     lines.push(if state.stopping {
-        Line::from("stopping after this step; Ctrl-C again ends at once").fg(yellow)
+        Line::from("stopping after this step; press Ctrl-C again to stop at once").fg(yellow)
     } else {
         Line::from("q: stop after this step, keep the state").dim()
     });

@@ -83,7 +83,7 @@ fn mistakes_are_named_and_nothing_is_overwritten() {
     let said = place.pemm("audit --probs p.csv --labels labels.csv");
     said.fails(1, &["row 2: label 3 is not in 0 to 2"]);
     place.pemm("audit data.csv --folds 31").fails(2, &["have fewer samples than the 31 folds"]);
-    place.pemm("audit data.csv --folds 1").fails(2, &["data.fold: needs 2 folds or more, is 1"]);
+    place.pemm("audit data.csv --folds 1").fails(2, &["--folds: must be at least 2, is 1"]);
     let patience = "audit data.csv --set schedule.patience=2";
     place.pemm(patience).fails(2, &["schedule.patience: would end a fold"]);
 

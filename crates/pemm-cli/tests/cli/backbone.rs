@@ -26,7 +26,7 @@ fn a_backbone_trains_evaluates_predicts_audits_and_reports() {
         assert!(experiment.contains(part), "{experiment}");
     }
     run(train).says(&["already finished"]);
-    run("evaluate run").says(&["test accuracy ", " % of 12 (average"]);
+    run("evaluate run").says(&["test accuracy: ", " % of 12 (average"]);
     let before = place.text("run/record.json");
     let said = run("predict run photos/test/red");
     assert_eq!(said.out.lines().count(), 5, "{said}");

@@ -31,7 +31,7 @@ fn a_table_of_two_arms_and_two_seeds() {
     assert!((ce["mean_test_accuracy"].as_f64().unwrap() - expected).abs() < 1e-12);
 
     place.pemm("table all/ce-1 all/ce-1").fails(1, &["both seed 1 of arm `ce`"]);
-    place.pemm("table nowhere").fails(2, &["nowhere: ", "there is nothing at this path"]);
+    place.pemm("table nowhere").fails(2, &["nowhere: ", "there is no such file or folder"]);
     std::fs::create_dir(place.path("empty")).unwrap();
     place.pemm("table empty").fails(2, &["empty: holds no run folder and no record"]);
     place.write("all/ce-1/record.json", "{\"schema\": 0}");

@@ -1,13 +1,12 @@
 //! Grids: stopped, killed and failing, they end with the numbers of one that was left alone.
 
-use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStderr, Command};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::place::Place;
+use crate::running::Running;
 
 /// Two arms and two seeds of runs that take long enough to be interrupted in.
 const GRID: &str = r#"
@@ -28,42 +27,6 @@ const NAMES: [&str; 4] = ["seed-1_ce", "seed-1_pemm", "seed-2_ce", "seed-2_pemm"
 /// The same of runs that take no time.
 fn quick() -> String {
     GRID.replace("backbone = \"cnn8\"", "backbone = \"mlp\"").replace("epochs = 6", "epochs = 2")
-}
-
-struct Running {
-    child: Child,
-    said: BufReader<ChildStderr>,
-}
-
-impl Running {
-    /// The grid as the head of a process group of its own.
-    fn start(place: &Place, line: &str) -> Self {
-        let mut child = place.command(line).process_group(0).spawn().unwrap();
-        let said = BufReader::new(child.stderr.take().unwrap());
-        Self { child, said }
-    }
-
-    /// Waits for a line with `part`, and then a little longer.
-    fn wait_for(&mut self, part: &str, millis: u64) {
-        let mut line = String::new();
-        while !line.contains(part) {
-            line.clear();
-            assert!(self.said.read_line(&mut line).unwrap() > 0, "{part:?} was never said");
-        }
-        std::thread::sleep(Duration::from_millis(millis));
-    }
-
-    /// Sends a signal to the grid, or with `group` to it and its runs.
-    fn kill(&self, signal: &str, group: bool) {
-        let process = format!("{}{}", if group { "-" } else { "" }, self.child.id());
-        let status = Command::new("kill").args([signal, "--", &process]).status().unwrap();
-        assert!(status.success());
-    }
-
-    fn end(mut self) -> (Option<i32>, String) {
-        let rest: Vec<String> = self.said.by_ref().lines().map(Result::unwrap).collect();
-        (self.child.wait().unwrap().code(), rest.join("\n"))
-    }
 }
 
 /// The record of a run without what differs from time to time.
@@ -108,18 +71,18 @@ fn a_killed_grid_ends_with_the_same_numbers() {
 
     // The whole group at once: in the middle of the first run, and of a later one.
     for (part, millis) in [("start  seed-1_ce", 150), ("done ", 50)] {
-        let mut running = Running::start(&place, "grid g.toml --out cut");
+        let mut running = Running::of(place.command("grid g.toml --out cut"));
         running.wait_for(part, millis);
-        running.kill("-KILL", true);
+        running.kill_group("-KILL");
         let (code, said) = running.end();
         assert_eq!(code, None, "it ended before it was killed: {said}");
     }
     // The grid alone: its runs notice and save.
-    let mut running = Running::start(&place, "grid g.toml --out cut");
+    let mut running = Running::of(place.command("grid g.toml --out cut"));
     running.wait_for("start ", 0);
     let busy = place.pemm("grid g.toml --out cut");
     busy.fails(1, &["cut: another `pemm grid` is at work in this folder"]);
-    running.kill("-KILL", false);
+    running.kill("-KILL");
     assert_eq!(running.end().0, None);
     // At once, while they still do.
     let said = place.pemm("grid g.toml --out cut").ok();
@@ -131,13 +94,13 @@ fn a_killed_grid_ends_with_the_same_numbers() {
 fn ctrl_c_saves_and_the_same_command_goes_on() {
     let place = Place::new();
     place.write("g.toml", GRID);
-    let mut running = Running::start(&place, "grid g.toml --jobs 2");
+    let mut running = Running::of(place.command("grid g.toml --jobs 2"));
     running.wait_for("start  seed-1_ce", 0);
-    running.kill("-INT", false);
+    running.kill("-INT");
     let (code, said) = running.end();
     assert_eq!(code, Some(130), "{said}");
     for part in
-        ["every run saves and stops", "saved  seed-1_ce", "run the same command to continue"]
+        ["every run stops after its current step and saves", "saved  seed-1_ce", "run the same command to continue"]
     {
         assert!(said.contains(part), "{said}");
     }
@@ -146,11 +109,11 @@ fn ctrl_c_saves_and_the_same_command_goes_on() {
     place.pemm("grid g.toml --dry-run").ok().says(&["seed-1_ce  continues after epoch "]);
 
     // A second Ctrl-C does not wait; from a terminal it reaches the runs as well.
-    let mut running = Running::start(&place, "grid g.toml");
+    let mut running = Running::of(place.command("grid g.toml"));
     running.wait_for("start  seed-1_ce", 100);
-    running.kill("-STOP", true);
-    running.kill("-INT", true);
-    running.kill("-CONT", true);
+    running.kill_group("-STOP");
+    running.kill_group("-INT");
+    running.kill_group("-CONT");
     std::thread::sleep(Duration::from_millis(20));
     let _ = Command::new("kill").args(["-INT", "--", &format!("-{}", running.child.id())]).status();
     assert_eq!(running.end().0, Some(130));
@@ -190,7 +153,7 @@ fn all_runs_are_checked_before_the_first_starts() {
         assert_eq!(place.names(""), ["g.toml"]);
     };
     let wrong = |point: &str| quick().replace("{ preset = \"pemm\" }", point);
-    refused(wrong("{ preset = \"pem\" }"), &["run seed-1_pem: ", "did you mean pemm?"]);
+    refused(wrong("{ preset = \"pem\" }"), &["run seed-1_pem: ", "did you mean `pemm`?"]);
     refused(wrong("{ name = \"x\", loss.kin = \"ce\" }"), &["unknown field `kin`"]);
     refused(
         wrong("{ preset = \"pemm\", loss.kind = \"ce\", loss.alpha = 1 }"),
@@ -212,7 +175,7 @@ fn all_runs_are_checked_before_the_first_starts() {
         &["run seed-1_x: model.weights: none.safetensors: "],
     );
     refused(quick().replace("values", "value"), &["g.toml: ", "line 9", "unknown field `value`"]);
-    refused("seed = 1\n".into(), &["is no grid: it has neither [base] nor"]);
+    refused("seed = 1\n".into(), &["is not a grid file: it has neither [base] nor"]);
     place.write("g.toml", quick());
     place.pemm("grid g.toml --only arm=sce").fails(2, &["the grid has arm ce, pemm"]);
     place.pemm("grid g.toml --only armm=ce").fails(2, &["no run of the grid has the key `armm`"]);

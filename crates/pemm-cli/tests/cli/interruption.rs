@@ -1,51 +1,18 @@
 //! Ctrl-C and kill at any moment: the same command goes on and ends with the same bits.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::place::{Place, QUICK};
+use crate::running::Running;
 
 /// Epochs that take long enough to be interrupted in.
 const TRAIN: &str = "train digits --noise symmetric:0.4 --set model.backbone=cnn8 \
                      --set model.width=16 --set schedule.num_epochs=6";
 
-struct Running {
-    child: Child,
-    said: BufReader<ChildStderr>,
-}
-
-impl Running {
-    fn start(place: &Place, out: &str) -> Self {
-        Self::of(place.command(&format!("{TRAIN} --out {out}")))
-    }
-
-    fn of(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let said = BufReader::new(child.stderr.take().unwrap());
-        Self { child, said }
-    }
-
-    /// Waits for a line with `part`, and then a little longer.
-    fn wait_for(&mut self, part: &str, millis: u64) {
-        let mut line = String::new();
-        while !line.contains(part) {
-            line.clear();
-            assert!(self.said.read_line(&mut line).unwrap() > 0, "{part:?} was never said");
-        }
-        std::thread::sleep(Duration::from_millis(millis));
-    }
-
-    fn kill(&self, signal: &str) {
-        let process = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
-    }
-
-    /// The exit code, `None` if a signal ended the process, and what it still said.
-    fn end(mut self) -> (Option<i32>, String) {
-        let rest: Vec<String> = self.said.by_ref().lines().map(Result::unwrap).collect();
-        (self.child.wait().unwrap().code(), rest.join("\n"))
-    }
+/// [`TRAIN`] into `out`.
+fn start(place: &Place, out: &str) -> Running {
+    Running::of(place.command(&format!("{TRAIN} --out {out}")))
 }
 
 #[test]
@@ -53,7 +20,7 @@ fn an_interrupted_run_ends_with_the_same_bits() {
     let place = Place::new();
     place.pemm(&format!("{TRAIN} --out whole")).ok();
 
-    let mut running = Running::start(&place, "cut");
+    let mut running = start(&place, "cut");
     running.wait_for("epoch   1/6", 0);
     running.kill("-STOP");
     let busy = place.pemm(&format!("{TRAIN} --out cut"));
@@ -83,7 +50,7 @@ fn a_killed_run_ends_with_the_same_bits() {
     place.pemm(&format!("{TRAIN} --out whole")).ok();
     // Before the first checkpoint, while one may be written, in the middle of an epoch.
     for (part, millis) in [("run folder", 0), ("/6  loss", 0), ("/6  loss", 15)] {
-        let mut running = Running::start(&place, "cut");
+        let mut running = start(&place, "cut");
         running.wait_for(part, millis);
         running.kill("-KILL");
         let (code, said) = running.end();
@@ -163,7 +130,7 @@ fn a_signal_while_images_are_read_is_answered_and_nothing_empty_is_left() {
 #[test]
 fn a_run_whose_folder_is_moved_ends_and_goes_on_where_it_is() {
     let place = Place::new();
-    let mut running = Running::start(&place, "run");
+    let mut running = start(&place, "run");
     running.wait_for("epoch   1/6", 0);
     running.kill("-STOP");
     std::fs::rename(place.path("run"), place.path("moved")).unwrap();
@@ -178,7 +145,7 @@ fn a_run_whose_folder_is_moved_ends_and_goes_on_where_it_is() {
     place.pemm(&format!("{TRAIN} --out moved")).ok();
     assert_same(&place, "moved", "run");
 
-    let mut running = Running::start(&place, "gone");
+    let mut running = start(&place, "gone");
     running.wait_for("epoch   1/6", 0);
     std::fs::remove_dir_all(place.path("gone")).unwrap();
     assert_eq!(running.end().0, Some(1));

@@ -16,5 +16,6 @@ mod mistakes;
 mod place;
 mod refusals;
 mod report;
+mod running;
 mod slurm;
 mod training;

@@ -15,17 +15,20 @@ fn settings_of_the_command_line() {
         ("--set schedule.batch_size=1", &["schedule.batch_size: must be from 2", "is 1"]),
         ("--set schedule.num_epochs=0", &["schedule.num_epochs: must be from 1", "is 0"]),
         ("--set schedule.warmup_epochs=99", &["schedule.warmup_epochs: must be below", "is 99"]),
-        ("--set data.val_rate=0.95", &["data.val_rate: must lie in 0 to 0.9 and is 0.95"]),
+        ("--set data.val_rate=0.95", &["data.val_rate: must be from 0 to 0.9, is 0.95"]),
         ("--set data.limit=0", &["data.limit: must be at least 1 and is 0"]),
         ("--set data.resize=[0,8]", &["data.resize: [0, 8] has a side outside 1 to"]),
         ("--set data.resize=8", &["expected an array of length 2", "in `data.resize`"]),
         ("--set seed=-1", &["integer `-1`", "in `seed`"]),
         ("--set arm=", &["arm: must be a name of one line"]),
         ("--seed 9999999999999999999", &["--seed: must be below 2^63, is 9999999999999999999"]),
-        ("--preset pemn", &["preset: `pemn` is not one of pemm, paper", "did you mean pemm?"]),
+        (
+            "--preset pemn",
+            &["preset: there is no preset `pemn`; did you mean `pemm`?", "`pemm methods` lists"],
+        ),
         ("--noise symetric:0.4", &["no noise is called \"symetric\"; did you mean \"symmetric\"?"]),
         ("--noise symmetric", &["\"symmetric\" has no rate from 0 to 1; write symmetric:0.4"]),
-        ("--noise symmetric:1.4", &["noise.rate: must lie in 0 to 1 and is 1.4"]),
+        ("--noise symmetric:1.4", &["noise.rate: must be from 0 to 1, is 1.4"]),
         ("--noise asymmetric:0.4", &["noise.kind:", "no class is called \"truck\""]),
         ("--noise matrix:0.4", &["noise.matrix: there is no file at \"0.4\""]),
         ("--set loss.kind=sse", &["unknown variant `sse`", "did you mean `sce`?"]),
@@ -37,7 +40,7 @@ fn settings_of_the_command_line() {
         ("--device tpu", &["--device: `tpu` is not one of cpu, gpu, cuda"]),
         (
             "--labels lables.csv",
-            &["data.labels: there is nothing at \"lables.csv\"", "\"labels.csv\""],
+            &["data.labels: there is no file \"lables.csv\"", "\"labels.csv\""],
         ),
         ("--label-column vote", &["--label-column: there is no labels file; add --labels"]),
     ];
@@ -76,7 +79,7 @@ fn experiment_files() {
         place.pemm("train mine.toml").fails(2, parts);
         assert_eq!(place.names(""), ["mine.toml"]);
     }
-    place.pemm("train mime.toml").fails(2, &["mime.toml: No such file", "did you mean mine.toml?"]);
+    place.pemm("train mime.toml").fails(2, &["mime.toml: there is no such file", "did you mean mine.toml?"]);
 }
 
 #[test]
@@ -89,12 +92,15 @@ fn data_that_is_not_there() {
         let fails = |data: &str, parts: &[&str]| {
             place.pemm(&format!("{command} {data}")).fails(2, parts);
         };
-        fails("digit", &["data.path: there is nothing at \"digit\"; did you mean \"digits\"?"]);
+        fails(
+            "digit",
+            &["data.path: there is no file or folder \"digit\"; did you mean \"digits\"?"],
+        );
         fails(
             "picturs",
-            &["data.path: there is nothing at \"picturs\"; did you mean \"pictures\"?"],
+            &["data.path: there is no file or folder \"picturs\"; did you mean \"pictures\"?"],
         );
-        fails("elsewhere", &["data.path: there is nothing at \"elsewhere\""]);
+        fails("elsewhere", &["data.path: there is no file or folder \"elsewhere\""]);
         fails("notes.txt", &["data.path: \"notes.txt\" is a file", ".csv", ".tar.gz"]);
         fails("nothing", &["data.path: no source is found in the folder", "train/<class>/"]);
     }

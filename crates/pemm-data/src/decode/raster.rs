@@ -158,12 +158,7 @@ mod tests {
 
     use super::*;
     use crate::decode::image_bytes;
-
-    fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
-        let mut bytes = Cursor::new(Vec::new());
-        image.write_to(&mut bytes, format).unwrap();
-        bytes.into_inner()
-    }
+    use crate::decode::tests::encoded;
 
     /// A picture without flat places, and the same as every format.
     fn noise() -> DynamicImage {

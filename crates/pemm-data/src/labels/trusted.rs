@@ -218,7 +218,7 @@ mod tests {
         trust(&mut DataSet { clean: None, ..set(&["cat", "dog"]) }, from_zero).unwrap();
         let nowhere = DataConfig { trusted: Some("none.csv".into()), ..DataConfig::default() };
         let error = join(&mut set(&["cat", "dog"]), &nowhere).unwrap_err().to_string();
-        assert!(error.starts_with("data.trusted: there is nothing at"), "{error}");
+        assert!(error.starts_with("data.trusted: there is no file"), "{error}");
         let text = "path,label,clean,trusted\ntrain/cat/1.jpg,dog,cat,1\ntrain/cat/2.jpg,cat,cat,0\n\
                     train/dog/1.jpg,dog,dog,0\n";
         let error = join_text(&mut set(&["cat", "dog"]), text, Unlisted::Error).unwrap_err();

@@ -71,7 +71,7 @@ impl NoiseConfig {
         let kind = self.kind.name();
         let refuse = |key: &str, reason: String| Err(DataError::setting(key, reason));
         if !(0.0..=1.0).contains(&self.rate) {
-            return refuse("noise.rate", format!("must lie in 0 to 1 and is {}", self.rate));
+            return refuse("noise.rate", format!("must be from 0 to 1, is {}", self.rate));
         }
         match self.kind {
             NoiseKind::None if self.rate > 0.0 => {
@@ -190,8 +190,8 @@ mod tests {
             ("", "there are: none, symmetric, "),
             ("symmetric", "write symmetric:0.4"),
             ("symmetric:x", "write symmetric:0.4"),
-            ("symmetric:1.5", "must lie in 0 to 1 and is 1.5"),
-            ("symmetric:NaN", "must lie in 0 to 1"),
+            ("symmetric:1.5", "must be from 0 to 1, is 1.5"),
+            ("symmetric:NaN", "must be from 0 to 1"),
             ("none:0.4", "takes no value"),
             ("matrix:", "write matrix:FILE.csv"),
         ] {

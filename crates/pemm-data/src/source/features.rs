@@ -93,9 +93,11 @@ fn table(path: &Path, stop: &AtomicBool) -> Result<Columns> {
                 labels.push(field.to_string());
             } else {
                 let value = field.parse().ok().filter(|value: &f32| value.is_finite());
-                values.push(value.ok_or_else(|| {
-                    wrong(column, format!("{field:?} is no finite number of 32 bits"))
-                })?);
+                values.push(
+                    value.ok_or_else(|| {
+                        wrong(column, format!("{field:?} is not a finite number"))
+                    })?,
+                );
             }
         }
         lines.push(line);
@@ -138,7 +140,7 @@ mod tests {
     #[test]
     fn mistakes_are_named_by_line_and_column() {
         let cases = [
-            ("x,label\n1,a\nsix,b\n", None, "line 3, column \"x\": \"six\" is no finite number"),
+            ("x,label\n1,a\nsix,b\n", None, "line 3, column \"x\": \"six\" is not a finite number"),
             ("x,label\nNaN,a\n", None, "line 2, column \"x\""),
             ("x,label\n1e99,a\n", None, "line 2, column \"x\""),
             ("x,label\n1,\n", None, "line 2, column \"label\": the label is missing"),

@@ -32,6 +32,17 @@ pub enum Color {
     Series(usize),
 }
 
+/// Every colour that is not one of the series.
+const PLAIN: [Color; 7] = [
+    Color::Ink,
+    Color::Muted,
+    Color::Grid,
+    Color::Surface,
+    Color::Heat,
+    Color::OnWeak,
+    Color::OnStrong,
+];
+
 /// Share of [`Color::Heat`] from which [`Color::OnStrong`] is the readable text: black and white
 /// have the same contrast there, in both themes.
 pub const STRONG: f64 = 0.7;
@@ -84,33 +95,15 @@ impl Color {
 
     /// The colour of this CSS variable.
     pub fn named(name: &str) -> Option<Self> {
-        let plain = [
-            Self::Ink,
-            Self::Muted,
-            Self::Grid,
-            Self::Surface,
-            Self::Heat,
-            Self::OnWeak,
-            Self::OnStrong,
-        ];
-        plain.into_iter().find(|color| color.name() == name).or_else(|| {
+        PLAIN.into_iter().find(|color| color.name() == name).or_else(|| {
             name.strip_prefix('c').and_then(|number| number.parse().ok()).map(Self::Series)
         })
     }
 
     /// CSS declarations of every colour with `num_series` series, of one theme (0 light, 1 dark).
     pub fn declarations(num_series: usize, theme: usize) -> String {
-        let plain = [
-            Self::Ink,
-            Self::Muted,
-            Self::Grid,
-            Self::Surface,
-            Self::Heat,
-            Self::OnWeak,
-            Self::OnStrong,
-        ];
         let series = (0..num_series.max(SERIES.len())).map(Self::Series);
-        plain
+        PLAIN
             .into_iter()
             .chain(series)
             .map(|color| format!("--{}:{};", color.name(), color.forms()[theme]))

@@ -20,6 +20,26 @@ pub struct Cloud {
     pub points: Vec<[f64; 2]>,
 }
 
+impl Cloud {
+    /// A cloud per class, of the points at `places`, which are of the classes `labels`.
+    pub fn by_class(
+        classes: &[String],
+        places: &[[f64; 2]],
+        labels: impl IntoIterator<Item = u32>,
+    ) -> Vec<Self> {
+        let empty = |(class, label): (usize, &String)| Self {
+            label: label.clone(),
+            color: Color::Series(class),
+            points: Vec::new(),
+        };
+        let mut clouds: Vec<Self> = classes.iter().enumerate().map(empty).collect();
+        for (place, label) in places.iter().zip(labels) {
+            clouds[label as usize].points.push(*place);
+        }
+        clouds
+    }
+}
+
 /// Points in a plane whose axes have no meaning, both at one scale.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scatter {

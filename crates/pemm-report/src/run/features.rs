@@ -2,7 +2,7 @@
 
 use pemm_runs::{Outputs, Record};
 
-use crate::chart::{Cloud, Color, Figure, Scatter};
+use crate::chart::{Cloud, Figure, Scatter};
 use crate::embedding::{MAX_POINTS, embed, spread};
 use crate::report::Section;
 
@@ -84,19 +84,8 @@ struct Panel<'a> {
 }
 
 fn panel(panel: Panel<'_>) -> Figure {
-    let mut clouds: Vec<Cloud> = panel
-        .classes
-        .iter()
-        .enumerate()
-        .map(|(class, label)| Cloud {
-            label: label.clone(),
-            color: Color::Series(class),
-            points: Vec::new(),
-        })
-        .collect();
-    for (place, &sample) in panel.places.iter().zip(panel.samples) {
-        clouds[panel.labels[sample] as usize].points.push(*place);
-    }
+    let labels = panel.samples.iter().map(|&sample| panel.labels[sample]);
+    let clouds = Cloud::by_class(panel.classes, panel.places, labels);
     let description = format!(
         "Map of {} samples in {} classes; neighbours have similar features.",
         panel.places.len(),

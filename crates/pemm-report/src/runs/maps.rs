@@ -6,7 +6,7 @@ use pemm_runs::folder::OUTPUTS;
 use pemm_runs::{Column, Outputs, Record, RunFolder};
 
 use super::MAX_FIGURES;
-use crate::chart::{Cloud, Color, Scatter};
+use crate::chart::{Cloud, Scatter};
 use crate::embedding::{embed, spread};
 use crate::report::Section;
 use crate::run::Options;
@@ -53,20 +53,8 @@ pub(super) fn maps(
             .flat_map(|&sample| part.features[sample * size..(sample + 1) * size].to_vec())
             .collect();
         let map = embed(&rows, size, options.on_round);
-        let mut clouds: Vec<Cloud> = record
-            .data
-            .classes
-            .iter()
-            .enumerate()
-            .map(|(class, label)| Cloud {
-                label: label.clone(),
-                color: Color::Series(class),
-                points: Vec::new(),
-            })
-            .collect();
-        for (place, &sample) in map.iter().zip(&samples) {
-            clouds[labels[sample] as usize].points.push(*place);
-        }
+        let labels = samples.iter().map(|&sample| labels[sample]);
+        let clouds = Cloud::by_class(&record.data.classes, &map, labels);
         let name = format!("tsne-{}", section.figures.len() + 1);
         let scatter = Scatter::new(name, format!("{arm}, seed {}", record.seed()))
             .description(format!("Map of {} samples, coloured by class.", map.len()));

@@ -1,8 +1,8 @@
 //! A [`Table`] as CSV, for programs: every number as it is in the records, 0–1, with a point and no
 //! rounding, so that a figure can be made from it again.
 
+use crate::tables::cells::{joined, or_empty, status_name};
 use crate::tables::table::{Judge, Table};
-use crate::tables::text::{joined, or_empty, status_name};
 
 impl Table {
     /// One line per column, arm and judge.

@@ -1,9 +1,9 @@
 //! A [`Table`] as LaTeX for a paper: `booktabs`, per cent, the best of a column bold, those that the
 //! seeds do not tell from it underlined.
 
+use crate::tables::cells::percent;
 use crate::tables::statistics::Summary;
 use crate::tables::table::{Judge, Table};
-use crate::tables::text::percent;
 use pemm_experiment::loss::{ORACLE, TRUSTED};
 
 impl Table {

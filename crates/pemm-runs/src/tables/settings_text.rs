@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::tables::cells::{escaped, markdown_row, or_empty, percent};
 use crate::tables::column::Column;
 use crate::tables::csv::csv_line;
 use crate::tables::settings::Ranked;
-use crate::tables::text::{escaped, markdown_row, or_empty, percent};
 
 /// A table per arm, its settings from the best to the worst, and the winner by name.
 pub fn markdown(arms: &[(String, Vec<Ranked>)]) -> String {

@@ -108,8 +108,8 @@ pub(super) fn text(
             let reason = judgement.reason.as_deref().unwrap_or("they know too little");
             lines.push(format!("the models cannot judge these labels: {reason}"));
             lines.push(
-                "the samples are ranked all the same; what helps: a pretrained backbone (--backbone), \
-                 more images, longer training, or your own look at 100 of them (--write-check)"
+                "the samples are ranked all the same. A pretrained backbone (--backbone), more images or \
+                 longer training may help, or your own look at 100 of the samples (--write-check)"
                     .into(),
             );
         }
@@ -117,16 +117,16 @@ pub(super) fn text(
             let (low, high) = (percent(rate.low), percent(rate.high));
             let estimate = percent(rate.estimate);
             let is_least = about.origin == Origin::InSample && !rate.is_by_hand();
-            let least = if is_least { "at least " } else { "" };
+            let or_more = if is_least { " or more" } else { "" };
             if judgement.verdict == Verdict::No {
                 let reason = judgement.reason.as_deref().unwrap_or("they know too little");
                 lines.push(format!(
-                    "the models cannot judge these labels: {reason}. The number is from the samples that \
-                     you checked"
+                    "the models cannot judge these labels: {reason}. The number comes from the samples \
+                     that you checked"
                 ));
             }
             lines.push(format!(
-                "{least}about {estimate} of the labels are wrong ({low} to {high}); {num_issues} of \
+                "about {estimate}{or_more} of the labels are wrong ({low} to {high}); {num_issues} of \
                  {num_samples} samples are listed as issues"
             ));
             if rate.is_doubtful {
@@ -137,7 +137,10 @@ pub(super) fn text(
                 );
             }
             if !rate.doubtful.is_empty() {
-                lines.push(format!("doubtful for {}", names(judged, &rate.doubtful)));
+                lines.push(format!(
+                    "the estimate is doubtful for {}",
+                    names(judged, &rate.doubtful)
+                ));
             }
             lines.push("other estimates, for comparison:".into());
             for method in &rate.methods {
@@ -164,9 +167,9 @@ pub(super) fn text(
     }
     if cleaning.num_halved > 0 && noise_rate.is_some() {
         lines.push(format!(
-            "cleaned labels: {} samples count for less than half; about {:.0} of them are probably \
-             labelled correctly. With --how correct, {} labels are changed (about {:.0} to the right \
-             one, {:.0} away from it) and {} samples left out",
+            "cleaned labels would give {} samples less than half their weight; about {:.0} of these are \
+             probably labelled correctly. --how correct would change {} labels (about {:.0} to the right \
+             one, {:.0} away from it) and leave out {} samples",
             cleaning.num_halved,
             cleaning.halved_right,
             cleaning.num_changed,
@@ -176,6 +179,10 @@ pub(super) fn text(
         ));
     }
     lines.extend(files.0.iter().map(|path| format!("wrote {}", path.display())));
+    if let Some(page) = files.0.iter().find(|path| path.ends_with(PAGE)) {
+        lines
+            .push(format!("to look at the doubtful samples, open {} in a browser", page.display()));
+    }
     lines.join("\n")
 }
 

@@ -16,7 +16,7 @@ const RUNS: &str = "runs";
 /// A grid and the folder of its runs.
 #[derive(Debug, Args)]
 pub(crate) struct GridArguments {
-    /// The grid: `[base]` and `[[axis]]`, see experiments/
+    /// The grid file, with `[base]` and `[[axis]]`
     #[arg(value_name = "GRID.toml")]
     file: PathBuf,
     /// Folder of the runs, one folder each; by default runs/GRID
@@ -48,11 +48,10 @@ impl GridArguments {
 
 /// Reads a grid file and all its experiments.
 pub(crate) fn open(file: &Path) -> Result<Grid, Failure> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+    let text = std::fs::read_to_string(file).map_err(|error| Failure::unread(file, &error))?;
     let origin = file.display().to_string();
     if !Grid::is_grid(&text) && text.parse::<toml::Table>().is_ok() {
-        let message = "is no grid: it has neither [base] nor [[axis]]; `pemm train` runs a single \
+        let message = "is not a grid file: it has neither [base] nor [[axis]]; `pemm train` runs a single \
                        experiment";
         return Err(Failure::usage(format!("{origin}: {message}")));
     }
