@@ -159,7 +159,7 @@ fn a_percentile_goes_with_an_estimate_only() {
 
 #[test]
 fn labels_that_are_known_to_be_right_are_not_corrected() {
-    for preset in ["gold", "graphical", "distill", "trusted-weight"] {
+    for preset in ["gold", "graphical", "crf", "distill", "trusted-weight", "mentor-net-dd"] {
         for loss in ["forward", "backward"] {
             let set = [&format!("preset={preset}"), &format!("loss.kind={loss}")];
             let message = error(&[set[0], set[1], "loss.matrix=noise"]);

@@ -9,6 +9,7 @@ pub mod build;
 pub mod center;
 mod clean_posterior;
 pub mod co_teaching;
+pub mod crf;
 pub mod decoupling;
 pub mod distillation;
 pub mod divide_mix;
@@ -19,7 +20,9 @@ mod estimated_matrix;
 pub mod gold;
 pub mod graphical;
 pub mod iterative;
+mod mentor;
 pub mod mentor_net;
+pub mod mentor_net_dd;
 pub mod mixup;
 pub mod pruning;
 #[cfg(test)]

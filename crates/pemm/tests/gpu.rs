@@ -101,7 +101,8 @@ fn cases(trusted: &Path) -> Vec<Vec<String>> {
         if PRESETS.iter().any(|(name, text)| *name == preset.name && text.contains(WARMUP)) {
             keys.push(format!("objective.{WARMUP}=1"));
         }
-        if ["gold", "graphical", "distill", "trusted-weight"].contains(&preset.name) {
+        let trusting = ["gold", "graphical", "crf", "distill", "trusted-weight", "mentor-net-dd"];
+        if trusting.contains(&preset.name) {
             keys.push(format!("data.trusted={}", trusted.display()));
         }
         cases.push(keys);

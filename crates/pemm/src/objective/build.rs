@@ -8,6 +8,7 @@ use pemm_experiment::loss::{LossConfig, LossContext};
 use pemm_experiment::objectives::ObjectiveKind;
 
 use super::co_teaching::CoTeaching;
+use super::crf::{Crf, CrfParameters};
 use super::decoupling::Decoupling;
 use super::distillation::{Distillation, DistillationParameters};
 use super::divide_mix::{DivideMix, DivideMixParameters};
@@ -16,6 +17,7 @@ use super::gold::GoldCorrection;
 use super::graphical::{ConfusingLabels, GraphicalModel};
 use super::iterative::{IterativeDetection, IterativeParameters};
 use super::mentor_net::{Curriculum, MentorNet, MentorNetParameters};
+use super::mentor_net_dd::{MentorNetDd, MentorNetDdParameters};
 use super::mixup::Mixup;
 use super::pruning::Pruning;
 use super::reweighting::{DoubtedBy, Reweighting};
@@ -43,7 +45,7 @@ impl From<usize> for Samples<'_> {
     }
 }
 
-impl Samples<'_> {
+impl<'a> Samples<'a> {
     /// Which of them are trusted, for the objective `kind`, which needs some that are and some that are
     /// not.
     fn trusted(self, kind: ObjectiveKind) -> Result<Vec<bool>> {
@@ -68,22 +70,24 @@ impl Samples<'_> {
         Err(Error::setting("objective.kind", reason))
     }
 
-    /// How trusted samples were called before somebody looked, for the objective `kind`, which reads off
-    /// them how labels become wrong.
-    fn confusing(self, kind: ObjectiveKind, num_classes: usize) -> Result<ConfusingLabels> {
+    /// The given labels of all, and what each that is trusted was called before somebody looked, for the
+    /// objective `kind`, which reads off them how labels become wrong.
+    fn before(self, kind: ObjectiveKind) -> Result<(&'a [u32], Vec<Option<u32>>)> {
         let marks = self.trusted(kind)?;
-        let found = self.trusted.and_then(|(trusted, given)| {
-            ConfusingLabels::of(given, &trusted.before, &marks, num_classes)
-        });
-        found.ok_or_else(|| {
+        let (trusted, given) = self.trusted.expect("some are trusted");
+        let before = marks.iter().zip(&trusted.before);
+        let before: Vec<Option<u32>> =
+            before.map(|(&is_trusted, &before)| is_trusted.then_some(before)).collect();
+        if before.iter().zip(given).all(|(before, given)| before.is_none_or(|was| was == *given)) {
             let reason = format!(
                 "{:?} reads off trusted samples how labels become wrong, and no trusted sample had a \
                  wrong label: name them by a file of their own (--trusted CSV), with the right labels, \
                  and leave the wrong ones where they are",
                 kind.name()
             );
-            Error::setting("objective.kind", reason)
-        })
+            return Err(Error::setting("objective.kind", reason));
+        }
+        Ok((given, before))
     }
 }
 
@@ -147,6 +151,16 @@ pub fn build<'a>(
             };
             Box::new(MentorNet::new(base, parameters))
         }
+        ObjectiveKind::MentorNetDd => {
+            let (given, before) = samples.before(ObjectiveKind::MentorNetDd)?;
+            let parameters = MentorNetDdParameters {
+                warmup_epochs: count("warmup_epochs"),
+                percentile: number("percentile"),
+                decay: number("decay"),
+                dropout: [number("early_dropout"), number("late_dropout")],
+            };
+            Box::new(MentorNetDd::new(base, parameters, given, before, num_classes))
+        }
         ObjectiveKind::Prune => {
             let (warmup, every) = (count("warmup_epochs"), count("prune_every"));
             Box::new(Pruning::new(base, warmup, every, number("truncation"), num_samples))
@@ -168,8 +182,18 @@ pub fn build<'a>(
             Box::new(GoldCorrection::new(base, count("warmup_epochs"), trusted()?, num_classes))
         }
         ObjectiveKind::Graphical => {
-            let labels = samples.confusing(ObjectiveKind::Graphical, num_classes)?;
+            let (given, before) = samples.before(ObjectiveKind::Graphical)?;
+            let labels = ConfusingLabels::of(given, &before, num_classes);
             Box::new(GraphicalModel::new(base, count("warmup_epochs"), &labels))
+        }
+        ObjectiveKind::Crf => {
+            let (given, before) = samples.before(ObjectiveKind::Crf)?;
+            let parameters = CrfParameters {
+                alpha_start: number("alpha_start"),
+                alpha_end: number("alpha_end"),
+                pair_rate: number("pair_rate"),
+            };
+            Box::new(Crf::new(base, parameters, given, &before, num_classes))
         }
         ObjectiveKind::Distill => {
             let parameters = DistillationParameters {

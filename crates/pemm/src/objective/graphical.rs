@@ -56,26 +56,24 @@ pub struct ConfusingLabels {
 }
 
 impl ConfusingLabels {
-    /// From the labels `given` now and `before`, which tell of the samples that are `trusted`; `None`
-    /// where no label of theirs was wrong.
-    pub fn of(given: &[u32], before: &[u32], trusted: &[bool], num_classes: usize) -> Option<Self> {
+    /// From the labels `given` now and those `before`, of the samples that are trusted.
+    pub fn of(given: &[u32], before: &[Option<u32>], num_classes: usize) -> Self {
         let mut counts = vec![vec![0.0; num_classes]; num_classes];
-        for ((&class, &label), _) in given.iter().zip(before).zip(trusted).filter(|(_, is)| **is) {
-            counts[class as usize][label as usize] += f64::from(u8::from(class != label));
-        }
-        if counts.iter().flatten().all(|&count| count == 0.0) {
-            return None;
+        for (&class, before) in given.iter().zip(before) {
+            if let Some(label) = before {
+                counts[class as usize][*label as usize] += f64::from(u8::from(class != *label));
+            }
         }
         let rows: Vec<Vec<f64>> =
             (0..).zip(&counts).map(|(class, row)| confusing(row, class)).collect();
         let chance = 1.0 / (num_classes - 1) as f64;
-        let of_sample = |((&class, &label), _): ((&u32, &u32), &bool)| {
+        let of_sample = |class: u32, label: u32| {
             let is_confusing = rows[class as usize][label as usize] >= chance;
             if class == label { 0 } else { 1 + usize::from(is_confusing) }
         };
-        let samples = given.iter().zip(before).zip(trusted);
-        let types = samples.map(|sample| sample.1.then(|| of_sample(sample))).collect();
-        Some(Self { matrix: Transition::new(rows).expect("rows of shares"), types })
+        let samples = given.iter().zip(before);
+        let types = samples.map(|(&class, was)| was.map(|label| of_sample(class, label))).collect();
+        Self { matrix: Transition::new(rows).expect("rows of shares"), types }
     }
 }
 
@@ -208,8 +206,8 @@ mod tests {
         let numbers =
             |key: &str| -> Vec<u32> { serde_json::from_value(known[key].clone()).unwrap() };
         let (given, before) = (numbers("clean"), numbers("noisy"));
-        let trusted = vec![true; given.len()];
-        let found = ConfusingLabels::of(&given, &before, &trusted, 5).unwrap();
+        let before: Vec<Option<u32>> = before.into_iter().map(Some).collect();
+        let found = ConfusingLabels::of(&given, &before, 5);
         for (a, b) in
             found.matrix.rows().iter().flatten().zip(rows(&known["matrix"]).iter().flatten())
         {
@@ -224,19 +222,14 @@ mod tests {
     }
 
     #[test]
-    fn samples_that_are_not_trusted_tell_nothing_and_right_ones_alone_too_little() {
-        let given = [0, 0, 1, 1];
-        let found = ConfusingLabels::of(&given, &[1, 1, 0, 1], &[false, true, false, true], 2);
-        assert_eq!(found.unwrap().types, [None, Some(2), None, Some(0)]);
-        assert_eq!(
-            ConfusingLabels::of(&given, &[1, 0, 0, 1], &[false, true, false, true], 2),
-            None
-        );
+    fn samples_that_are_not_trusted_tell_nothing() {
+        let found = ConfusingLabels::of(&[0, 0, 1, 1], &[None, Some(1), None, Some(1)], 2);
+        assert_eq!(found.types, [None, Some(2), None, Some(0)]);
     }
 
     #[test]
     fn of_two_classes_there_are_two_types() {
-        let found = ConfusingLabels::of(&[0, 1], &[1, 1], &[true, true], 2).unwrap();
+        let found = ConfusingLabels::of(&[0, 1], &[Some(1), Some(1)], 2);
         assert_eq!(found.matrix.rows(), [[0.0, 1.0], [1.0, 0.0]]);
         let model = model(&found);
         assert_eq!((model.types.len(), &model.trusted[..]), (2, &[Some(1), Some(0)][..]));

@@ -75,18 +75,10 @@ impl MentorNet {
 
     /// Weights of a batch with these losses in the hundredth `at` of the training. Moves the bound.
     fn weights(&mut self, losses: &[f32], at: usize, rng: &mut Rng) -> Vec<f32> {
-        let bound = &mut self.bound.row_mut(0)[0];
-        let keep = self.decay as f32;
-        *bound = keep * *bound + (1.0 - keep) * percentile_of(losses, self.percentile);
+        let bound = moved(&mut self.bound, losses, self.percentile, self.decay);
         let mut weights: Vec<f32> =
-            losses.iter().map(|loss| self.curriculum.weight(loss - *bound, at)).collect();
-        let rate = self.dropout[usize::from(at >= EARLY)];
-        if rate > 0.0 {
-            let mut order: Vec<usize> = (0..losses.len()).collect();
-            rng.shuffle(&mut order);
-            let kept = (losses.len() as f64 * (1.0 - rate)) as usize;
-            order[kept..].iter().for_each(|&index| weights[index] = 0.0);
-        }
+            losses.iter().map(|loss| self.curriculum.weight(loss - bound, at)).collect();
+        drop_some(&mut weights, self.dropout[usize::from(at >= EARLY)], rng);
         weights
     }
 }
@@ -101,6 +93,23 @@ impl Curriculum {
             Self::Predefined if at < GRADUAL => is_easy,
             Self::Predefined => (1.0 - beyond).clamp(0.0, 1.0),
         }
+    }
+}
+
+/// λ, one value, after a step with these losses.
+pub(super) fn moved(bound: &mut EpochMemory, losses: &[f32], percentile: f64, decay: f64) -> f32 {
+    let (bound, keep) = (&mut bound.row_mut(0)[0], decay as f32);
+    *bound = keep * *bound + (1.0 - keep) * percentile_of(losses, percentile);
+    *bound
+}
+
+/// Sets the weights of a random share `rate` of a batch to 0.
+pub(super) fn drop_some(weights: &mut [f32], rate: f64, rng: &mut Rng) {
+    if rate > 0.0 {
+        let mut order: Vec<usize> = (0..weights.len()).collect();
+        rng.shuffle(&mut order);
+        let kept = (weights.len() as f64 * (1.0 - rate)) as usize;
+        order[kept..].iter().for_each(|&index| weights[index] = 0.0);
     }
 }
 

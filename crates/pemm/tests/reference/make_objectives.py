@@ -252,11 +252,78 @@ noisy_labels = np.array([random.choice(5, p=q[label]) for label in clean_labels]
 matrix_c = compute_matrix_c(clean_labels, noisy_labels, 5)
 noise_types = [0 if i == j else 1 if matrix_c[j, i] < .25 else 2 for i, j in zip(clean_labels, noisy_labels)]
 
+# The conditional random field: as the paper has it, in a, b and W, and as p(y) p(label | y), in s, b and W.
+given = torch.where(trusted, y, torch.zeros(B, dtype=torch.long))  # what is right, where trusted
+called = torch.randint(0, K, (B,))
+pairs, aux, alpha = torch.randn(K, K), torch.rand(K, K) + .1, 1.5
+aux /= aux.sum(1, keepdim=True)  # aux[label, class]
+
+
+def field(s, b, w):  # log p(class, label | x), [B, class, label]
+    return s.log_softmax(1)[:, :, None] + (b[:, None] + w).log_softmax(2)
+
+
+a = own - (peer[:, None] + pairs).logsumexp(2)
+log_joint = a[:, :, None] + peer[:, None] + pairs
+log_joint = log_joint - log_joint.flatten(1).logsumexp(1)[:, None, None]
+assert torch.allclose(field(own, peer, pairs), log_joint, atol=1e-12)
+
+
+def of_label(log):  # [B, class] at each sample's label
+    return log[torch.arange(B), :, called]
+
+
+def crf(first, second, w, alpha):
+    joint = of_label(field(first, second, w))
+    posterior = joint.detach().softmax(1)
+    q = (posterior * aux[called] ** alpha) ** (1 / (1 + alpha))
+    q = q / q.sum(1, keepdim=True)
+    known = -joint[torch.arange(B), given][trusted].mean()
+    return known - (q * joint).sum(1)[~trusted].mean()
+
+
+# With alpha 0 the gradient is that of the likelihood of the labels.
+leaves = [v.clone().requires_grad_(True) for v in (own, peer, pairs)]
+joint_now = of_label(field(*leaves))
+exact = -joint_now[torch.arange(B), given][trusted].mean() - joint_now.logsumexp(1)[~trusted].mean()
+for found, expected in zip(torch.autograd.grad(crf(*leaves, 0.), leaves), torch.autograd.grad(exact, leaves)):
+    assert torch.allclose(found, expected, atol=1e-12)
+w = pairs.clone().requires_grad_(True)
+crf(own, peer, w, alpha).backward()
+add("crf", "Vahdat 2017, for one label, without hidden units", lambda first, second: crf(first, second, pairs, alpha),
+    dict(first=own, second=peer),
+    dict(trusted=trusted.tolist(), given=given.tolist(), called=called.tolist(), pairs=pairs.tolist(),
+         log_aux=aux.log().tolist(), alpha=alpha, gradient_of_pairs=w.grad.tolist()))
+
+# MentorNet: its small network, and the gradient of its cross entropy.
+seen = torch.cat([torch.rand(12, 1) * 3, torch.randn(12, 1), torch.randint(0, 3, (12, 1)), torch.rand(12, 1)], 1)
+seen, right = seen.float().double(), torch.arange(12) % 3 > 0
+sizes = [12, 3 * 2, 20 * 6, 21]
+values = (torch.randn(sum(sizes)) * .7).requires_grad_(True)
+gates, labels, first, second = values.split(sizes)
+u = torch.cat([seen[:, :2], torch.ones(12, 1)], 1)
+sums = (u @ gates.view(2, 2, 3).flatten(0, 1).T).view(12, 2, 2)
+states = sums[:, :, 0].sigmoid() * sums[:, :, 1].tanh()
+lstm = torch.nn.LSTMCell(2, 2)  # two cells of one unit each, from 0: the other gates do not count
+with torch.no_grad():
+    for p in lstm.parameters():
+        p.zero_()
+    by_gate = gates.view(2, 2, 3).permute(1, 0, 2)
+    for name, part in (("weight_ih", by_gate[..., :2]), ("bias_ih", by_gate[..., 2])):
+        getattr(lstm, name)[0:2], getattr(lstm, name)[4:6] = part[0], part[1]
+assert torch.allclose(lstm(seen[:, :2])[1], states)
+h = torch.cat([states, labels.view(3, 2)[seen[:, 2].long()], seen[:, 3:]], 1)
+hidden = (torch.cat([h, torch.ones(12, 1)], 1) @ first.view(20, 6).T).tanh()
+logits = hidden @ second[:20] + second[20]
+F.binary_cross_entropy_with_logits(logits, right.double()).backward()
+mentor = dict(seen=seen.tolist(), right=right.tolist(), values=values.tolist(), weights=logits.sigmoid().tolist(),
+              gradient=values.grad.tolist())
+
 json.dump(dict(
     labels=y.tolist(), classes=K, cases=cases,
     confusing=dict(clean=clean_labels.tolist(), noisy=noisy_labels.tolist(), matrix=matrix_c.T.tolist(),
                    types=noise_types),
-    mentor_net=dict(percentile=75., steps=steps),
+    mentor_net=dict(percentile=75., steps=steps), mentor=mentor,
     co_teaching_ramp=dict(forget_rate=forget, left_out=ramp),
     clean_posterior=dict(losses=losses.tolist(), posterior=clean.tolist(), rounds=int(gmm.n_iter_))),
     open(sys.argv[1], "w"), indent=1)
