@@ -18,6 +18,7 @@ use crate::environment::Environment;
 use crate::epoch::EpochRecord;
 use crate::error::{Result, RunError};
 use crate::scores::Scores;
+use crate::tried::Tried;
 use crate::{number, ordinary, write};
 
 /// The schema that this version writes and reads.
@@ -63,6 +64,9 @@ pub struct Record {
     /// records of versions before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<Scores>,
+    /// How the experiment was chosen, where it was chosen among several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried: Option<Tried>,
 }
 
 /// How far a run is.
@@ -186,6 +190,7 @@ impl Record {
             total_seconds: 0.0,
             total_cpu_seconds: None,
             scores: None,
+            tried: None,
         };
         record.check(Path::new("record.json"))?;
         Ok(record)
@@ -352,6 +357,9 @@ impl Record {
                     ));
                 }
             }
+        }
+        if let Some(Err(reason)) = self.tried.as_ref().map(Tried::check) {
+            return wrong(format!("tried: {reason}"));
         }
         let said = (self.choice.clone(), self.total_seconds, self.total_cpu_seconds);
         if !self.epochs.is_empty() && said != self.summary() {
