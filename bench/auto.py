@@ -131,7 +131,7 @@ def summary(rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pemm", type=Path, required=True)
+    parser.add_argument("--pemm", type=lambda path: Path(path).resolve(), required=True)
     parser.add_argument("--work", required=True)
     parser.add_argument("--out", type=Path, required=True)
     for name in ("--features", "--human", "--images", "--image-labels"):
