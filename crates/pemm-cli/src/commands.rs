@@ -16,6 +16,7 @@ pub(crate) mod report;
 pub(crate) mod table;
 pub(crate) mod train;
 
+mod auto;
 mod experiment;
 
 use pemm::finished::Weights;

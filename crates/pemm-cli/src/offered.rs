@@ -16,7 +16,7 @@ pub(crate) struct Offered(fn() -> Vec<String>);
 impl Offered {
     /// The presets.
     pub(crate) fn presets() -> Self {
-        Self(|| PRESETS.iter().map(|(name, _)| (*name).to_owned()).collect())
+        Self(|| catalogue::named_by_preset().iter().map(|preset| preset.name.to_owned()).collect())
     }
 
     /// The keys of an experiment, each with the equals sign after it.

@@ -3,6 +3,7 @@
 use pemm_data::config::NoiseKind;
 use serde::Serialize;
 
+use crate::auto;
 use crate::backbones::BackboneKind;
 use crate::heads::HeadKind;
 use crate::kind::Kind;
@@ -54,16 +55,22 @@ fn group<K: Kind>() -> Group {
 
 /// Every preset.
 pub fn presets() -> Vec<PresetSummary> {
-    let summary = |text: &str| {
-        let lines = text.lines().map_while(|line| line.strip_prefix("# "));
-        let text = lines.collect::<Vec<_>>().join(" ");
-        // "et al. 2017" does not end a sentence.
-        let is_end = |at: usize| !text[at + 2..].starts_with(|next: char| next.is_ascii_digit());
-        let end = text.match_indices(". ").map(|(at, _)| at).find(|&at| is_end(at));
-        text[..end.unwrap_or(text.len())].trim_end_matches('.').to_owned()
-    };
-    let preset = |&(name, text)| PresetSummary { name, summary: summary(text), text };
-    PRESETS.iter().map(preset).collect()
+    PRESETS.iter().map(|&(name, text)| summary(name, text)).collect()
+}
+
+/// What `--preset` can name: every preset, and the choice among some of them.
+pub fn named_by_preset() -> Vec<PresetSummary> {
+    presets().into_iter().chain([summary(auto::NAME, auto::TEXT)]).collect()
+}
+
+fn summary(name: &'static str, text: &'static str) -> PresetSummary {
+    let lines = text.lines().map_while(|line| line.strip_prefix("# "));
+    let sentences = lines.collect::<Vec<_>>().join(" ");
+    // "et al. 2017" does not end a sentence.
+    let is_end = |at: usize| !sentences[at + 2..].starts_with(|next: char| next.is_ascii_digit());
+    let end = sentences.match_indices(". ").map(|(at, _)| at).find(|&at| is_end(at));
+    let summary = sentences[..end.unwrap_or(sentences.len())].trim_end_matches('.').to_owned();
+    PresetSummary { name, summary, text }
 }
 
 #[cfg(test)]
@@ -72,7 +79,7 @@ mod tests {
 
     #[test]
     fn every_preset_says_what_it_is_in_one_line() {
-        for PresetSummary { name, summary, .. } in presets() {
+        for PresetSummary { name, summary, .. } in named_by_preset() {
             assert!((20..200).contains(&summary.len()), "{name}: {summary}");
         }
     }

@@ -9,6 +9,7 @@ use pemm_data::nearest;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::auto;
 use crate::error::{ExperimentError, Result};
 use crate::identity::identity;
 use crate::layer::{Layer, drop_other_kinds, merge, with_suggestion};
@@ -85,6 +86,14 @@ impl Experiment {
     /// A preset or a recipe that there is not, and values of a wrong type.
     pub fn from_layers(layers: &[Layer]) -> Result<Self> {
         let preset = layers.iter().rev().find_map(Layer::preset).unwrap_or(DEFAULT);
+        if preset == auto::NAME {
+            let reason = format!(
+                "`{preset}` is no method: it chooses among {}, and only `pemm train` and `pemm explain` \
+                 know it; name one preset here",
+                auto::CANDIDATES.join(", ")
+            );
+            return Err(ExperimentError::setting("preset", reason));
+        }
         let Some((_, text)) = PRESETS.iter().find(|(name, _)| *name == preset) else {
             let names = PRESETS.iter().map(|(name, _)| *name);
             let hint = nearest(preset, names).map(|near| format!("did you mean `{near}`? "));

@@ -14,6 +14,7 @@
 //! | [`pretrained`], [`model`], [`loss`], [`energy`], [`objective`], [`optim`], [`schedule`] | the sections of an experiment |
 //! | [`content`] | files that an experiment names, known by what they hold |
 //! | [`presets`] | methods with their constants |
+//! | [`auto`] | what is tried where nobody knows the noise |
 //! | [`cost`] | what a network keeps of each sample, from shapes alone |
 //! | [`recipes`] | how long and how fast to train, whatever the method |
 //! | [`grid`] | a base and axes, unfolded into cells |
@@ -21,6 +22,7 @@
 //! | [`same`] | the same run, the same but for the seed, the same protocol |
 //! | [`error`] | the one error type |
 
+pub mod auto;
 pub mod backbones;
 pub mod catalogue;
 pub mod content;
@@ -54,6 +56,7 @@ mod section;
 #[cfg(test)]
 mod tests;
 
+pub use auto::Auto;
 pub use error::{ExperimentError, Result};
 pub use experiment::Experiment;
 pub use facts::DataFacts;

@@ -8,7 +8,7 @@ use pemm_data::disk;
 use serde_json::Value;
 
 use crate::error::{Result, RunError};
-use crate::folder::{EXPERIMENT, LOCK, RECORD, RunFolder, STATE};
+use crate::folder::{EXPERIMENT, LOCK, RECORD, RunFolder, STATE, TRIALS, TRIED};
 use crate::locked::LockedFolder;
 use crate::record::{Record, Status};
 use crate::{ordinary, write};
@@ -35,17 +35,9 @@ impl RunFolder {
     /// process holds the lock, [`RunError::OtherExperiment`] with the keys that differ, and
     /// whatever [`Record::read`] says about a record that is there.
     pub fn claim(path: &Path, identity_hash: &str, experiment_toml: &str) -> Result<Claim> {
-        let io = |source| RunError::io(path, source);
         let wanted = parse(&path.join(EXPERIMENT), experiment_toml)?;
-        if path.is_file() {
-            let reason = "it is a file; choose a new or an empty folder".into();
-            return Err(RunError::NoRun { path: path.to_path_buf(), reason });
-        }
-        disk::make_folder(path).map_err(io)?;
+        let locked = Self::hold(path)?;
         let folder = Self { path: path.to_path_buf() };
-        folder.refuse_foreign()?;
-        let locked = LockedFolder::of(&folder)?;
-        disk::sweep(path).map_err(io)?;
 
         let found = match ordinary::read_text(&folder.file(EXPERIMENT)) {
             Ok(text) => parse(&folder.file(EXPERIMENT), &text)?,
@@ -77,7 +69,28 @@ impl RunFolder {
         })
     }
 
-    /// A folder is ours if it has an experiment, or nothing but what a claim killed early leaves.
+    /// Locks the folder `path`, made if missing, before it is known which experiment it will hold.
+    /// Removes temporary files of a killed process.
+    ///
+    /// # Errors
+    /// [`RunError::Foreign`] for a folder that holds other things, [`RunError::Busy`] if another
+    /// process holds the lock, [`RunError::Io`].
+    pub fn hold(path: &Path) -> Result<LockedFolder> {
+        let io = |source| RunError::io(path, source);
+        if path.is_file() {
+            let reason = "it is a file; choose a new or an empty folder".into();
+            return Err(RunError::NoRun { path: path.to_path_buf(), reason });
+        }
+        disk::make_folder(path).map_err(io)?;
+        let folder = Self { path: path.to_path_buf() };
+        folder.refuse_foreign()?;
+        let locked = LockedFolder::of(&folder)?;
+        disk::sweep(path).map_err(io)?;
+        Ok(locked)
+    }
+
+    /// A folder is ours if it has an experiment, or nothing but what a claim killed early leaves, and the
+    /// trials by which its experiment is chosen.
     fn refuse_foreign(&self) -> Result<()> {
         let io = |source| RunError::io(&self.path, source);
         let mut holds = Vec::new();
@@ -88,7 +101,11 @@ impl RunFolder {
             return Ok(());
         }
         holds.sort();
-        match holds.into_iter().find(|name| name != LOCK && !disk::is_temporary(name)) {
+        let ours = [LOCK, TRIED, TRIALS];
+        match holds
+            .into_iter()
+            .find(|name| !ours.contains(&name.as_str()) && !disk::is_temporary(name))
+        {
             Some(holds) => Err(RunError::Foreign { path: self.path.clone(), holds }),
             None => Ok(()),
         }

@@ -114,7 +114,7 @@ impl LockedFolder {
         Log::open(&self.file(LOG), epochs)
     }
 
-    fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+    pub(crate) fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
         let path = self.file(name);
         let mut text = serde_json::to_vec_pretty(value)
             .map_err(|error| RunError::format(&path, error.to_string()))?;

@@ -20,6 +20,7 @@ use crate::environment::Environment;
 use crate::epoch::EpochRecord;
 use crate::error::{Result, RunError};
 use crate::scores::Scores;
+use crate::tried::Tried;
 use crate::{number, ordinary, write};
 
 /// The schema that this version writes and reads.
@@ -65,6 +66,9 @@ pub struct Record {
     /// records of versions before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<Scores>,
+    /// How the experiment was chosen, where it was chosen among several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried: Option<Tried>,
 }
 
 /// How far a run is.
@@ -188,6 +192,7 @@ impl Record {
             total_seconds: 0.0,
             total_cpu_seconds: None,
             scores: None,
+            tried: None,
         };
         record.check(Path::new("record.json"))?;
         Ok(record)

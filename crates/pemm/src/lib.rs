@@ -12,9 +12,10 @@
 //! backbone head loss energy reconstruction optim dynamics centers
 //! model networks objective readings evaluate statistics weights pretrained records
 //! data ready needs explain cells checkpoint finished
-//! run session continuing train outputs folds
+//! run session continuing train outputs folds auto
 //! ```
 
+pub mod auto;
 pub mod backbone;
 pub mod cells;
 pub mod centers;

@@ -7,7 +7,7 @@ use pemm_experiment::Experiment;
 use pemm_runs::{Claim, Environment, ModelRecord, Record, RunFolder, Status, process};
 
 use crate::checkpoint::take_best;
-use crate::continuing::{Known, finished, known, other_machine, refuse_other_data};
+use crate::continuing::{Known, choice_of, finished, known, other_machine, refuse_other_data};
 use crate::data::RunData;
 use crate::error::{Error, Result};
 use crate::ready::Ready;
@@ -52,6 +52,7 @@ pub fn train(
     // ---- folder, record -------------------------------------------------------------------------
     let plan = ready.plan();
     let Known { value, text, identity, moved } = known(plan, options.out);
+    let tried = choice_of(&identity, options.out)?;
     let mut data = records::data(ready.data());
     let noise = records::noise(&ready.data().manifest);
     let folder = match RunFolder::claim(options.out, &identity, &text)? {
@@ -84,6 +85,7 @@ pub fn train(
     let model = ModelRecord { num_parameters, num_features };
     let mut record = Record::new(value, environment, noise, data, model)?;
     record.tags = plan.experiment().tags();
+    record.tried = tried;
 
     // ---- what changes while it goes -------------------------------------------------------------
     let mut session = Session::new(ready)?;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use pemm_data::config::NoiseConfig;
-use pemm_experiment::{Experiment, Grid, Layer};
+use pemm_data::source::nearest_sibling;
+use pemm_experiment::{Auto, Experiment, Grid, Layer, auto};
 use toml::{Table, Value};
 
 use crate::failure::Failure;
@@ -29,7 +30,8 @@ pub(crate) struct ExperimentArguments {
     /// Makes labels wrong on purpose before the training, for example symmetric:0.4
     #[arg(long, value_name = "KIND:RATE", value_parser = Offered::noises(), hide_possible_values = true)]
     noise: Option<String>,
-    /// A method with its constants, for example pemm, paper, sce or ce; `pemm methods` lists all
+    /// A method with its constants, for example pemm, paper, sce or ce; `pemm methods` lists all. With
+    /// auto, `pemm train` tries some and takes the best
     #[arg(long, value_name = "NAME", value_parser = Offered::presets(), hide_possible_values = true)]
     preset: Option<String>,
     /// A pretrained network that turns images into features, an ONNX file; training and audit then
@@ -104,17 +106,51 @@ impl ExperimentArguments {
 
     /// The experiment: preset, file, arguments and `--set`, each over the one before.
     pub(crate) fn experiment(&self) -> Result<Experiment, Failure> {
-        self.experiment_over(Vec::new())
+        self.experiment_of(&self.layers()?)
+    }
+
+    /// The same, or with `--preset auto` the candidates for `budget` runs.
+    pub(crate) fn wanted(&self, budget: Option<f64>) -> Result<Wanted, Failure> {
+        let layers = self.layers()?;
+        if Auto::is_asked_for(&layers) {
+            let auto = Auto::from_layers(&layers, budget.unwrap_or(auto::BUDGET))?;
+            self.check_label_column(&auto.candidates()[0])?;
+            return Ok(Wanted::Among(auto));
+        }
+        if budget.is_some() {
+            return Err(Failure::usage(
+                "--budget: goes with --preset auto, which alone tries several",
+            ));
+        }
+        Ok(Wanted::One(Box::new(self.experiment_of(&layers)?)))
     }
 
     /// The experiment with another preset than the default where none is named.
     pub(crate) fn experiment_by(&self, preset: &str) -> Result<Experiment, Failure> {
         let mut table = Table::new();
         insert(&mut table, "preset", preset);
-        self.experiment_over(vec![Layer::from_experiment_keys(table)?])
+        let mut layers = vec![Layer::from_experiment_keys(table)?];
+        layers.extend(self.layers()?);
+        self.experiment_of(&layers)
     }
 
-    fn experiment_over(&self, mut layers: Vec<Layer>) -> Result<Experiment, Failure> {
+    fn experiment_of(&self, layers: &[Layer]) -> Result<Experiment, Failure> {
+        let experiment = Experiment::from_layers(layers)?;
+        self.check_label_column(&experiment)?;
+        Ok(experiment)
+    }
+
+    fn check_label_column(&self, experiment: &Experiment) -> Result<(), Failure> {
+        if self.label_column.is_some() && experiment.data.labels.is_none() {
+            let message = "--label-column: there is no labels file; add --labels CSV";
+            return Err(Failure::usage(message));
+        }
+        Ok(())
+    }
+
+    /// File and arguments, each over the one before.
+    fn layers(&self) -> Result<Vec<Layer>, Failure> {
+        let mut layers = Vec::new();
         let mut data = Table::new();
         match self.input.as_deref() {
             Some(input) if is_experiment(input) => layers.push(read(Path::new(input))?),
@@ -174,12 +210,34 @@ impl ExperimentArguments {
             arguments = arguments.over(Layer::from_assignment(assignment)?);
         }
         layers.push(arguments);
-        let experiment = Experiment::from_layers(&layers)?;
-        if self.label_column.is_some() && experiment.data.labels.is_none() {
-            let message = "--label-column: there is no labels file; add --labels CSV";
-            return Err(Failure::usage(message));
+        Ok(layers)
+    }
+}
+
+/// What `train` and `explain` are asked for.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// One experiment.
+    One(Box<Experiment>),
+    /// The best of several.
+    Among(Auto),
+}
+
+impl Wanted {
+    /// The experiment, or one of those among which is chosen: they have the same data.
+    pub(crate) fn first(&self) -> &Experiment {
+        match self {
+            Self::One(experiment) => experiment,
+            Self::Among(auto) => &auto.candidates()[0],
         }
-        Ok(experiment)
+    }
+
+    /// What it is called.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::One(experiment) => experiment.arm(),
+            Self::Among(_) => auto::NAME,
+        }
     }
 }
 

@@ -1,10 +1,13 @@
 //! `pemm explain`.
 
 use clap::Args;
+use pemm::auto::Prepared;
 use pemm::explain::{Explanation, explain};
+use pemm_experiment::Auto;
 use pemm_runs::time::duration;
 
-use super::experiment::ExperimentArguments;
+use super::auto::program_text;
+use super::experiment::{ExperimentArguments, Wanted};
 use crate::console::Console;
 use crate::embedding::Features;
 use crate::failure::Failure;
@@ -14,6 +17,9 @@ use crate::failure::Failure;
 pub(crate) struct Arguments {
     #[command(flatten)]
     experiment: ExperimentArguments,
+    /// With --preset auto: what trials and run may cost together, in runs [default: 3]
+    #[arg(long, value_name = "RUNS")]
+    budget: Option<f64>,
     /// List every tensor of the model
     #[arg(long)]
     tensors: bool,
@@ -24,11 +30,21 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     if let Some(file) = arguments.experiment.grid()? {
         return super::grid::explain_grid(file, console);
     }
-    let experiment = arguments.experiment.experiment()?;
     let features = Features::new(console, None);
+    let experiment = match arguments.experiment.wanted(arguments.budget)? {
+        Wanted::One(experiment) => experiment,
+        Wanted::Among(auto) => return explain_auto(&auto, &features, console),
+    };
     let explanation = features.with(|embedding| explain(&experiment, &embedding))?;
     explanation.warnings.iter().for_each(|warning| console.warn(warning));
     console.result(&text(&explanation, arguments.tensors), &explanation.summary)
+}
+
+/// What `--preset auto` would try on the data.
+fn explain_auto(auto: &Auto, features: &Features, console: &Console) -> Result<(), Failure> {
+    let prepared = features.with(|embedding| Prepared::of(auto, "cpu", &embedding))?;
+    prepared.warnings.iter().for_each(|warning| console.warn(warning));
+    console.result(&program_text(&prepared.program), &prepared.program)
 }
 
 fn text(explanation: &Explanation, tensors: bool) -> String {

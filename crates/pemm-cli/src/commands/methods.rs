@@ -1,7 +1,7 @@
 //! `pemm methods`.
 
 use clap::Args;
-use pemm_experiment::catalogue::{Group, PresetSummary, groups, presets};
+use pemm_experiment::catalogue::{Group, PresetSummary, groups, named_by_preset};
 use pemm_experiment::method::Method;
 use serde_json::json;
 
@@ -21,12 +21,12 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
     let wanted = arguments.name.unwrap_or_default();
     let has_page = groups().iter().flat_map(|group| &group.methods).any(|m| m.name == wanted)
-        || presets().iter().any(|preset| preset.name == wanted);
+        || named_by_preset().iter().any(|preset| preset.name == wanted);
     let is_wanted = |name: &str| if has_page { name == wanted } else { name.contains(&wanted) };
     let mut groups = groups();
     groups.iter_mut().for_each(|group| group.methods.retain(|method| is_wanted(method.name)));
     groups.retain(|group| !group.methods.is_empty());
-    let mut presets = presets();
+    let mut presets = named_by_preset();
     presets.retain(|preset| is_wanted(preset.name));
     if groups.is_empty() && presets.is_empty() {
         let message =

@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
+use pemm::auto::Told;
 use pemm::needs::Needs;
 use pemm::train::{Event, Outcome, RunOptions, run as train};
 use pemm_runs::folder::REPORT;
 use pemm_runs::time::duration;
 use pemm_runs::{EpochRecord, Record, RunFolder, Status};
 
-use super::experiment::ExperimentArguments;
+use super::auto::{Trials, chosen_line};
+use super::experiment::{ExperimentArguments, Wanted};
 use super::report;
 use crate::by_class;
 use crate::commit::commit;
@@ -45,6 +47,9 @@ pub(crate) struct Arguments {
     /// Where to compute: cpu, gpu (the first there is), cuda:N or wgpu:N; `pemm devices` lists them
     #[arg(long, default_value = "cpu")]
     device: String,
+    /// With --preset auto: what trials and run may cost together, in runs [default: 3]
+    #[arg(long, value_name = "RUNS")]
+    budget: Option<f64>,
     /// Run folder; by default a new one under runs/
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -88,14 +93,15 @@ impl When {
 
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
-    let experiment = arguments.experiment.experiment()?;
+    let wanted = arguments.experiment.wanted(arguments.budget)?;
     pemm::device::open(&arguments.device)?;
     let is_fresh = arguments.out.is_none();
     let out = match arguments.out {
         Some(out) => out,
-        None => {
-            RunFolder::fresh_under(Path::new(RUNS), &stem(&experiment.data.path, experiment.arm()))?
-        }
+        None => RunFolder::fresh_under(
+            Path::new(RUNS),
+            &stem(&wanted.first().data.path, wanted.name()),
+        )?,
     };
     if is_fresh {
         interrupt::leave_nothing_empty(&out);
@@ -111,21 +117,31 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         bar: None,
         num_epochs: 0,
         num_steps: 0,
+        trials: Trials::new(console),
+        warned: Vec::new(),
     };
     let mut metrics = Metrics::new(arguments.metrics, &out, console);
     let mut reported = Instant::now();
     let result = features.with(|embedding| {
         let (out, device) = (&out, arguments.device.as_str());
         let options = RunOptions { out, device, git: commit(), cancel, embedding };
-        train(&experiment, &options, &mut |event| {
-            let is_epoch = matches!(event, Event::Epoch(_));
-            metrics.note(&event);
-            display.show(event);
+        let mut on_told = |told: Told<'_>| {
+            let is_epoch = matches!(told, Told::Run(Event::Epoch(_)));
+            if let Told::Run(event) = &told {
+                metrics.note(event);
+            }
+            display.told(told);
             if is_epoch && !arguments.no_report && reported.elapsed() >= REFRESH {
                 report::refresh(out, 0, console);
                 reported = Instant::now();
             }
-        })
+        };
+        match &wanted {
+            Wanted::One(experiment) => {
+                train(experiment, &options, &mut |event| on_told(Told::Run(event))).map(Some)
+            }
+            Wanted::Among(auto) => pemm::auto::run(auto, &options, &mut on_told),
+        }
     });
     display.end();
     let outcome = result.inspect_err(|error| {
@@ -137,6 +153,12 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
             report::refresh(&out, 0, console);
         }
     })?;
+    let Some(outcome) = outcome else {
+        return Err(Failure::interrupted(format!(
+            "while presets were tried; the same command with --out {} continues",
+            out.display()
+        )));
+    };
     if outcome.record.status == Status::Interrupted {
         if !arguments.no_report {
             report::refresh(&out, 0, console);
@@ -180,16 +202,43 @@ struct Display<'a> {
     bar: Option<ProgressBar>,
     num_epochs: usize,
     num_steps: usize,
+    trials: Trials<'a>,
+    /// What was warned of: trials and run do so of the same data.
+    warned: Vec<String>,
 }
 
 impl Display<'_> {
+    fn told(&mut self, told: Told<'_>) {
+        match told {
+            Told::Begun(program, warnings) => {
+                self.warn(warnings);
+                self.trials.begin(program);
+            }
+            Told::Trial(number, preset, event) => self.trials.show(number, preset, &event),
+            Told::Judged(number, preset, num_labels, num_agreed) => {
+                self.trials.judged(number, preset, num_labels, num_agreed);
+            }
+            Told::Chosen(tried) => self.trials.chosen(tried),
+            Told::Run(event) => self.show(event),
+        }
+    }
+
+    fn warn(&mut self, warnings: &[String]) {
+        for warning in warnings {
+            if !self.warned.contains(warning) {
+                self.console.warn(warning);
+                self.warned.push(warning.clone());
+            }
+        }
+    }
+
     fn show(&mut self, event: Event<'_>) {
         if let Some(dashboard) = &self.dashboard {
             return dashboard.note(&event);
         }
         match event {
             Event::Started { folder, plan, warnings, record, num_steps, needs } => {
-                warnings.iter().for_each(|warning| self.console.warn(warning));
+                self.warn(warnings);
                 self.console.note(&headline(folder, record));
                 self.console.note(&if record.epochs.is_empty() {
                     needed(&needs)
@@ -253,6 +302,7 @@ impl Display<'_> {
     /// Takes down whatever draws.
     fn end(&mut self) {
         self.dashboard = None;
+        self.trials.end();
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
@@ -344,6 +394,7 @@ fn summary(outcome: &Outcome) -> String {
     if *was_finished {
         lines.push("already finished; this is the stored result".to_owned());
     }
+    lines.extend(record.tried.as_ref().map(chosen_line));
     let choice = &record.choice;
     if let Some(last) = &choice.last
         && let Some(accuracy) = last.test_accuracy

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod audit;
+mod auto;
 mod backbone;
 mod commands;
 mod dashboard;

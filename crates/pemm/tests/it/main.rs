@@ -1,5 +1,6 @@
 //! The integration tests of the engine, in one binary because linking Burn takes long.
 
+mod auto;
 #[path = "../../examples/bare_loop.rs"]
 mod bare_loop;
 mod bonds;
