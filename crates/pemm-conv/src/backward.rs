@@ -10,8 +10,8 @@ use burn::backend::{Autodiff, AutodiffBackend, Flex, TensorMetadata};
 
 use crate::descent::Descent;
 use crate::flex::{
-    Convolution, Normalization, channels_last, halve, halve_gradient, join, join_gradient,
-    row_tensor,
+    Convolution, Normalization, Residual, channels_last, halve, halve_gradient, join,
+    join_gradient, row_tensor,
 };
 use crate::normalization::After;
 use crate::ops::KernelOps;
@@ -89,6 +89,29 @@ impl Backward<Flex, 2> for JunctionStep {
         let both = join_gradient(&channels_last(&ops.state), &dy);
         for parent in ops.parents.into_iter().flatten() {
             gradients.register::<Flex>(parent.id, both.clone());
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ResidualStep;
+
+impl Backward<Flex, 4> for ResidualStep {
+    type State = Residual;
+
+    /// The parents are x, weights, gammas and betas.
+    fn backward(
+        self,
+        ops: Ops<Residual, 4>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let dy = channels_last(&gradients.consume::<Flex>(&ops.node));
+        let all = ops.state.gradients(&dy);
+        for (parent, gradient) in ops.parents.into_iter().zip(all) {
+            if let Some(parent) = parent {
+                gradients.register::<Flex>(parent.id, gradient);
+            }
         }
     }
 }
@@ -175,6 +198,26 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         _after: After,
     ) -> FloatTensor<Self> {
         unreachable!("`batch_norm` takes Burn's own operations under autodiff")
+    }
+
+    fn kernel_residual(
+        x: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        gammas: FloatTensor<Self>,
+        betas: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let norms = [gammas.primitive(), betas.primitive()];
+        let work = Residual::new(x.primitive(), weights.primitive(), norms, epsilon);
+        let output = work.output();
+        let [means, variances] = work.moments().map(Self::from_inner);
+        let parents = [x.node(), weights.node(), gammas.node(), betas.node()];
+        let prepared = ResidualStep.prepare::<C>(parents);
+        let output = match prepared.compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(work, output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        };
+        (output, means, variances)
     }
 
     fn kernel_halve(x: FloatTensor<Self>) -> FloatTensor<Self> {

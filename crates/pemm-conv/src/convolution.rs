@@ -7,7 +7,7 @@ use crate::simd::{Lanes, Task, dispatch};
 use crate::{direct, filter_gradient, winograd};
 
 /// Fewer channels than this on either side and Winograd's transforms cost more than they save.
-const FEW: usize = 8;
+pub(crate) const FEW: usize = 8;
 
 fn by_winograd(geometry: &Geometry) -> bool {
     winograd::applies(geometry) && geometry.channels_in.min(geometry.channels_out) >= FEW

@@ -4,6 +4,8 @@
 //! channels lie next to each other. Every operation of Burn reads it rightly; ours read it without
 //! a copy, so that between them no layout ever changes.
 
+use std::ops::Deref;
+
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{DType, Shape, TensorData};
@@ -15,6 +17,7 @@ use crate::geometry::Geometry;
 use crate::junction;
 use crate::normalization::{After, Extent, Statistics, gradients, normalize, statistics};
 use crate::ops::KernelOps;
+use crate::residual::{Activations, Blocks, Gradients};
 use crate::shortcut;
 
 /// The channels-last numbers of an \[N, C, H, W\] tensor: its own if they lie so, else a copy.
@@ -172,6 +175,101 @@ impl Normalization {
     }
 }
 
+/// Residual blocks whose input lies ready for the kernels; what their backward pass keeps.
+#[derive(Clone, Debug)]
+pub(crate) struct Residual {
+    extent: Extent,
+    epsilon: f32,
+    x: FlexTensor,
+    blocks: Vec<Activations<Numbers>>,
+    weights: FlexTensor,
+    norms: [FlexTensor; 2],
+    statistics: Vec<Statistics>,
+}
+
+/// The numbers of a contiguous tensor, which live as long as it.
+#[derive(Clone, Debug)]
+struct Numbers(FlexTensor);
+
+impl Deref for Numbers {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        numbers(&self.0)
+    }
+}
+
+impl Residual {
+    pub(crate) fn new(
+        x: &FlexTensor,
+        weights: &FlexTensor,
+        norms: [&FlexTensor; 2],
+        epsilon: f64,
+    ) -> Self {
+        let [batch, channels, height, width] = x.shape().dims();
+        let extent = Extent { batch, height, width, channels };
+        let x = channels_last(x);
+        let weights = weights.to_contiguous();
+        let norms = norms.map(FlexTensor::to_contiguous);
+        let epsilon = epsilon as f32;
+        let (blocks, statistics) =
+            residual_blocks(extent, &weights, &norms, epsilon).forward(numbers(&x));
+        let tensor = |numbers: Buffer| {
+            Numbers(FlexTensor::new(numbers.into_bytes(), x.layout().clone(), DType::F32))
+        };
+        let blocks = blocks.into_iter().map(|Activations { a, b, y }| Activations {
+            a: tensor(a),
+            b: tensor(b),
+            y: tensor(y),
+        });
+        let blocks = blocks.collect();
+        Self { extent, epsilon, x, blocks, weights, norms, statistics }
+    }
+
+    /// The last y, as an image tensor.
+    pub(crate) fn output(&self) -> FlexTensor {
+        let y = self.blocks.last().map_or(&self.x, |block| &block.y.0);
+        y.clone().with_layout(y.layout().permute(&[0, 3, 1, 2]))
+    }
+
+    /// Means, and variances, of all normalizations.
+    pub(crate) fn moments(&self) -> [FlexTensor; 2] {
+        let tensor = |rows: Vec<f32>| {
+            let shape = [self.statistics.len(), self.extent.channels];
+            FlexTensor::from_data(TensorData::new(rows, shape))
+        };
+        [
+            tensor(self.statistics.iter().flat_map(|s| s.mean.iter().copied()).collect()),
+            tensor(self.statistics.iter().flat_map(|s| s.variance.iter().copied()).collect()),
+        ]
+    }
+
+    /// By x, the weights, and scale and shift of the normalizations, from `dy`, channels-last.
+    pub(crate) fn gradients(self, dy: &FlexTensor) -> [FlexTensor; 4] {
+        let mut dx = Buffer::take(self.extent.len());
+        let blocks = residual_blocks(self.extent, &self.weights, &self.norms, self.epsilon);
+        let Gradients { weights, norms } =
+            blocks.backward(numbers(&self.x), self.blocks, &self.statistics, numbers(dy), &mut dx);
+        let Extent { batch, height, width, channels } = self.extent;
+        let layout = Layout::contiguous(self.weights.shape());
+        let weights = FlexTensor::new(weights.into_bytes(), layout, DType::F32);
+        let shape = [self.statistics.len(), channels];
+        let [gammas, betas] = norms.map(|rows| FlexTensor::from_data(TensorData::new(rows, shape)));
+        [image_tensor(dx, [batch, channels, height, width]), weights, gammas, betas]
+    }
+}
+
+/// The blocks of contiguous tensors.
+fn residual_blocks<'a>(
+    extent: Extent,
+    weights: &'a FlexTensor,
+    norms: &'a [FlexTensor; 2],
+    epsilon: f32,
+) -> Blocks<'a> {
+    let norms = norms.each_ref().map(numbers);
+    Blocks { extent, weights: numbers(weights), norms, epsilon }
+}
+
 /// max(x + shortcut, 0) of channels-last tensors, with the shape of an image tensor.
 pub(crate) fn join(x: &FlexTensor, shortcut: &FlexTensor) -> FlexTensor {
     let mut y = Buffer::take(numbers(x).len());
@@ -253,6 +351,18 @@ impl KernelOps for Flex {
         after: After,
     ) -> FlexTensor {
         Normalization::new(&x, [&gamma, &beta], Some([&mean, &variance]), epsilon, after).output()
+    }
+
+    fn kernel_residual(
+        x: FlexTensor,
+        weights: FlexTensor,
+        gammas: FlexTensor,
+        betas: FlexTensor,
+        epsilon: f64,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let work = Residual::new(&x, &weights, [&gammas, &betas], epsilon);
+        let [means, variances] = work.moments();
+        (work.output(), means, variances)
     }
 
     fn kernel_halve(x: FlexTensor) -> FlexTensor {

@@ -17,15 +17,18 @@ mod direct;
 mod filter_gradient;
 mod flex;
 mod geometry;
-mod grid;
+mod groups;
 mod junction;
 mod normalization;
 mod ops;
 mod passes;
 mod product;
+mod residual;
+mod rows;
 mod scratch;
 mod shortcut;
 mod simd;
+mod strips;
 #[cfg(test)]
 mod testing;
 mod tiles;
@@ -35,5 +38,8 @@ pub use convolution::{bias_gradient, convolve, input_gradient, weight_gradient};
 pub use descent::Descent;
 pub use geometry::Geometry;
 pub use normalization::{After, Extent, Statistics, gradients, normalize, statistics};
-pub use ops::{Normalized, add_relu, batch_norm, batch_norm_train, conv2d, descend, fork, halve};
+pub use ops::{
+    Normalized, NormalizedConv, Residual, add_relu, batch_norm, batch_norm_train, conv2d, descend,
+    fork, halve, residual_blocks,
+};
 pub use simd::{Level, level};

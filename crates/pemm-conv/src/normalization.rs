@@ -73,7 +73,7 @@ impl Extent {
 }
 
 /// Pixels of a job, and of a sum in single precision.
-const PIXELS: usize = 256;
+pub(crate) const PIXELS: usize = 256;
 
 /// What a channel is normalized by.
 #[derive(Clone, Debug)]
@@ -91,41 +91,56 @@ pub struct Statistics {
 pub fn statistics(x: &[f32], extent: &Extent) -> Statistics {
     assert_eq!(x.len(), extent.len(), "input of {extent:?}");
     let channels = extent.channels;
-    let mut mean = vec![0.0f64; channels];
-    let mut spread = vec![0.0f64; channels];
     if extent.is_empty() {
         return Statistics { mean: vec![0.0; channels], variance: vec![0.0; channels] };
     }
-    let parts: Vec<Vec<f32>> = x
-        .par_chunks(PIXELS * channels)
-        .map(|x| {
-            let mut out = vec![0.0; 2 * channels];
-            // SAFETY: `x` is whole pixels, `out` two rows of `channels`.
-            unsafe {
-                dispatch(Moments {
-                    x: x.as_ptr(),
-                    count: x.len() / channels,
-                    channels,
-                    out: out.as_mut_ptr(),
-                });
-            }
-            out
-        })
-        .collect();
-    // Chan's rule joins the parts: each has its sum and its squared deviations from its first
-    // pixel, which is near enough to the mean to lose nothing.
+    let parts: Vec<Part> = x.par_chunks(PIXELS * channels).map(|x| Part::of(x, channels)).collect();
+    join(&parts, channels)
+}
+
+/// Sums over some pixels.
+pub(crate) struct Part {
+    count: usize,
+    /// The first pixel, which is near enough to the mean to lose nothing.
+    pub(crate) first: Vec<f32>,
+    /// Σ (x − first) and Σ (x − first)² of each channel.
+    pub(crate) moments: Vec<f32>,
+}
+
+impl Part {
+    /// Of `count` pixels, still without sums.
+    pub(crate) fn new(count: usize, first: Vec<f32>) -> Self {
+        let moments = vec![0.0; 2 * first.len()];
+        Self { count, first, moments }
+    }
+
+    /// Of whole pixels, at least one.
+    fn of(x: &[f32], channels: usize) -> Self {
+        let mut part = Self::new(x.len() / channels, x[..channels].to_vec());
+        let (count, out) = (part.count, part.moments.as_mut_ptr());
+        // SAFETY: `x` is whole pixels, `moments` two rows of `channels`.
+        unsafe { dispatch(Moments { x: x.as_ptr(), count, channels, out }) }
+        part
+    }
+}
+
+/// Statistics of all parts, by Chan's rule in their order; zeros if there are none.
+pub(crate) fn join(parts: &[Part], channels: usize) -> Statistics {
+    let mut mean = vec![0.0f64; channels];
+    let mut spread = vec![0.0f64; channels];
     let mut seen = 0.0f64;
-    for (part, x) in parts.iter().zip(x.chunks(PIXELS * channels)) {
-        let count = (x.len() / channels) as f64;
+    for part in parts {
+        let count = part.count as f64;
         for channel in 0..channels {
-            let offset = f64::from(part[channel]) / count;
-            let squares = f64::from(part[channels + channel]) - offset * offset * count;
-            let delta = f64::from(x[channel]) + offset - mean[channel];
+            let offset = f64::from(part.moments[channel]) / count;
+            let squares = f64::from(part.moments[channels + channel]) - offset * offset * count;
+            let delta = f64::from(part.first[channel]) + offset - mean[channel];
             mean[channel] += delta * count / (seen + count);
             spread[channel] += squares.max(0.0) + delta * delta * seen * count / (seen + count);
         }
         seen += count;
     }
+    let seen = seen.max(1.0);
     Statistics {
         mean: mean.iter().map(|mean| *mean as f32).collect(),
         variance: spread.iter().map(|spread| (spread / seen) as f32).collect(),
@@ -133,14 +148,14 @@ pub fn statistics(x: &[f32], extent: &Extent) -> Statistics {
 }
 
 /// Per-channel rows of equal, whole-vector length.
-struct Rows {
+pub(crate) struct Rows {
     mean: Vec<f32>,
     scale: Vec<f32>,
     beta: Vec<f32>,
 }
 
 impl Rows {
-    fn new(statistics: &Statistics, gamma: &[f32], beta: &[f32], epsilon: f32) -> Self {
+    pub(crate) fn new(statistics: &Statistics, gamma: &[f32], beta: &[f32], epsilon: f32) -> Self {
         let channels = gamma.len();
         assert!(
             [beta.len(), statistics.mean.len(), statistics.variance.len()] == [channels; 3],
@@ -158,7 +173,7 @@ impl Rows {
         }
     }
 
-    fn channels(&self, channels: usize) -> Channels {
+    pub(crate) fn channels(&self, channels: usize) -> Channels {
         Channels {
             count: channels,
             mean: self.mean.as_ptr(),
@@ -249,22 +264,8 @@ pub fn gradients(
     let rows = Rows::new(statistics, gamma, beta, epsilon);
     let by = Shared(rows.channels(channels));
     let parts = sums(x, dy, extent, after, &by);
-    let (mut dgamma, mut dbeta) = (vec![0.0f64; channels], vec![0.0f64; channels]);
-    for part in parts {
-        for channel in 0..channels {
-            dbeta[channel] += f64::from(part[channel]);
-            dgamma[channel] += f64::from(part[channels + channel]);
-        }
-    }
-    let mut slope = vec![0.0; rows.mean.len()];
-    let mut constant = vec![0.0; rows.mean.len()];
-    for channel in 0..channels {
-        let inverse = f64::from(inverse(statistics, channel, epsilon));
-        let scale = f64::from(rows.scale[channel]) / extent.pixels() as f64;
-        dgamma[channel] *= inverse;
-        slope[channel] = (-scale * inverse * dgamma[channel]) as f32;
-        constant[channel] = (-scale * dbeta[channel]) as f32;
-    }
+    let Slopes { slope, constant, dgamma, dbeta } =
+        Slopes::new(&parts, &rows, statistics, epsilon, extent.pixels());
     let (slope, constant) = (&slope, &constant);
     let zeros = vec![0.0; channels];
     let plain = |x: &[f32], dy: Option<&[f32]>, dx: &mut [f32]| {
@@ -323,8 +324,47 @@ pub fn gradients(
             .zip(dx.par_chunks_mut(PIXELS * channels))
             .for_each(|((x, dy), dx)| plain(x, Some(dy), dx));
     }
-    let single = |sums: Vec<f64>| sums.into_iter().map(|sum| sum as f32).collect();
-    (single(dgamma), single(dbeta))
+    (dgamma, dbeta)
+}
+
+/// What the sums of a gradient give: ∂x = scale·g + slope·(x − mean) + constant, in whole vectors, and
+/// ∂γ and ∂β.
+pub(crate) struct Slopes {
+    pub(crate) slope: Vec<f32>,
+    pub(crate) constant: Vec<f32>,
+    pub(crate) dgamma: Vec<f32>,
+    pub(crate) dbeta: Vec<f32>,
+}
+
+impl Slopes {
+    /// From Σ g and Σ g·(x − mean) of each channel, a part per job, in order.
+    pub(crate) fn new(
+        parts: &[Vec<f32>],
+        rows: &Rows,
+        statistics: &Statistics,
+        epsilon: f32,
+        pixels: usize,
+    ) -> Self {
+        let channels = statistics.mean.len();
+        let (mut dgamma, mut dbeta) = (vec![0.0f64; channels], vec![0.0f64; channels]);
+        for part in parts {
+            for channel in 0..channels {
+                dbeta[channel] += f64::from(part[channel]);
+                dgamma[channel] += f64::from(part[channels + channel]);
+            }
+        }
+        let mut slope = vec![0.0; rows.mean.len()];
+        let mut constant = vec![0.0; rows.mean.len()];
+        for channel in 0..channels {
+            let inverse = f64::from(inverse(statistics, channel, epsilon));
+            let scale = f64::from(rows.scale[channel]) / pixels as f64;
+            dgamma[channel] *= inverse;
+            slope[channel] = (-scale * inverse * dgamma[channel]) as f32;
+            constant[channel] = (-scale * dbeta[channel]) as f32;
+        }
+        let single = |sums: Vec<f64>| sums.into_iter().map(|sum| sum as f32).collect();
+        Self { slope, constant, dgamma: single(dgamma), dbeta: single(dbeta) }
+    }
 }
 
 /// Σ g and Σ g·(x − mean) of each channel, a part per job, in order.
@@ -383,13 +423,13 @@ fn sums(
 }
 
 /// Pointers to rows that every job reads.
-struct Shared<T>(T);
+pub(crate) struct Shared<T>(pub(crate) T);
 
 // SAFETY: the rows live as long as the jobs and are only read.
 unsafe impl<T> Sync for Shared<T> {}
 
 impl<T> Shared<T> {
-    fn get(&self) -> &T {
+    pub(crate) fn get(&self) -> &T {
         &self.0
     }
 }

@@ -11,6 +11,7 @@ use burn::backend::{Backend, Dispatch, DispatchTensor, DispatchTensorKind, Tenso
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{DType, Tensor, activation, module, s};
 
+use crate::convolution;
 use crate::descent::Descent;
 use crate::normalization::After;
 
@@ -53,6 +54,15 @@ pub(crate) trait KernelOps: Backend {
         epsilon: f64,
         after: After,
     ) -> FloatTensor<Self>;
+
+    /// Output of residual blocks, and means and variances of their normalizations.
+    fn kernel_residual(
+        x: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        gammas: FloatTensor<Self>,
+        betas: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
     /// Every second pixel between new zero channels.
     fn kernel_halve(x: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -198,6 +208,81 @@ pub fn batch_norm(
     let [gamma, beta, mean, variance] = rows.map(Tensor::from_dispatch);
     let x = Tensor::from_dispatch(x);
     follow(module::batch_norm(x, gamma, beta, mean, variance, epsilon), after)
+}
+
+/// Weight of a convolution, and scale and shift of the normalization after it.
+#[derive(Clone, Debug)]
+pub struct NormalizedConv {
+    /// \[C, C, 3, 3\]
+    pub weight: Tensor<4>,
+    /// \[C\]
+    pub gamma: Tensor<1>,
+    /// \[C\]
+    pub beta: Tensor<1>,
+}
+
+/// What [`residual_blocks`] returns.
+#[derive(Clone, Debug)]
+pub struct Residual {
+    /// \[N, C, H, W\], none negative if there was a block.
+    pub output: Tensor<4>,
+    /// Mean and variance (divided by N·H·W) of the input of each normalization in turn, each \[C\],
+    /// detached.
+    pub moments: Vec<[Tensor<1>; 2]>,
+}
+
+/// Residual blocks of two 3×3 convolutions that keep sizes and channels, one after the other, in
+/// training (He et al. 2016): y = max(norm₂(max(norm₁(x ∗ w₁), 0) ∗ w₂) + x, 0), each norm by the
+/// statistics of the batch as in [`batch_norm_train`]; differentiable by all tensors. On Flex all
+/// blocks are one operation, which reads and writes the activations half as often as its parts would.
+///
+/// Shapes: `x` \[N, C, H, W\] → \[N, C, H, W\].
+///
+/// # Panics
+/// If the shapes do not match.
+pub fn residual_blocks(x: Tensor<4>, blocks: Vec<[NormalizedConv; 2]>, epsilon: f64) -> Residual {
+    let channels = x.dims()[1];
+    assert!(
+        blocks.iter().flatten().all(|conv| conv.weight.dims() == [channels, channels, 3, 3]
+            && [&conv.gamma, &conv.beta].iter().all(|row| row.dims() == [channels])),
+        "a residual block of {channels} channels has filters of 3×3 that keep them"
+    );
+    let fits = channels >= convolution::FEW
+        && suits(&x.clone().into_dispatch())
+        && blocks.iter().flatten().all(|conv| {
+            suits(&conv.weight.clone().into_dispatch())
+                && [&conv.gamma, &conv.beta]
+                    .iter()
+                    .all(|row| suits(&(*row).clone().into_dispatch()))
+        });
+    if fits && !blocks.is_empty() {
+        let all = || blocks.iter().flatten();
+        let weights: Tensor<5> = Tensor::stack(all().map(|conv| conv.weight.clone()).collect(), 0);
+        let gammas: Tensor<2> = Tensor::stack(all().map(|conv| conv.gamma.clone()).collect(), 0);
+        let betas: Tensor<2> = Tensor::stack(all().map(|conv| conv.beta.clone()).collect(), 0);
+        let [weights, gammas, betas] =
+            [weights.into_dispatch(), gammas.into_dispatch(), betas.into_dispatch()];
+        let (output, means, variances) =
+            Dispatch::kernel_residual(x.into_dispatch(), weights, gammas, betas, epsilon);
+        let [means, variances] = [means, variances].map(Tensor::<2>::from_dispatch);
+        let row = |rows: &Tensor<2>, index| rows.clone().slice(s![index, ..]).squeeze_dim::<1>(0);
+        let moments = 0..2 * blocks.len();
+        return Residual {
+            output: Tensor::from_dispatch(output),
+            moments: moments.map(|index| [row(&means, index), row(&variances, index)]).collect(),
+        };
+    }
+    let mut moments = Vec::with_capacity(2 * blocks.len());
+    let output = blocks.into_iter().fold(x, |x, [first, second]| {
+        let [x, shortcut] = fork(x);
+        let a = conv2d(x, first.weight, None, [1, 1], [1, 1]);
+        let inner = batch_norm_train(a, first.gamma, first.beta, epsilon, After::Relu);
+        let b = conv2d(inner.output, second.weight, None, [1, 1], [1, 1]);
+        let last = batch_norm_train(b, second.gamma, second.beta, epsilon, After::Nothing);
+        moments.extend([[inner.mean, inner.variance], [last.mean, last.variance]]);
+        add_relu(last.output, shortcut)
+    });
+    Residual { output, moments }
 }
 
 /// `x` for two readers (a residual block and its shortcut), whose gradients are then added as the

@@ -1,5 +1,6 @@
 //! The passes of batch normalization over rows of pixels; see `normalization` for the equations.
 
+use crate::rows::put;
 use crate::simd::{Lanes, Task};
 
 /// What each channel is normalized by: rows of whole vectors.
@@ -13,15 +14,15 @@ pub(crate) struct Channels {
 
 /// The same for one vector of channels.
 #[derive(Clone, Copy)]
-struct By<L: Lanes> {
-    mean: L::Vector,
-    scale: L::Vector,
+pub(crate) struct By<L: Lanes> {
+    pub(crate) mean: L::Vector,
+    pub(crate) scale: L::Vector,
     beta: L::Vector,
 }
 
 impl Channels {
     #[inline(always)]
-    unsafe fn at<L: Lanes>(&self, channel: usize) -> By<L> {
+    pub(crate) unsafe fn at<L: Lanes>(&self, channel: usize) -> By<L> {
         // SAFETY: the rows are whole vectors.
         unsafe {
             By {
@@ -35,7 +36,7 @@ impl Channels {
 
 impl<L: Lanes> By<L> {
     #[inline(always)]
-    unsafe fn z(&self, x: L::Vector) -> L::Vector {
+    pub(crate) unsafe fn z(&self, x: L::Vector) -> L::Vector {
         // SAFETY: arithmetic of the dispatched set only.
         unsafe { L::mul_add(L::sub(x, self.mean), self.scale, self.beta) }
     }
@@ -334,6 +335,81 @@ impl Task for GradientPool {
                         L::store_up_to(self.dx.add(at + place), left, dx);
                     }
                 }
+            }
+        }
+    }
+}
+
+/// y = max(z + shortcut, 0), the end of a residual block.
+pub(crate) struct NormalizeAdd {
+    pub(crate) by: Channels,
+    pub(crate) x: *const f32,
+    pub(crate) shortcut: *const f32,
+    pub(crate) y: *mut f32,
+    pub(crate) count: usize,
+    /// See [`streams`](crate::rows::streams).
+    pub(crate) stream: bool,
+}
+
+impl Task for NormalizeAdd {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let channels = self.by.count;
+        // SAFETY: partial loads and stores keep to the pixel's channels.
+        unsafe {
+            let zero = L::splat(0.0);
+            for pixel in 0..self.count {
+                for channel in (0..channels).step_by(L::LANES) {
+                    let left = channels - channel;
+                    let at = pixel * channels + channel;
+                    let x = L::load_up_to(self.x.add(at), left);
+                    let shortcut = L::load_up_to(self.shortcut.add(at), left);
+                    let sum = L::add(self.by.at::<L>(channel).z(x), shortcut);
+                    // The order matters: a NaN must come through, not turn into 0.
+                    let y = L::select_greater(zero, sum, zero, sum);
+                    put::<L>(self.y.add(at), left, y, self.stream);
+                }
+            }
+        }
+    }
+}
+
+/// Σ g and Σ g·(x − mean), where g = dy wherever y is above 0: [`Sums`] at the end of a residual block.
+pub(crate) struct SumsAdd {
+    pub(crate) by: Channels,
+    pub(crate) x: *const f32,
+    pub(crate) y: *const f32,
+    pub(crate) dy: *const f32,
+    pub(crate) count: usize,
+    pub(crate) out: *mut f32,
+}
+
+impl Task for SumsAdd {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let channels = self.by.count;
+        for channel in (0..channels).step_by(L::LANES) {
+            let left = channels - channel;
+            // SAFETY: partial loads and stores keep to the pixel's channels.
+            unsafe {
+                let by = self.by.at::<L>(channel);
+                let zero = L::splat(0.0);
+                let (mut sum, mut product) = (zero, zero);
+                for pixel in 0..self.count {
+                    let at = pixel * channels + channel;
+                    let x = L::load_up_to(self.x.add(at), left);
+                    let y = L::load_up_to(self.y.add(at), left);
+                    let dy = L::load_up_to(self.dy.add(at), left);
+                    let g = L::select_greater(y, zero, dy, zero);
+                    sum = L::add(sum, g);
+                    product = L::mul_add(g, L::sub(x, by.mean), product);
+                }
+                L::store_up_to(self.out.add(channel), left, sum);
+                L::store_up_to(self.out.add(channels + channel), left, product);
             }
         }
     }

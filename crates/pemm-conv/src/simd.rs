@@ -19,11 +19,16 @@ pub(crate) unsafe trait Lanes: Copy {
     const LANES: usize;
     /// Rows of the matrix kernel whose two-vector accumulators still fit in the registers.
     const ROWS: usize;
+    /// Rows of the product of transformed tiles, with two vectors each.
+    const TILES: usize;
 
     unsafe fn splat(value: f32) -> Self::Vector;
     unsafe fn load(from: *const f32) -> Self::Vector;
     unsafe fn load_part(from: *const f32, count: usize) -> Self::Vector;
     unsafe fn store(to: *mut f32, value: Self::Vector);
+    /// Stores past the caches, which then need not fetch what stood there; `to` is aligned to a whole
+    /// vector. [`fence`] has to follow before another thread reads it.
+    unsafe fn stream(to: *mut f32, value: Self::Vector);
     unsafe fn store_part(to: *mut f32, count: usize, value: Self::Vector);
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     unsafe fn sub(a: Self::Vector, b: Self::Vector) -> Self::Vector;
@@ -154,6 +159,15 @@ pub(crate) unsafe fn dispatch<T: Task>(task: T) -> T::Output {
     }
 }
 
+/// Makes what [`Lanes::stream`] stored visible to other threads as ordinary stores are.
+pub(crate) fn fence() {
+    // SAFETY: the instruction is part of the baseline.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::x86_64::_mm_sfence()
+    }
+}
+
 /// Eight numbers in an array; the compiler makes of it what the baseline has.
 #[derive(Clone, Copy)]
 struct Portable;
@@ -177,6 +191,7 @@ unsafe impl Lanes for Portable {
     type Vector = [f32; 8];
     const LANES: usize = 8;
     const ROWS: usize = 4;
+    const TILES: usize = 4;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> [f32; 8] {
@@ -200,6 +215,11 @@ unsafe impl Lanes for Portable {
     unsafe fn store(to: *mut f32, value: [f32; 8]) {
         // SAFETY: the caller gives 8 writable numbers.
         unsafe { to.cast::<[f32; 8]>().write_unaligned(value) }
+    }
+    #[inline(always)]
+    unsafe fn stream(to: *mut f32, value: [f32; 8]) {
+        // SAFETY: as the caller's.
+        unsafe { Self::store(to, value) }
     }
     #[inline(always)]
     unsafe fn store_part(to: *mut f32, count: usize, value: [f32; 8]) {
@@ -281,12 +301,14 @@ mod x86 {
         type Vector = __m512;
         const LANES: usize = 16;
         const ROWS: usize = 12;
+        const TILES: usize = 8;
         intrinsics! {
             splat(value: f32) -> __m512 = _mm512_set1_ps(value);
             load(from: *const f32) -> __m512 = _mm512_loadu_ps(from);
             load_part(from: *const f32, count: usize) -> __m512 =
                 _mm512_maskz_loadu_ps(first(count), from);
             store(to: *mut f32, value: __m512) -> () = _mm512_storeu_ps(to, value);
+            stream(to: *mut f32, value: __m512) -> () = _mm512_stream_ps(to, value);
             store_part(to: *mut f32, count: usize, value: __m512) -> () =
                 _mm512_mask_storeu_ps(to, first(count), value);
             add(a: __m512, b: __m512) -> __m512 = _mm512_add_ps(a, b);
@@ -316,12 +338,14 @@ mod x86 {
         type Vector = __m256;
         const LANES: usize = 8;
         const ROWS: usize = 6;
+        const TILES: usize = 4;
         intrinsics! {
             splat(value: f32) -> __m256 = _mm256_set1_ps(value);
             load(from: *const f32) -> __m256 = _mm256_loadu_ps(from);
             load_part(from: *const f32, count: usize) -> __m256 =
                 _mm256_maskload_ps(from, mask(count));
             store(to: *mut f32, value: __m256) -> () = _mm256_storeu_ps(to, value);
+            stream(to: *mut f32, value: __m256) -> () = _mm256_stream_ps(to, value);
             store_part(to: *mut f32, count: usize, value: __m256) -> () =
                 _mm256_maskstore_ps(to, mask(count), value);
             add(a: __m256, b: __m256) -> __m256 = _mm256_add_ps(a, b);

@@ -1,4 +1,4 @@
-//! The transforms of Winograd's F(4×4, 3×3) on one tile, all channels of it.
+//! The transforms of Winograd's F(4×4, 3×3) on one tile and one vector of channels.
 //!
 //! Points 0, ±1, ±2, ∞:
 //! ```text
@@ -14,8 +14,6 @@ use crate::simd::{Lanes, Task};
 
 /// Positions of a transformed tile.
 pub(crate) const POSITIONS: usize = 36;
-/// The position of A v Aᵀ that holds the plain sum of v: the second row of A is all ones.
-pub(crate) const TILE_SUM: usize = 7;
 
 /// Bᵀ v.
 #[inline(always)]
@@ -97,174 +95,90 @@ unsafe fn filter_gradient<L: Lanes>(v: [L::Vector; 6]) -> [L::Vector; 3] {
     }
 }
 
-/// Bᵀ d B of a 6×6 tile.
-pub(crate) struct DataTile<'a> {
-    /// Where the channels of each pixel begin; pixels outside the image point at zeros.
-    pub(crate) pixels: &'a [*const f32; POSITIONS],
-    pub(crate) channels: usize,
-    /// Where the tile's row of position 0 begins; it takes whole vectors.
-    pub(crate) out: *mut f32,
-    pub(crate) position: usize,
-}
-
-impl Task for DataTile<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(self) {
-        let mut channel = 0;
-        // SAFETY: the loads stop at `channels`, the stores at the next whole vector, for which
-        // `out` has room at each position.
-        unsafe {
-            while channel + L::LANES <= self.channels {
-                self.vector::<L, false>(channel);
-                channel += L::LANES;
+/// Bᵀ d B of the 6×6 tile at `from`, whose rows are `row` apart; its positions go `step` apart.
+#[inline(always)]
+pub(crate) unsafe fn transform_data<L: Lanes>(
+    from: *const f32,
+    row: usize,
+    to: *mut f32,
+    step: usize,
+) {
+    // SAFETY: six rows of six vectors and 36 positions are the caller's word.
+    unsafe {
+        let mut half = [[L::splat(0.0); 6]; 6];
+        for column in 0..6 {
+            let mut v = [L::splat(0.0); 6];
+            for (line, v) in v.iter_mut().enumerate() {
+                *v = L::load(from.add(line * row + column * L::LANES));
             }
-            if channel < self.channels {
-                self.vector::<L, true>(channel);
+            let v = data::<L>(v);
+            for line in 0..6 {
+                half[line][column] = v[line];
+            }
+        }
+        for (line, half) in half.iter().enumerate() {
+            for (column, value) in data::<L>(*half).into_iter().enumerate() {
+                L::store(to.add((line * 6 + column) * step), value);
             }
         }
     }
 }
 
-impl DataTile<'_> {
-    #[inline(always)]
-    unsafe fn vector<L: Lanes, const PART: bool>(&self, channel: usize) {
-        // SAFETY: as in `run`.
-        unsafe {
-            let mut half = [[L::splat(0.0); 6]; 6];
-            for column in 0..6 {
-                let mut v = [L::splat(0.0); 6];
-                for row in 0..6 {
-                    let from = self.pixels[row * 6 + column].add(channel);
-                    v[row] = if PART {
-                        L::load_part(from, self.channels - channel)
-                    } else {
-                        L::load(from)
-                    };
-                }
-                let v = data::<L>(v);
-                for row in 0..6 {
-                    half[row][column] = v[row];
-                }
+/// A ∂Y Aᵀ of the 4×4 tile at `from`; otherwise as [`transform_data`].
+#[inline(always)]
+pub(crate) unsafe fn transform_gradient<L: Lanes>(
+    from: *const f32,
+    row: usize,
+    to: *mut f32,
+    step: usize,
+) {
+    // SAFETY: four rows of four vectors and 36 positions are the caller's word.
+    unsafe {
+        let mut half = [[L::splat(0.0); 4]; 6];
+        for column in 0..4 {
+            let mut v = [L::splat(0.0); 4];
+            for (line, v) in v.iter_mut().enumerate() {
+                *v = L::load(from.add(line * row + column * L::LANES));
             }
-            for (row, half) in half.iter().enumerate() {
-                let v = data::<L>(*half);
-                for (column, value) in v.into_iter().enumerate() {
-                    L::store(self.out.add((row * 6 + column) * self.position + channel), value);
-                }
+            let v = gradient::<L>(v);
+            for line in 0..6 {
+                half[line][column] = v[line];
+            }
+        }
+        for (line, half) in half.iter().enumerate() {
+            for (column, value) in gradient::<L>(*half).into_iter().enumerate() {
+                L::store(to.add((line * 6 + column) * step), value);
             }
         }
     }
 }
 
-/// A ∂Y Aᵀ of a 4×4 tile.
-pub(crate) struct GradientTile<'a> {
-    /// As in [`DataTile`].
-    pub(crate) pixels: &'a [*const f32; 16],
-    pub(crate) channels: usize,
-    pub(crate) out: *mut f32,
-    pub(crate) position: usize,
-}
-
-impl Task for GradientTile<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(self) {
-        let mut channel = 0;
-        // SAFETY: as for `DataTile`.
-        unsafe {
-            while channel + L::LANES <= self.channels {
-                self.vector::<L, false>(channel);
-                channel += L::LANES;
+/// Aᵀ m A + bias of the 36 positions at `from`, `step` apart, to the 4×4 tile at `to`, whose rows
+/// are `row` apart.
+#[inline(always)]
+pub(crate) unsafe fn transform_sums<L: Lanes>(
+    from: *const f32,
+    step: usize,
+    bias: L::Vector,
+    to: *mut f32,
+    row: usize,
+) {
+    // SAFETY: 36 positions and four rows of four vectors are the caller's word.
+    unsafe {
+        let mut half = [[L::splat(0.0); 6]; 4];
+        for column in 0..6 {
+            let mut v = [L::splat(0.0); 6];
+            for (line, v) in v.iter_mut().enumerate() {
+                *v = L::load(from.add((line * 6 + column) * step));
             }
-            if channel < self.channels {
-                self.vector::<L, true>(channel);
+            let v = output::<L>(v);
+            for line in 0..4 {
+                half[line][column] = v[line];
             }
         }
-    }
-}
-
-impl GradientTile<'_> {
-    #[inline(always)]
-    unsafe fn vector<L: Lanes, const PART: bool>(&self, channel: usize) {
-        // SAFETY: as for `DataTile`.
-        unsafe {
-            let mut half = [[L::splat(0.0); 4]; 6];
-            for column in 0..4 {
-                let mut v = [L::splat(0.0); 4];
-                for row in 0..4 {
-                    let from = self.pixels[row * 4 + column].add(channel);
-                    v[row] = if PART {
-                        L::load_part(from, self.channels - channel)
-                    } else {
-                        L::load(from)
-                    };
-                }
-                let v = gradient::<L>(v);
-                for row in 0..6 {
-                    half[row][column] = v[row];
-                }
-            }
-            for (row, half) in half.iter().enumerate() {
-                let v = gradient::<L>(*half);
-                for (column, value) in v.into_iter().enumerate() {
-                    L::store(self.out.add((row * 6 + column) * self.position + channel), value);
-                }
-            }
-        }
-    }
-}
-
-/// Aᵀ m A + bias, into the part of a 4×4 tile that lies in the image.
-pub(crate) struct OutputTile {
-    /// Where the tile's row of position 0 begins.
-    pub(crate) sums: *const f32,
-    pub(crate) position: usize,
-    /// A whole number of vectors.
-    pub(crate) bias: *const f32,
-    /// The tile's first pixel.
-    pub(crate) out: *mut f32,
-    pub(crate) rows: usize,
-    pub(crate) columns: usize,
-    pub(crate) row_step: usize,
-    pub(crate) channels: usize,
-}
-
-impl Task for OutputTile {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(self) {
-        let mut channel = 0;
-        // SAFETY: `sums` and `bias` hold whole vectors; stores stay in `channels` and in the
-        // tile's `rows` and `columns`.
-        unsafe {
-            while channel < self.channels {
-                let mut half = [[L::splat(0.0); 6]; 4];
-                for column in 0..6 {
-                    let mut v = [L::splat(0.0); 6];
-                    for (row, v) in v.iter_mut().enumerate() {
-                        *v = L::load(self.sums.add((row * 6 + column) * self.position + channel));
-                    }
-                    let v = output::<L>(v);
-                    for row in 0..4 {
-                        half[row][column] = v[row];
-                    }
-                }
-                let bias = L::load(self.bias.add(channel));
-                for row in 0..self.rows {
-                    let v = output::<L>(half[row]);
-                    let to = self.out.add(row * self.row_step + channel);
-                    for (column, value) in v.into_iter().enumerate() {
-                        if column < self.columns {
-                            let to = to.add(column * self.channels);
-                            L::store_up_to(to, self.channels - channel, L::add(value, bias));
-                        }
-                    }
-                }
-                channel += L::LANES;
+        for (line, half) in half.iter().enumerate() {
+            for (column, value) in output::<L>(*half).into_iter().enumerate() {
+                L::store(to.add(line * row + column * L::LANES), L::add(value, bias));
             }
         }
     }

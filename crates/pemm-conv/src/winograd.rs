@@ -11,7 +11,7 @@
 //! 180° and its channels swapped.
 //!
 //! Summed over channels (or tiles), each of the 36 positions is a matrix product. Tiles go through
-//! in blocks whose transforms fit in the second-level cache.
+//! in groups whose transforms fit in the cache.
 //!
 //! Numerics: the transforms lose about one digit; the error stays near 1e-6 of the largest output.
 //! Reference: Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016.
@@ -20,19 +20,22 @@ use rayon::prelude::*;
 
 use crate::buffers::Buffer;
 use crate::geometry::Geometry;
-use crate::grid::Grid;
-use crate::product::{Product, Start, panel_width};
+use crate::groups::{Panels, TileConvolution, TileGradient, group_len};
+use crate::product::panel_width;
+use crate::rows::{gather, spread, streams};
 use crate::scratch;
 use crate::simd::{dispatch, lanes};
-use crate::tiles::TILE_SUM;
-use crate::tiles::{
-    DataTile, FilterGradient, FilterTransform, GradientTile, OutputTile, POSITIONS,
-};
+use crate::strips::{Job, Strips};
+use crate::tiles::{FilterGradient, FilterTransform, POSITIONS};
 
 /// Numbers between two positions beyond the block itself, so that they do not share cache sets.
 const SKEW: usize = 16;
-/// Numbers that the transforms of all blocks in flight may take in the weight gradient.
-const IN_FLIGHT: usize = 1 << 20;
+/// Output channels of a job of the weight gradient.
+const OUTS: usize = 64;
+/// About as many jobs of the weight gradient as there are; fixed, so that threads do not change the sums.
+const JOBS: usize = 16;
+/// Numbers that the sums of both gradients' jobs may take together, about.
+const SUMS: usize = 1 << 20;
 
 /// Whether the kernel of this module can do it.
 pub(crate) fn applies(geometry: &Geometry) -> bool {
@@ -86,6 +89,10 @@ impl Filters {
         });
         Self { packed, position, panel }
     }
+
+    pub(crate) fn panels(&self) -> Panels {
+        Panels { packed: self.packed.as_ptr(), position: self.position, panel: self.panel }
+    }
 }
 
 /// A pointer that jobs share, each writing its own places only.
@@ -115,139 +122,179 @@ pub(crate) fn convolve(
     y: &mut [f32],
     batch: usize,
     size: [usize; 2],
-    [ins, outs]: [usize; 2],
+    channels: [usize; 2],
     filters: &Filters,
     bias: Option<&[f32]>,
 ) {
-    if y.is_empty() {
-        return;
-    }
-    let grid = Grid::new(batch, size, ins + outs);
-    let (ins_padded, outs_padded) = (pad(ins), pad(outs));
-    let tiles = grid.tiles();
-    let data_position = tiles * ins_padded + SKEW;
-    let sums_position = tiles * outs_padded + SKEW;
-    let rows: Vec<usize> = (0..tiles).map(|tile| tile * ins_padded).collect();
-    let zeros = vec![0.0; ins_padded];
-    let mut bias_padded = vec![0.0; outs_padded];
-    if let Some(bias) = bias {
-        bias_padded[..outs].copy_from_slice(bias);
-    }
-    grid.cut(y, outs).into_par_iter().enumerate().for_each(|(block, y)| {
-        scratch::with(POSITIONS * (data_position + sums_position), |memory| {
-            let (data, sums) = memory.split_at_mut(POSITIONS * data_position);
-            transform_data(&grid, block, x, ins, &zeros, data, data_position);
-            let used = grid.block_rows(block).len() * grid.across;
-            for position in 0..POSITIONS {
-                // SAFETY: the rows, segments and panels are those the buffers were sized for.
-                unsafe {
-                    dispatch(Product {
-                        a: data.as_ptr().add(position * data_position),
-                        rows: &rows[..used],
-                        segments: 1,
-                        length: ins,
-                        a_segment: 0,
-                        a_step: 1,
-                        b: filters.packed.as_ptr().add(position * filters.position),
-                        b_segment: 0,
-                        b_step: panel_width(),
-                        b_panel: filters.panel,
-                        c: sums.as_mut_ptr().add(position * sums_position),
-                        c_step: outs_padded,
-                        columns: outs_padded,
-                        start: Start::Zero,
-                    });
-                }
-            }
-            let first = grid.pixel_row(grid.block_rows(block).start);
-            grid.each_tile(block, |tile, image, top, left| {
-                let row = image * grid.height + top - first;
-                // SAFETY: the tile's pixels lie in this block's part of `y`; `sums` holds the tile
-                // at each position, `outs_padded` numbers wide.
-                unsafe {
-                    dispatch(OutputTile {
-                        sums: sums.as_ptr().add(tile * outs_padded),
-                        position: sums_position,
-                        bias: bias_padded.as_ptr(),
-                        out: y.as_mut_ptr().add((row * grid.width + left) * outs),
-                        rows: (grid.height - top).min(4),
-                        columns: (grid.width - left).min(4),
-                        row_step: grid.width * outs,
-                        channels: outs,
-                    });
-                }
-            });
-        });
+    let strips = Strips::new(batch, size);
+    let [ins, outs] = channels;
+    let stream = streams(y, outs);
+    let parts = strips.cut(y, outs);
+    let fill = |job: &Job, window: &mut [f32], _: &mut &mut [f32]| {
+        spread(&strips, job, x, ins, [0, ins], window);
+    };
+    convolve_with(&strips, channels, filters, bias, parts, fill, |job, window, y| {
+        gather(&strips, job, outs, window, y, stream);
     });
 }
 
-/// Bᵀ d B of a block's tiles into `data` \[36\]\[tile\]\[padded channels\].
-fn transform_data(
-    grid: &Grid,
-    block: usize,
-    x: &[f32],
-    channels: usize,
-    zeros: &[f32],
-    data: &mut [f32],
-    position: usize,
-) {
-    let padded = pad(channels);
-    grid.each_tile(block, |tile, image, top, left| {
-        let mut pixels = [zeros.as_ptr(); POSITIONS];
-        for (row, pixels) in pixels.chunks_exact_mut(6).enumerate() {
-            let y = (top + row).wrapping_sub(1);
-            if y >= grid.height {
-                continue;
-            }
-            let line = (image * grid.height + y) * grid.width;
-            for (column, pixel) in pixels.iter_mut().enumerate() {
-                let x_index = (left + column).wrapping_sub(1);
-                if x_index < grid.width {
-                    *pixel = x[(line + x_index) * channels..].as_ptr();
-                }
-            }
-        }
-        // SAFETY: each pixel has `channels` numbers; `data` has room for the tile at each position.
-        unsafe {
-            dispatch(DataTile {
-                pixels: &pixels,
-                channels,
-                out: data.as_mut_ptr().add(tile * padded),
-                position,
-            });
-        }
+/// The same where `fill` makes the window of a job, and `put` takes away the window of its result.
+/// Each job has one of `parts` to write to; what `put` returns is given back in their order.
+pub(crate) fn convolve_with<P: Send, R: Send>(
+    strips: &Strips,
+    channels: [usize; 2],
+    filters: &Filters,
+    bias: Option<&[f32]>,
+    parts: Vec<P>,
+    fill: impl Fn(&Job, &mut [f32], &mut P) + Sync,
+    put: impl Fn(&Job, &[f32], P) -> R + Sync,
+) -> Vec<R> {
+    let work = Work::new(strips, channels, bias);
+    let jobs = parts.into_par_iter().enumerate().map(|(index, mut part)| {
+        let job = strips.job(index);
+        scratch::with(work.lengths().iter().sum(), |memory| {
+            let [source, result, data, sums] = split(memory, work.lengths());
+            fill(&job, source, &mut part);
+            work.convolve(&job, filters, source, result, [data, sums]);
+            put(&job, result, part)
+        })
     });
+    jobs.collect()
 }
 
-/// A ∂Y Aᵀ of a block's tiles into `data` \[36\]\[tile\]\[padded channels\].
-fn transform_gradient(
-    grid: &Grid,
-    block: usize,
-    dy: &[f32],
-    channels: usize,
-    zeros: &[f32],
-    data: &mut [f32],
-    position: usize,
-) {
-    let padded = pad(channels);
-    grid.each_tile(block, |tile, image, top, left| {
-        let mut pixels = [zeros.as_ptr(); 16];
-        for row in 0..(grid.height - top).min(4) {
-            let line = (image * grid.height + top + row) * grid.width + left;
-            for column in 0..(grid.width - left).min(4) {
-                pixels[row * 4 + column] = dy[(line + column) * channels..].as_ptr();
-            }
+/// A convolution of windows.
+struct Work<'a> {
+    strips: &'a Strips,
+    channels: [usize; 2],
+    /// Where the tiles of a job begin in the window of x, and in that of y.
+    origins: [Vec<usize>; 2],
+    /// A whole number of vectors.
+    bias: Vec<f32>,
+}
+
+impl<'a> Work<'a> {
+    fn new(strips: &'a Strips, channels: [usize; 2], bias: Option<&[f32]>) -> Self {
+        let mut padded = vec![0.0; pad(channels[1])];
+        if let Some(bias) = bias {
+            padded[..channels[1]].copy_from_slice(bias);
         }
-        // SAFETY: as in `transform_data`.
+        Self { strips, channels, origins: [strips.origins(1), strips.origins(0)], bias: padded }
+    }
+
+    /// Of the two windows, and of a transformed group of each side.
+    fn lengths(&self) -> [usize; 4] {
+        let [ins, outs] = self.channels;
+        let [x, y] = [self.strips.window(1), self.strips.window(0)];
+        [blocks(ins) * x.plane, blocks(outs) * y.plane, group_len(ins), group_len(outs)]
+    }
+
+    fn convolve(
+        &self,
+        job: &Job,
+        filters: &Filters,
+        x: &[f32],
+        y: &mut [f32],
+        [data, sums]: [&mut [f32]; 2],
+    ) {
+        let tiles = self.strips.tiles(job);
+        let lengths = self.lengths();
+        assert_eq!([x.len(), y.len(), data.len(), sums.len()], lengths, "windows of {:?}", job);
+        // SAFETY: windows and working memory have the lengths of the sizes given, and the origins
+        // are those of the windows.
         unsafe {
-            dispatch(GradientTile {
-                pixels: &pixels,
-                channels,
-                out: data.as_mut_ptr().add(tile * padded),
-                position,
+            dispatch(TileConvolution {
+                x: x.as_ptr(),
+                x_window: self.strips.window(1),
+                from: &self.origins[0][..tiles],
+                to: &self.origins[1][..tiles],
+                filters: filters.panels(),
+                bias: self.bias.as_ptr(),
+                y: y.as_mut_ptr(),
+                y_window: self.strips.window(0),
+                ins: self.channels[0],
+                outs: self.channels[1],
+                data: data.as_mut_ptr(),
+                sums: sums.as_mut_ptr(),
             });
         }
+    }
+}
+
+/// Both gradients of a convolution to `outs` channels at once: `dweight` \[out\]\[in\]\[3\]\[3\],
+/// and that by x, which `put` takes from the window of a job to the job's part of `dx`. `fill` makes
+/// the windows of x and dy; what `put` returns is given back in the order of the jobs.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn gradients_with<R: Send>(
+    strips: &Strips,
+    [ins, outs]: [usize; 2],
+    turned: &Filters,
+    dweight: &mut [f32],
+    dx: &mut [f32],
+    fill: impl Fn(&Job, [&mut [f32]; 2]) + Sync,
+    put: impl Fn(&Job, &[f32], &mut [f32]) -> R + Sync,
+) -> Vec<R> {
+    if dx.is_empty() {
+        dweight.fill(0.0);
+        return Vec::new();
+    }
+    let work = Work::new(strips, [outs, ins], None);
+    let len = POSITIONS * ins * pad(outs);
+    let num_parts = (SUMS / len).next_power_of_two().clamp(8, 32);
+    let mut parts = strips.cut(dx, ins);
+    let per_part = parts.len().div_ceil(num_parts);
+    let num_parts = parts.len().div_ceil(per_part);
+    let mut sums = Buffer::take(num_parts * len);
+    let jobs = sums.par_chunks_exact_mut(len).zip(parts.par_chunks_mut(per_part)).enumerate();
+    let results = jobs.map(|(part, (sums, dx))| {
+        let [dy_len, result_len, data_len, sums_len] = work.lengths();
+        let x_len = blocks(ins) * strips.window(1).plane;
+        // The transforms of one gradient are done with when those of the other come.
+        let lengths = [x_len, dy_len, result_len, data_len, sums_len];
+        scratch::with(lengths.iter().sum(), |memory| {
+            let [x, dy, result, of_dy, of_x] = split(memory, lengths);
+            let mut results = Vec::with_capacity(dx.len());
+            for (index, dx) in dx.iter_mut().enumerate() {
+                let job = strips.job(part * per_part + index);
+                fill(&job, [&mut *x, &mut *dy]);
+                work.convolve(&job, turned, dy, result, [&mut *of_dy, &mut *of_x]);
+                results.push(put(&job, result, dx));
+                // SAFETY: as in `Work::convolve`; `sums` has a row of whole vectors for each
+                // position and input channel.
+                unsafe {
+                    dispatch(TileGradient {
+                        x: x.as_ptr(),
+                        dy: dy.as_ptr(),
+                        window: strips.window(1),
+                        origins: &work.origins[0][..strips.tiles(&job)],
+                        ins,
+                        outs,
+                        sums: sums.as_mut_ptr(),
+                        add: index > 0,
+                        data: of_x.as_mut_ptr(),
+                        gradient: of_dy.as_mut_ptr(),
+                    });
+                }
+            }
+            results
+        })
     });
+    let results: Vec<Vec<R>> = results.collect();
+    finish_gradient(&mut sums, num_parts, [ins, outs], dweight);
+    results.into_iter().flatten().collect()
+}
+
+/// Cuts memory into pieces of these lengths.
+fn split<const N: usize>(mut memory: &mut [f32], lengths: [usize; N]) -> [&mut [f32]; N] {
+    lengths.map(|length| {
+        let (piece, rest) = std::mem::take(&mut memory).split_at_mut(length);
+        memory = rest;
+        piece
+    })
+}
+
+/// Vectors of so many channels.
+fn blocks(channels: usize) -> usize {
+    channels.div_ceil(lanes())
 }
 
 /// Channels as they stand in the transformed domain: a whole number of vectors.
@@ -257,10 +304,8 @@ fn pad(channels: usize) -> usize {
 
 /// `gradient` = ∂weight \[out\]\[in\]\[3\]\[3\] from `x` and `dy`, both channels-last.
 ///
-/// The bias's gradient comes along: position [`TILE_SUM`] of A ∂Y Aᵀ is the sum over a tile.
-///
-/// Blocks of tiles are transformed side by side, then the 36 positions summed side by side, each
-/// over the blocks in order: the sums do not depend on the threads.
+/// Each job sums some output channels over a part of the batch; the parts are added in order, so the
+/// sums do not depend on the threads.
 pub(crate) fn weight_gradient(
     x: &[f32],
     dy: &[f32],
@@ -270,81 +315,90 @@ pub(crate) fn weight_gradient(
     gradient: &mut [f32],
     dbias: Option<&mut [f32]>,
 ) {
-    /// Rows of the sums that one job takes.
-    const ROWS: usize = 48;
+    if let Some(dbias) = dbias {
+        dbias.copy_from_slice(&crate::convolution::bias_gradient(dy, outs));
+    }
     if x.is_empty() || gradient.is_empty() {
         gradient.fill(0.0);
-        if let Some(dbias) = dbias {
-            dbias.fill(0.0);
-        }
         return;
     }
-    let mut bias_sums = vec![0.0f64; outs];
-    let grid = Grid::new(batch, size, ins + outs);
-    let (ins_padded, outs_padded) = (pad(ins), pad(outs));
-    let tiles = grid.tiles();
-    let data_position = tiles * ins_padded + SKEW;
-    let dy_position = tiles * outs_padded + SKEW;
-    let block_len = POSITIONS * (data_position + dy_position);
-    let at_once = (IN_FLIGHT / block_len).clamp(4, 16).min(grid.blocks());
-    let zeros = vec![0.0; ins_padded.max(outs_padded)];
-    let mut memory = Buffer::take(at_once * block_len);
-    let mut sums = Buffer::take(POSITIONS * ins * outs_padded);
-    let rows: Vec<usize> = (0..ins).collect();
-    for first in (0..grid.blocks()).step_by(at_once) {
-        let count = at_once.min(grid.blocks() - first);
-        memory[..count * block_len].par_chunks_exact_mut(block_len).enumerate().for_each(
-            |(index, memory)| {
-                let block = first + index;
-                if grid.block_rows(block).len() < grid.rows_per_block {
-                    memory.fill(0.0);
-                }
-                let (data, gradient) = memory.split_at_mut(POSITIONS * data_position);
-                transform_data(&grid, block, x, ins, &zeros, data, data_position);
-                transform_gradient(&grid, block, dy, outs, &zeros, gradient, dy_position);
-            },
-        );
-        let memory = &memory;
-        if dbias.is_some() {
-            for block in memory[..count * block_len].chunks_exact(block_len) {
-                let first = POSITIONS * data_position + TILE_SUM * dy_position;
-                for tile in block[first..][..tiles * outs_padded].chunks_exact(outs_padded) {
-                    for (sum, value) in bias_sums.iter_mut().zip(tile) {
-                        *sum += f64::from(*value);
-                    }
-                }
-            }
+    let strips = Strips::new(batch, size);
+    let window = strips.window(1);
+    let origins = strips.origins(1);
+    let num_groups = outs.div_ceil(OUTS);
+    let per_part = strips.jobs().div_ceil(JOBS.div_ceil(num_groups));
+    let num_parts = strips.jobs().div_ceil(per_part);
+    // [group][part][position][in][out of the group]
+    let len = |outs: usize| POSITIONS * ins * pad(outs);
+    let mut sums = Buffer::take(num_parts * len(outs));
+    let mut jobs = Vec::new();
+    let mut rest = &mut *sums;
+    for first in (0..outs).step_by(OUTS) {
+        let outs = OUTS.min(outs - first);
+        for part in 0..num_parts {
+            let (sums, others) = rest.split_at_mut(len(outs));
+            rest = others;
+            jobs.push((first, outs, part, sums));
         }
-        sums.par_chunks_mut(ins * outs_padded).enumerate().for_each(|(position, sums)| {
-            sums.par_chunks_mut(ROWS * outs_padded).enumerate().for_each(|(part, sums)| {
-                let part = &rows[part * ROWS..(part * ROWS + ROWS).min(ins)];
-                let gradient = POSITIONS * data_position + position * dy_position;
-                // SAFETY: `memory` holds `count` blocks of both transforms, each of `tiles` rows;
-                // `sums` the part's rows.
+    }
+    jobs.into_par_iter().for_each(|(first, of_job, part, sums)| {
+        let lengths = [
+            blocks(ins) * window.plane,
+            blocks(of_job) * window.plane,
+            group_len(ins),
+            group_len(of_job),
+        ];
+        scratch::with(lengths.iter().sum(), |memory| {
+            let [x_copy, dy_copy, data, gradient] = split(memory, lengths);
+            for index in part * per_part..((part + 1) * per_part).min(strips.jobs()) {
+                let job = strips.job(index);
+                spread(&strips, &job, x, ins, [0, ins], x_copy);
+                spread(&strips, &job, dy, outs, [first, of_job], dy_copy);
+                // SAFETY: as in `convolve`; `sums` has a row of whole vectors for each position
+                // and input channel.
                 unsafe {
-                    dispatch(Product {
-                        a: memory.as_ptr().add(position * data_position),
-                        rows: part,
-                        segments: count,
-                        length: tiles,
-                        a_segment: block_len,
-                        a_step: ins_padded,
-                        b: memory.as_ptr().add(gradient),
-                        b_segment: block_len,
-                        b_step: outs_padded,
-                        b_panel: panel_width(),
-                        c: sums.as_mut_ptr(),
-                        c_step: outs_padded,
-                        columns: outs_padded,
-                        start: if first == 0 { Start::Zero } else { Start::Itself },
+                    dispatch(TileGradient {
+                        x: x_copy.as_ptr(),
+                        dy: dy_copy.as_ptr(),
+                        window,
+                        origins: &origins[..strips.tiles(&job)],
+                        ins,
+                        outs: of_job,
+                        sums: sums.as_mut_ptr(),
+                        add: index > part * per_part,
+                        data: data.as_mut_ptr(),
+                        gradient: gradient.as_mut_ptr(),
                     });
                 }
-            });
+            }
         });
+    });
+    for (group, gradient) in gradient.chunks_mut(OUTS * ins * 9).enumerate() {
+        let of_group = gradient.len() / (ins * 9);
+        let sums = &mut sums[group * num_parts * len(OUTS)..][..num_parts * len(of_group)];
+        finish_gradient(sums, num_parts, [ins, of_group], gradient);
     }
-    if let Some(dbias) = dbias {
-        dbias.iter_mut().zip(bias_sums).for_each(|(dbias, sum)| *dbias = sum as f32);
-    }
+}
+
+/// Gᵀ u G of the parts' sums, each \[36\]\[ins\]\[padded outs\].
+fn finish_gradient(
+    sums: &mut [f32],
+    num_parts: usize,
+    [ins, outs]: [usize; 2],
+    gradient: &mut [f32],
+) {
+    /// Numbers that a job adds up.
+    const PART: usize = 1 << 12;
+    let (total, others) = sums.split_at_mut(sums.len() / num_parts);
+    let len = total.len();
+    total.par_chunks_mut(PART).enumerate().for_each(|(index, total)| {
+        for part in others.chunks_exact(len) {
+            let part = &part[index * PART..][..total.len()];
+            total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
+        }
+    });
+    let sums = &*total;
+    let outs_padded = pad(outs);
     let step = lanes();
     gradient.par_chunks_mut(step * ins * 9).enumerate().for_each(|(group, gradient)| {
         let mut taps = [0.0; 9 * 16];

@@ -145,7 +145,7 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    const EPSILON: f64 = 1e-5;
+    pub(crate) const EPSILON: f64 = 1e-5;
     const MOMENTUM: f64 = 0.1;
 
     /// Scale 1, shift 0, running mean 0, running variance 1.
@@ -187,7 +187,7 @@ impl BatchNorm {
     }
 
     /// Moves the running statistics towards those of a batch of `count` values per channel.
-    fn update_running(&self, mean: Tensor<1>, variance: Tensor<1>, count: usize) {
+    pub(crate) fn update_running(&self, mean: Tensor<1>, variance: Tensor<1>, count: usize) {
         let unbiased = count as f64 / (count as f64 - 1.0).max(1.0);
         let keep = 1.0 - Self::MOMENTUM;
         self.running_mean.update(

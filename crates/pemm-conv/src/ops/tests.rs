@@ -175,6 +175,67 @@ fn a_residual_block_stays_channels_last_and_has_the_gradients_of_burn() {
     close(ours.1, burns.1);
 }
 
+#[test]
+fn residual_blocks_have_the_outputs_and_gradients_of_burn() {
+    let device = Device::flex().autodiff();
+    // Fewer channels than the kernels take, and as many.
+    for (channels, num_blocks) in [(6, 2), (9, 1), (16, 3)] {
+        let images = tensor([3, channels, 7, 6], 1, &device);
+        let convs: Vec<NormalizedConv> = (0..2 * num_blocks)
+            .map(|index| NormalizedConv {
+                weight: tensor([channels, channels, 3, 3], 10 + index, &device).require_grad(),
+                gamma: (tensor([channels], 20 + index, &device) + 1.5).detach().require_grad(),
+                beta: tensor([channels], 30 + index, &device).require_grad(),
+            })
+            .collect();
+        let results = [true, false].map(|ours| {
+            let x = images.clone().require_grad();
+            let (y, moments) = if ours {
+                let blocks = convs.as_chunks::<2>().0.to_vec();
+                let result = residual_blocks(x.clone(), blocks, 1e-5);
+                assert!(is_channels_last(result.output.clone().inner()) == (channels >= 8));
+                (result.output, result.moments)
+            } else {
+                let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+                let mut moments = Vec::new();
+                let mut normed = |x: Tensor<4>, conv: &NormalizedConv| {
+                    let y = module::conv2d(x, conv.weight.clone(), None, options.clone());
+                    let (gamma, beta) = (conv.gamma.clone(), conv.beta.clone());
+                    let y = module::batch_norm_train(y, gamma, beta, 1e-5);
+                    moments.push([y.mean, y.variance]);
+                    y.output
+                };
+                let y = convs.chunks(2).fold(x.clone(), |x, block| {
+                    let inner = activation::relu(normed(x.clone(), &block[0]));
+                    activation::relu(normed(inner, &block[1]) + x)
+                });
+                (y, moments)
+            };
+            let weights = tensor(y.dims(), 7, &device);
+            let gradients = (y.clone() * weights).sum().backward();
+            let of = |conv: &NormalizedConv| {
+                let rows = [&conv.gamma, &conv.beta].map(|row| row.grad(&gradients).unwrap());
+                (conv.weight.grad(&gradients).unwrap(), rows)
+            };
+            let all: Vec<_> = convs.iter().map(of).collect();
+            (y.inner(), x.grad(&gradients).unwrap(), all, moments)
+        });
+        let [ours, burns] = results;
+        close(ours.0, burns.0);
+        close(ours.1, burns.1);
+        for ((ours, our_rows), (burns, burns_rows)) in ours.2.into_iter().zip(burns.2) {
+            close(ours, burns);
+            our_rows.into_iter().zip(burns_rows).for_each(|(ours, burns)| close(ours, burns));
+        }
+        assert_eq!(ours.3.len(), 2 * num_blocks as usize);
+        for (ours, burns) in ours.3.into_iter().zip(burns.3) {
+            ours.into_iter().zip(burns).for_each(|(ours, burns)| {
+                close(ours.inner(), burns.inner());
+            });
+        }
+    }
+}
+
 /// Bit for bit: one pass is the chain of operations.
 #[test]
 fn a_step_of_descent_is_that_of_single_operations() {

@@ -1,0 +1,336 @@
+//! Convolution and its gradient by the weights over groups of tiles in the transformed domain.
+//!
+//! A group of [`GROUP`] tiles is transformed, multiplied at each of the 36 positions and transformed
+//! back while it is in the cache. A transformed group is a vector of channels for each block of
+//! channels, position and tile, in this order, so a product reads and writes at steps that the
+//! compiler knows.
+
+use crate::simd::{Lanes, Task, lanes};
+use crate::strips::Window;
+use crate::tiles::{POSITIONS, transform_data, transform_gradient, transform_sums};
+
+/// Tiles that go through together.
+pub(crate) const GROUP: usize = 16;
+
+/// Numbers between two positions: one vector beyond the group, so that positions do not share the
+/// sets of the cache.
+const fn step(lanes: usize) -> usize {
+    (GROUP + 1) * lanes
+}
+
+/// Numbers of a transformed group of so many channels.
+pub(crate) fn group_len(channels: usize) -> usize {
+    channels.div_ceil(lanes()) * POSITIONS * step(lanes())
+}
+
+/// Transformed filters in panels of two vectors of output channels, as `winograd` packs them.
+#[derive(Clone, Copy)]
+pub(crate) struct Panels {
+    pub(crate) packed: *const f32,
+    /// From one position to the next.
+    pub(crate) position: usize,
+    /// From one panel to the next.
+    pub(crate) panel: usize,
+}
+
+/// y = x ∗ filters + bias of the tiles of a window.
+pub(crate) struct TileConvolution<'a> {
+    pub(crate) x: *const f32,
+    pub(crate) x_window: Window,
+    /// Where each tile begins in the window of `x`, and in that of `y`.
+    pub(crate) from: &'a [usize],
+    pub(crate) to: &'a [usize],
+    pub(crate) filters: Panels,
+    /// A whole number of vectors.
+    pub(crate) bias: *const f32,
+    pub(crate) y: *mut f32,
+    pub(crate) y_window: Window,
+    /// Channels of `x` and of `y`.
+    pub(crate) ins: usize,
+    pub(crate) outs: usize,
+    /// Working memory for a transformed group of `ins` and one of `outs`.
+    pub(crate) data: *mut f32,
+    pub(crate) sums: *mut f32,
+}
+
+impl Task for TileConvolution<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let out_blocks = self.outs.div_ceil(L::LANES);
+        // SAFETY: windows, origins, filters and working memory are those of the task's sizes.
+        unsafe {
+            for (from, to) in self.from.chunks(GROUP).zip(self.to.chunks(GROUP)) {
+                transform::<L>(from, self.x, self.x_window, self.ins, self.data);
+                for position in 0..POSITIONS {
+                    let filters = self.filters.packed.add(position * self.filters.position);
+                    let data = self.data.add(position * step(L::LANES));
+                    let sums = self.sums.add(position * step(L::LANES));
+                    for block in (0..out_blocks).step_by(2) {
+                        let filters = filters.add(block / 2 * self.filters.panel);
+                        let sums = sums.add(block * POSITIONS * step(L::LANES));
+                        let product =
+                            Product { data, filters, sums, tiles: from.len(), ins: self.ins };
+                        if out_blocks - block > 1 {
+                            product.run::<L, 2>();
+                        } else {
+                            product.run::<L, 1>();
+                        }
+                    }
+                }
+                for block in 0..out_blocks {
+                    let bias = L::load(self.bias.add(block * L::LANES));
+                    for (tile, to) in to.iter().enumerate() {
+                        let at = block * POSITIONS * step(L::LANES) + tile * L::LANES;
+                        let y = self.y.add(block * self.y_window.plane + to);
+                        transform_sums::<L>(
+                            self.sums.add(at),
+                            step(L::LANES),
+                            bias,
+                            y,
+                            self.y_window.row,
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Bᵀ d B of a group.
+#[inline(always)]
+unsafe fn transform<L: Lanes>(
+    origins: &[usize],
+    x: *const f32,
+    window: Window,
+    channels: usize,
+    data: *mut f32,
+) {
+    for block in 0..channels.div_ceil(L::LANES) {
+        for (tile, origin) in origins.iter().enumerate() {
+            // SAFETY: the tile lies in the window, and the group has room for it.
+            unsafe {
+                let x = x.add(block * window.plane + origin);
+                let data = data.add(block * POSITIONS * step(L::LANES) + tile * L::LANES);
+                transform_data::<L>(x, window.row, data, step(L::LANES));
+            }
+        }
+    }
+}
+
+/// The product of a group at one position with V vectors of filters.
+struct Product {
+    data: *const f32,
+    filters: *const f32,
+    sums: *mut f32,
+    tiles: usize,
+    ins: usize,
+}
+
+impl Product {
+    #[inline(always)]
+    unsafe fn run<L: Lanes, const V: usize>(&self) {
+        // Rows beyond the group's tiles are multiplied with it, up to a whole block; nobody reads them.
+        // SAFETY: a group has room for all of them.
+        unsafe {
+            match (L::TILES, V) {
+                (8, 1) => self.rows::<L, V, 16>(),
+                (8, _) => self.rows::<L, V, 8>(),
+                (_, 1) => self.rows::<L, V, 8>(),
+                (_, _) => self.rows::<L, V, 4>(),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn rows<L: Lanes, const V: usize, const M: usize>(&self) {
+        for tile in (0..self.tiles).step_by(M) {
+            // SAFETY: as the caller's.
+            unsafe { self.block::<L, V, M>(tile) }
+        }
+    }
+
+    /// M tiles.
+    #[inline(always)]
+    unsafe fn block<L: Lanes, const V: usize, const M: usize>(&self, tile: usize) {
+        // SAFETY: as the caller's; filters have a row of two vectors for each channel.
+        unsafe {
+            let mut sums = [[L::splat(0.0); V]; M];
+            let mut filters = self.filters;
+            for first in (0..self.ins).step_by(L::LANES) {
+                let block = first / L::LANES * POSITIONS * step(L::LANES);
+                let data = self.data.add(block + tile * L::LANES);
+                for channel in 0..L::LANES.min(self.ins - first) {
+                    let mut right = [L::splat(0.0); V];
+                    for (v, right) in right.iter_mut().enumerate() {
+                        *right = L::load(filters.add(v * L::LANES));
+                    }
+                    for (r, sums) in sums.iter_mut().enumerate() {
+                        let left = L::splat(*data.add(r * L::LANES + channel));
+                        for (v, sum) in sums.iter_mut().enumerate() {
+                            *sum = L::mul_add(left, right[v], *sum);
+                        }
+                    }
+                    filters = filters.add(2 * L::LANES);
+                }
+            }
+            for (r, sums) in sums.iter().enumerate() {
+                for (v, sum) in sums.iter().enumerate() {
+                    let to = v * POSITIONS * step(L::LANES) + (tile + r) * L::LANES;
+                    L::store(self.sums.add(to), *sum);
+                }
+            }
+        }
+    }
+}
+
+/// Σ (Bᵀ d B)ᵀ (A ∂Y Aᵀ) of the tiles of two windows, to `sums` \[36\]\[ins\]\[padded outs\].
+pub(crate) struct TileGradient<'a> {
+    pub(crate) x: *const f32,
+    pub(crate) dy: *const f32,
+    /// The window of both, with one pixel around.
+    pub(crate) window: Window,
+    pub(crate) origins: &'a [usize],
+    pub(crate) ins: usize,
+    pub(crate) outs: usize,
+    pub(crate) sums: *mut f32,
+    /// Whether to add to what stands there.
+    pub(crate) add: bool,
+    /// Working memory for a transformed group of `ins` and one of `outs`.
+    pub(crate) data: *mut f32,
+    pub(crate) gradient: *mut f32,
+}
+
+impl Task for TileGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let out_blocks = self.outs.div_ceil(L::LANES);
+        let inside = self.window.row + L::LANES;
+        // SAFETY: windows, origins, sums and working memory are those of the task's sizes.
+        unsafe {
+            for (group, origins) in self.origins.chunks(GROUP).enumerate() {
+                transform::<L>(origins, self.x, self.window, self.ins, self.data);
+                for block in 0..out_blocks {
+                    for (tile, origin) in origins.iter().enumerate() {
+                        let dy = self.dy.add(block * self.window.plane + origin + inside);
+                        let at = block * POSITIONS * step(L::LANES) + tile * L::LANES;
+                        let to = self.gradient.add(at);
+                        transform_gradient::<L>(dy, self.window.row, to, step(L::LANES));
+                    }
+                }
+                for position in 0..POSITIONS {
+                    self.position::<L>(position, origins.len(), self.add || group > 0);
+                }
+            }
+        }
+    }
+}
+
+impl TileGradient<'_> {
+    #[inline(always)]
+    unsafe fn position<L: Lanes>(&self, position: usize, tiles: usize, add: bool) {
+        let out_blocks = self.outs.div_ceil(L::LANES);
+        let sums_row = out_blocks * L::LANES;
+        // SAFETY: as in `run`; rows of `sums` beyond `ins` are not touched.
+        unsafe {
+            for first in (0..self.ins).step_by(L::LANES) {
+                let block = first / L::LANES * POSITIONS + position;
+                let data = self.data.add(block * step(L::LANES));
+                let ins = L::LANES.min(self.ins - first);
+                for block in (0..out_blocks).step_by(2) {
+                    let gradient =
+                        self.gradient.add((block * POSITIONS + position) * step(L::LANES));
+                    let sums =
+                        self.sums.add((position * self.ins + first) * sums_row + block * L::LANES);
+                    let product = Outer { data, gradient, sums, sums_row, tiles, ins, add };
+                    if out_blocks - block > 1 {
+                        product.run::<L, 2>();
+                    } else {
+                        product.run::<L, 1>();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Σ over the tiles of a group of data × V vectors of the gradient, perhaps added to what stands there.
+struct Outer {
+    data: *const f32,
+    gradient: *const f32,
+    sums: *mut f32,
+    sums_row: usize,
+    tiles: usize,
+    ins: usize,
+    add: bool,
+}
+
+impl Outer {
+    #[inline(always)]
+    unsafe fn run<L: Lanes, const V: usize>(&self) {
+        // SAFETY: as the caller's.
+        unsafe {
+            match (L::TILES, V) {
+                (8, 1) => self.rows::<L, V, 16>(),
+                (8, _) => self.rows::<L, V, 8>(),
+                (_, 1) => self.rows::<L, V, 8>(),
+                (_, _) => self.rows::<L, V, 4>(),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn rows<L: Lanes, const V: usize, const M: usize>(&self) {
+        let mut channel = 0;
+        // SAFETY: as the caller's.
+        unsafe {
+            while channel + M <= self.ins {
+                self.block::<L, V, M>(channel);
+                channel += M;
+            }
+            while channel < self.ins {
+                self.block::<L, V, 1>(channel);
+                channel += 1;
+            }
+        }
+    }
+
+    /// M input channels.
+    #[inline(always)]
+    unsafe fn block<L: Lanes, const V: usize, const M: usize>(&self, channel: usize) {
+        // SAFETY: as the caller's.
+        unsafe {
+            let mut sums = [[L::splat(0.0); V]; M];
+            if self.add {
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        let from = self.sums.add((channel + r) * self.sums_row + v * L::LANES);
+                        *sum = L::load(from);
+                    }
+                }
+            }
+            for tile in 0..self.tiles {
+                let data = self.data.add(tile * L::LANES + channel);
+                let mut right = [L::splat(0.0); V];
+                for (v, right) in right.iter_mut().enumerate() {
+                    let block = v * POSITIONS * step(L::LANES);
+                    *right = L::load(self.gradient.add(block + tile * L::LANES));
+                }
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let left = L::splat(*data.add(r));
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        *sum = L::mul_add(left, right[v], *sum);
+                    }
+                }
+            }
+            for (r, sums) in sums.iter().enumerate() {
+                for (v, sum) in sums.iter().enumerate() {
+                    L::store(self.sums.add((channel + r) * self.sums_row + v * L::LANES), *sum);
+                }
+            }
+        }
+    }
+}
