@@ -76,7 +76,7 @@ fn judge(folder: &Path) -> Result<(), Box<dyn Error>> {
     for sample in 0..given.len() {
         let action = match audit.cleaning.actions[sample] {
             Action::Keep => 0.0,
-            Action::Change => 1.0,
+            Action::Change | Action::Checked => 1.0,
             Action::Drop => 2.0,
         };
         let head = [

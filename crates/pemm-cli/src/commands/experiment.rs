@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use pemm_data::config::NoiseConfig;
-use pemm_data::source::nearest_sibling;
 use pemm_experiment::{Auto, Experiment, Grid, Layer, auto};
 use toml::{Table, Value};
 
