@@ -126,7 +126,7 @@ fn a_record_is_held_to_the_file() {
     let bytes = images(2, COLOUR);
     assert_eq!(features(&again, &bytes, 1), features(&backbone, &bytes, 1));
     let error = Backbone::reopen(&data("tokens.onnx"), &card).unwrap_err().to_string();
-    assert!(error.contains("not the backbone of the run"), "{error}");
+    assert!(error.contains("not the backbone that the run was trained with"), "{error}");
     let changed = crate::BackboneCard { num_features: 11, ..card };
     let error = Backbone::reopen(&path, &changed).unwrap_err().to_string();
     assert!(error.contains("11 features from \"features\""), "{error}");

@@ -242,8 +242,11 @@ pub(crate) mod tests {
         let with_record = RunFolder::claim(root.path(), "0123456789", &other).unwrap_err();
 
         for message in [before_record.to_string(), with_record.to_string()] {
-            assert!(message.contains("arm \"ce\", seed 1, identity 01234567)"), "{message}");
-            assert!(message.contains("(arm \"pemm\", seed 1"), "{message}");
+            assert!(
+                message.contains("asked for: arm \"ce\", seed 1, identity 01234567\n"),
+                "{message}"
+            );
+            assert!(message.contains("there: arm \"pemm\", seed 1"), "{message}");
             assert!(message.contains("\n  arm: \"pemm\" → \"ce\"\n"), "{message}");
             assert!(message.contains("\n  optim.learning_rate: 0.01 → 0.1"), "{message}");
         }

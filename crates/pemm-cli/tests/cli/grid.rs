@@ -99,9 +99,11 @@ fn ctrl_c_saves_and_the_same_command_goes_on() {
     running.kill("-INT");
     let (code, said) = running.end();
     assert_eq!(code, Some(130), "{said}");
-    for part in
-        ["every run stops after its current step and saves", "saved  seed-1_ce", "run the same command to continue"]
-    {
+    for part in [
+        "every run stops after its current step and saves",
+        "saved  seed-1_ce",
+        "run the same command to continue",
+    ] {
         assert!(said.contains(part), "{said}");
     }
     assert_eq!(place.json("runs/g/seed-1_ce/record.json")["status"], "interrupted");
@@ -164,7 +166,7 @@ fn all_runs_are_checked_before_the_first_starts() {
         &["run seed-1_ce: noise.kind: asymmetric noise is defined for CIFAR-10's"],
     );
     refused(quick() + "[expects]\nshape = [3, 32, 32]\nnum_classes = 10\n", &["has [1, 8, 8] in"]);
-    refused(quick() + "[base.data]\npath = \"nowhere\"\n", &["nothing at \"nowhere\""]);
+    refused(quick() + "[base.data]\npath = \"nowhere\"\n", &["no file or folder \"nowhere\""]);
     refused(wrong("{ preset = \"ce\", name = \"x\", schedule.milestones = [] }"), &["is the same"]);
     refused(
         wrong("{ preset = \"ce-early\", data.val_rate = 0.0 }"),

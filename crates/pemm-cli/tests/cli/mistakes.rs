@@ -79,7 +79,9 @@ fn experiment_files() {
         place.pemm("train mine.toml").fails(2, parts);
         assert_eq!(place.names(""), ["mine.toml"]);
     }
-    place.pemm("train mime.toml").fails(2, &["mime.toml: there is no such file", "did you mean mine.toml?"]);
+    place
+        .pemm("train mime.toml")
+        .fails(2, &["mime.toml: there is no such file", "did you mean mine.toml?"]);
 }
 
 #[test]
