@@ -20,6 +20,7 @@ mod geometry;
 mod groups;
 mod junction;
 mod normalization;
+mod normalized;
 mod ops;
 mod passes;
 mod product;
