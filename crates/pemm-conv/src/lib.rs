@@ -40,7 +40,7 @@ pub use descent::Descent;
 pub use geometry::Geometry;
 pub use normalization::{After, Extent, Statistics, gradients, normalize, statistics};
 pub use ops::{
-    Normalized, NormalizedConv, Residual, add_relu, batch_norm, batch_norm_train, conv2d, descend,
-    fork, halve, residual_blocks,
+    Layer, Normalized, NormalizedConv, Residual, add_relu, batch_norm, batch_norm_train,
+    conv_norm_train, conv2d, descend, fork, halve, residual_blocks,
 };
 pub use simd::{Level, level};
