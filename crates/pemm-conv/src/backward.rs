@@ -10,11 +10,11 @@ use burn::backend::{Autodiff, AutodiffBackend, Flex, TensorMetadata};
 
 use crate::descent::Descent;
 use crate::flex::{
-    Convolution, Normalization, Residual, channels_last, halve, halve_gradient, join,
-    join_gradient, row_tensor,
+    Convolution, Normalization, NormalizedConvolution, Residual, channels_last, halve,
+    halve_gradient, join, join_gradient, row_tensor,
 };
 use crate::normalization::After;
-use crate::ops::KernelOps;
+use crate::ops::{KernelOps, Layer};
 
 #[derive(Debug)]
 struct ConvolutionStep;
@@ -89,6 +89,37 @@ impl Backward<Flex, 2> for JunctionStep {
         let both = join_gradient(&channels_last(&ops.state), &dy);
         for parent in ops.parents.into_iter().flatten() {
             gradients.register::<Flex>(parent.id, both.clone());
+        }
+    }
+}
+
+#[derive(Debug)]
+struct NormalizedConvolutionStep;
+
+impl<const N: usize> Backward<Flex, N> for NormalizedConvolutionStep {
+    type State = NormalizedConvolution;
+
+    /// The parents are x, weight, gamma, beta and, if there is a fifth, bias.
+    fn backward(
+        self,
+        ops: Ops<NormalizedConvolution, N>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let dy = channels_last(&gradients.consume::<Flex>(&ops.node));
+        let mut parents = ops.parents.into_iter();
+        let [x, weight, gamma, beta, bias] = std::array::from_fn(|_| parents.next().flatten());
+        let (dx, others) = ops.state.gradients(&dy, x.is_some());
+        if let (Some(x), Some(dx)) = (x, dx) {
+            gradients.register::<Flex>(x.id, dx);
+        }
+        for (parent, gradient) in [weight, gamma, beta].into_iter().zip(others) {
+            if let Some(parent) = parent {
+                gradients.register::<Flex>(parent.id, gradient);
+            }
+        }
+        if let Some(bias) = bias {
+            gradients.register::<Flex>(bias.id, ops.state.by_bias());
         }
     }
 }
@@ -198,6 +229,52 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         _after: After,
     ) -> FloatTensor<Self> {
         unreachable!("`batch_norm` takes Burn's own operations under autodiff")
+    }
+
+    fn kernel_conv_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        layer: Layer,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let rows = [gamma.primitive(), beta.primitive()];
+        let work = Convolution::new(x.primitive(), weight.primitive(), layer.stride, layer.padding);
+        let work = NormalizedConvolution::new(work, None, rows, layer.epsilon, layer.after);
+        let parents = [x.node(), weight.node(), gamma.node(), beta.node()];
+        let output = work.output();
+        let mean = Self::from_inner(row_tensor(work.statistics.mean.clone()));
+        let variance = Self::from_inner(row_tensor(work.statistics.variance.clone()));
+        let prepared = NormalizedConvolutionStep.prepare::<C>(parents);
+        let output = match prepared.compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(work, output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        };
+        (output, mean, variance)
+    }
+
+    fn kernel_conv_norm_bias(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        layer: Layer,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let rows = [gamma.primitive(), beta.primitive()];
+        let work = Convolution::new(x.primitive(), weight.primitive(), layer.stride, layer.padding);
+        let bias_values = Some(bias.primitive());
+        let work = NormalizedConvolution::new(work, bias_values, rows, layer.epsilon, layer.after);
+        let parents = [x.node(), weight.node(), gamma.node(), beta.node(), bias.node()];
+        let output = work.output();
+        let mean = Self::from_inner(row_tensor(work.statistics.mean.clone()));
+        let variance = Self::from_inner(row_tensor(work.statistics.variance.clone()));
+        let prepared = NormalizedConvolutionStep.prepare::<C>(parents);
+        let output = match prepared.compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(work, output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        };
+        (output, mean, variance)
     }
 
     fn kernel_residual(

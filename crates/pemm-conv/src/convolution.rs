@@ -9,7 +9,7 @@ use crate::{direct, filter_gradient, winograd};
 /// Fewer channels than this on either side and Winograd's transforms cost more than they save.
 pub(crate) const FEW: usize = 8;
 
-fn by_winograd(geometry: &Geometry) -> bool {
+pub(crate) fn by_winograd(geometry: &Geometry) -> bool {
     winograd::applies(geometry) && geometry.channels_in.min(geometry.channels_out) >= FEW
 }
 

@@ -158,8 +158,21 @@ pub(crate) fn convolve(
     bias: Option<&[f32]>,
     y: &mut [f32],
 ) {
+    convolve_then(geometry, x, weight, bias, y, |_| ());
+}
+
+/// The same where `then` sees each job's pixels of `y`, as long as they are in the cache; what it returns
+/// is given back in their order.
+pub(crate) fn convolve_then<R: Send>(
+    geometry: &Geometry,
+    x: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+    then: impl Fn(&[f32]) -> R + Sync,
+) -> Vec<R> {
     if y.is_empty() {
-        return;
+        return Vec::new();
     }
     let geometry = &geometry.flat();
     let [_, across] = geometry.output();
@@ -170,34 +183,35 @@ pub(crate) fn convolve(
     let filters = Panels::new(taps, outs, |k, out| weight[tap(geometry, out, k)]);
     let patches = reader.patches();
     let copy_len = if reader.in_place() { 0 } else { reader.window() };
-    cut(y, &reader, geometry.batch, across * outs).into_par_iter().enumerate().for_each(
-        |(job, y)| {
-            let (image, first, rows) = reader.job(job);
-            scratch::with(copy_len, |copy| {
-                let window = reader.read(x, image, first, rows, copy);
-                // SAFETY: the patches of `rows` output rows lie in the window, and `y` has a row
-                // of `outs` for each.
-                unsafe {
-                    dispatch(Product {
-                        a: window.as_ptr(),
-                        rows: &patches[..rows * across],
-                        segments: geometry.kernel[0],
-                        length: stretch,
-                        a_segment: reader.line,
-                        a_step: 1,
-                        b: filters.packed.as_ptr(),
-                        b_segment: stretch * panel_width(),
-                        b_step: panel_width(),
-                        b_panel: filters.panel,
-                        c: y.as_mut_ptr(),
-                        c_step: outs,
-                        columns: outs,
-                        start: bias.map_or(Start::Zero, |bias| Start::Row(bias.as_ptr())),
-                    });
-                }
-            });
-        },
-    );
+    let jobs = cut(y, &reader, geometry.batch, across * outs).into_par_iter().enumerate();
+    let results = jobs.map(|(job, y)| {
+        let (image, first, rows) = reader.job(job);
+        scratch::with(copy_len, |copy| {
+            let window = reader.read(x, image, first, rows, copy);
+            // SAFETY: the patches of `rows` output rows lie in the window, and `y` has a row
+            // of `outs` for each.
+            unsafe {
+                dispatch(Product {
+                    a: window.as_ptr(),
+                    rows: &patches[..rows * across],
+                    segments: geometry.kernel[0],
+                    length: stretch,
+                    a_segment: reader.line,
+                    a_step: 1,
+                    b: filters.packed.as_ptr(),
+                    b_segment: stretch * panel_width(),
+                    b_step: panel_width(),
+                    b_panel: filters.panel,
+                    c: y.as_mut_ptr(),
+                    c_step: outs,
+                    columns: outs,
+                    start: bias.map_or(Start::Zero, |bias| Start::Row(bias.as_ptr())),
+                });
+            }
+        });
+        then(y)
+    });
+    results.collect()
 }
 
 /// Cuts the output into the jobs' own rows.

@@ -16,7 +16,8 @@ use crate::descent::Descent;
 use crate::geometry::Geometry;
 use crate::junction;
 use crate::normalization::{After, Extent, Statistics, gradients, normalize, statistics};
-use crate::ops::KernelOps;
+use crate::normalized;
+use crate::ops::{KernelOps, Layer};
 use crate::residual::{Activations, Blocks, Gradients};
 use crate::shortcut;
 
@@ -172,6 +173,93 @@ impl Normalization {
         let Extent { batch, height, width, channels } = self.extent;
         let dx = image_tensor(dx, [batch, channels, height, width]);
         [dx, row_tensor(dgamma), row_tensor(dbeta)]
+    }
+}
+
+/// A convolution and the normalization after it, whose inputs lie ready for the kernels; what the
+/// backward pass keeps.
+#[derive(Clone, Debug)]
+pub(crate) struct NormalizedConvolution {
+    geometry: Geometry,
+    x: FlexTensor,
+    weight: FlexTensor,
+    a: FlexTensor,
+    gamma: FlexTensor,
+    beta: FlexTensor,
+    epsilon: f32,
+    after: After,
+    pub(crate) statistics: Statistics,
+}
+
+impl NormalizedConvolution {
+    pub(crate) fn new(
+        convolution: Convolution,
+        bias: Option<&FlexTensor>,
+        [gamma, beta]: [&FlexTensor; 2],
+        epsilon: f64,
+        after: After,
+    ) -> Self {
+        let Convolution { geometry, x, weight } = convolution;
+        let bias = bias.map(FlexTensor::to_contiguous);
+        let bias = bias.as_ref().map(numbers);
+        let mut a = Buffer::take(geometry.output_len());
+        let statistics = normalized::convolution_with_statistics(
+            &geometry,
+            numbers(&x),
+            numbers(&weight),
+            bias,
+            &mut a,
+        );
+        let layout = Layout::contiguous(Shape::new([a.len()]));
+        let a = FlexTensor::new(a.into_bytes(), layout, DType::F32);
+        let (gamma, beta) = (gamma.to_contiguous(), beta.to_contiguous());
+        Self { geometry, x, weight, a, gamma, beta, epsilon: epsilon as f32, after, statistics }
+    }
+
+    pub(crate) fn output(&self) -> FlexTensor {
+        let extent = normalized::extent(&self.geometry);
+        let mut y = Buffer::take(extent.output_len(self.after));
+        let parameters = [numbers(&self.gamma), numbers(&self.beta)];
+        let a = numbers(&self.a);
+        normalize(a, &extent, &self.statistics, parameters, self.epsilon, self.after, &mut y);
+        let [height, width] = extent.output(self.after);
+        image_tensor(y, [extent.batch, extent.channels, height, width])
+    }
+
+    /// By x if it is asked for, weight, gamma and beta, from `dy`, channels-last.
+    pub(crate) fn gradients(
+        &self,
+        dy: &FlexTensor,
+        by_input: bool,
+    ) -> (Option<FlexTensor>, [FlexTensor; 3]) {
+        let norm = normalized::Norm {
+            gamma: numbers(&self.gamma),
+            beta: numbers(&self.beta),
+            epsilon: self.epsilon,
+            after: self.after,
+        };
+        let mut dweight = Buffer::take(self.geometry.weight_len());
+        let mut dx = by_input.then(|| Buffer::take(self.geometry.input_len()));
+        let rows = normalized::backward(
+            &self.geometry,
+            [&self.x, &self.weight, &self.a].map(numbers),
+            &self.statistics,
+            &norm,
+            numbers(dy),
+            &mut dweight,
+            dx.as_deref_mut(),
+        );
+        let Geometry { batch, channels_in, input: [height, width], .. } = self.geometry;
+        let dx = dx.map(|dx| image_tensor(dx, [batch, channels_in, height, width]));
+        let layout = Layout::contiguous(self.weight.shape());
+        let dweight = FlexTensor::new(dweight.into_bytes(), layout, DType::F32);
+        let [dgamma, dbeta] = rows.map(row_tensor);
+        (dx, [dweight, dgamma, dbeta])
+    }
+
+    /// By the bias.
+    pub(crate) fn by_bias(&self) -> FlexTensor {
+        row_tensor(vec![0.0; self.geometry.channels_out])
     }
 }
 
@@ -351,6 +439,35 @@ impl KernelOps for Flex {
         after: After,
     ) -> FlexTensor {
         Normalization::new(&x, [&gamma, &beta], Some([&mean, &variance]), epsilon, after).output()
+    }
+
+    fn kernel_conv_norm(
+        x: FlexTensor,
+        weight: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        layer: Layer,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let work = Convolution::new(&x, &weight, layer.stride, layer.padding);
+        let rows = [&gamma, &beta];
+        let work = NormalizedConvolution::new(work, None, rows, layer.epsilon, layer.after);
+        let output = work.output();
+        (output, row_tensor(work.statistics.mean), row_tensor(work.statistics.variance))
+    }
+
+    fn kernel_conv_norm_bias(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        layer: Layer,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let work = Convolution::new(&x, &weight, layer.stride, layer.padding);
+        let rows = [&gamma, &beta];
+        let work = NormalizedConvolution::new(work, Some(&bias), rows, layer.epsilon, layer.after);
+        let output = work.output();
+        (output, row_tensor(work.statistics.mean), row_tensor(work.statistics.variance))
     }
 
     fn kernel_residual(

@@ -5,7 +5,9 @@
 //! channels, position and tile, in this order, so a product reads and writes at steps that the
 //! compiler knows.
 
-use crate::simd::{Lanes, Task, lanes};
+use std::ops::Range;
+
+use crate::simd::{Lanes, Task, lanes, prefetch};
 use crate::strips::Window;
 use crate::tiles::{POSITIONS, transform_data, transform_gradient, transform_sums};
 
@@ -51,6 +53,21 @@ pub(crate) struct TileConvolution<'a> {
     /// Working memory for a transformed group of `ins` and one of `outs`.
     pub(crate) data: *mut f32,
     pub(crate) sums: *mut f32,
+    /// What is read after this task, fetched while it multiplies.
+    pub(crate) ahead: &'a [&'a [f32]],
+}
+
+/// Fetches the share of a step of what is `ahead`.
+#[inline(always)]
+fn fetch(ahead: &[&[f32]], step: usize, steps: usize) {
+    /// Numbers of a line of the cache.
+    const LINE: usize = 16;
+    for ahead in ahead {
+        let lines = ahead.len() / LINE;
+        for line in lines * step / steps..lines * (step + 1) / steps {
+            prefetch(ahead.as_ptr().wrapping_add(line * LINE));
+        }
+    }
 }
 
 impl Task for TileConvolution<'_> {
@@ -61,17 +78,20 @@ impl Task for TileConvolution<'_> {
         let out_blocks = self.outs.div_ceil(L::LANES);
         // SAFETY: windows, origins, filters and working memory are those of the task's sizes.
         unsafe {
-            for (from, to) in self.from.chunks(GROUP).zip(self.to.chunks(GROUP)) {
+            let groups = self.from.len().div_ceil(GROUP);
+            let pairs = self.from.chunks(GROUP).zip(self.to.chunks(GROUP));
+            for (group, (from, to)) in pairs.enumerate() {
                 transform::<L>(from, self.x, self.x_window, self.ins, self.data);
                 for position in 0..POSITIONS {
+                    fetch(self.ahead, group * POSITIONS + position, groups * POSITIONS);
                     let filters = self.filters.packed.add(position * self.filters.position);
                     let data = self.data.add(position * step(L::LANES));
                     let sums = self.sums.add(position * step(L::LANES));
                     for block in (0..out_blocks).step_by(2) {
                         let filters = filters.add(block / 2 * self.filters.panel);
                         let sums = sums.add(block * POSITIONS * step(L::LANES));
-                        let product =
-                            Product { data, filters, sums, tiles: from.len(), ins: self.ins };
+                        let (tiles, ins) = (from.len(), self.ins);
+                        let product = Product { data, filters, sums, tiles, ins };
                         if out_blocks - block > 1 {
                             product.run::<L, 2>();
                         } else {
@@ -185,8 +205,8 @@ impl Product {
     }
 }
 
-/// Σ (Bᵀ d B)ᵀ (A ∂Y Aᵀ) of the tiles of two windows, to `sums` \[36\]\[ins\]\[padded outs\].
-pub(crate) struct TileGradient<'a> {
+/// Bᵀ d B and A ∂Y Aᵀ of the tiles of two windows, a group after the other.
+pub(crate) struct TileTransforms<'a> {
     pub(crate) x: *const f32,
     pub(crate) dy: *const f32,
     /// The window of both, with one pixel around.
@@ -194,62 +214,93 @@ pub(crate) struct TileGradient<'a> {
     pub(crate) origins: &'a [usize],
     pub(crate) ins: usize,
     pub(crate) outs: usize,
-    pub(crate) sums: *mut f32,
-    /// Whether to add to what stands there.
-    pub(crate) add: bool,
-    /// Working memory for a transformed group of `ins` and one of `outs`.
+    /// Where the groups of either go.
     pub(crate) data: *mut f32,
     pub(crate) gradient: *mut f32,
 }
 
-impl Task for TileGradient<'_> {
+impl Task for TileTransforms<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let inside = self.window.row + L::LANES;
+        let [of_data, of_gradient] = [self.ins, self.outs]
+            .map(|channels| channels.div_ceil(L::LANES) * POSITIONS * step(L::LANES));
+        // SAFETY: windows, origins and groups are those of the task's sizes.
+        unsafe {
+            for (group, origins) in self.origins.chunks(GROUP).enumerate() {
+                let data = self.data.add(group * of_data);
+                transform::<L>(origins, self.x, self.window, self.ins, data);
+                let gradient = self.gradient.add(group * of_gradient);
+                for block in 0..self.outs.div_ceil(L::LANES) {
+                    for (tile, origin) in origins.iter().enumerate() {
+                        let dy = self.dy.add(block * self.window.plane + origin + inside);
+                        let at = block * POSITIONS * step(L::LANES) + tile * L::LANES;
+                        let to = gradient.add(at);
+                        transform_gradient::<L>(dy, self.window.row, to, step(L::LANES));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A transformed group of both sides.
+#[derive(Clone, Copy)]
+pub(crate) struct Pair {
+    pub(crate) data: *const f32,
+    pub(crate) gradient: *const f32,
+    pub(crate) tiles: usize,
+}
+
+// SAFETY: bare addresses; each use says why it may read there.
+unsafe impl Send for Pair {}
+// SAFETY: as above.
+unsafe impl Sync for Pair {}
+
+/// Σ (Bᵀ d B)ᵀ (A ∂Y Aᵀ) of some groups at some positions.
+pub(crate) struct GroupSums<'a> {
+    pub(crate) groups: &'a [Pair],
+    pub(crate) positions: Range<usize>,
+    /// The first of some input channels, of a whole vector, and how many they are.
+    pub(crate) first: usize,
+    pub(crate) ins: usize,
+    pub(crate) outs: usize,
+    /// For each position a row of whole vectors for each of these channels.
+    pub(crate) sums: *mut f32,
+    /// Whether to add to what stands there.
+    pub(crate) add: bool,
+}
+
+impl Task for GroupSums<'_> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
         let out_blocks = self.outs.div_ceil(L::LANES);
-        let inside = self.window.row + L::LANES;
-        // SAFETY: windows, origins, sums and working memory are those of the task's sizes.
-        unsafe {
-            for (group, origins) in self.origins.chunks(GROUP).enumerate() {
-                transform::<L>(origins, self.x, self.window, self.ins, self.data);
-                for block in 0..out_blocks {
-                    for (tile, origin) in origins.iter().enumerate() {
-                        let dy = self.dy.add(block * self.window.plane + origin + inside);
-                        let at = block * POSITIONS * step(L::LANES) + tile * L::LANES;
-                        let to = self.gradient.add(at);
-                        transform_gradient::<L>(dy, self.window.row, to, step(L::LANES));
-                    }
-                }
-                for position in 0..POSITIONS {
-                    self.position::<L>(position, origins.len(), self.add || group > 0);
-                }
-            }
-        }
-    }
-}
-
-impl TileGradient<'_> {
-    #[inline(always)]
-    unsafe fn position<L: Lanes>(&self, position: usize, tiles: usize, add: bool) {
-        let out_blocks = self.outs.div_ceil(L::LANES);
-        let sums_row = out_blocks * L::LANES;
-        // SAFETY: as in `run`; rows of `sums` beyond `ins` are not touched.
-        unsafe {
-            for first in (0..self.ins).step_by(L::LANES) {
-                let block = first / L::LANES * POSITIONS + position;
-                let data = self.data.add(block * step(L::LANES));
-                let ins = L::LANES.min(self.ins - first);
+        let row = out_blocks * L::LANES;
+        for (index, position) in self.positions.clone().enumerate() {
+            for part in (0..self.ins).step_by(L::LANES) {
+                let data = ((self.first + part) / L::LANES * POSITIONS + position) * step(L::LANES);
                 for block in (0..out_blocks).step_by(2) {
-                    let gradient =
-                        self.gradient.add((block * POSITIONS + position) * step(L::LANES));
-                    let sums =
-                        self.sums.add((position * self.ins + first) * sums_row + block * L::LANES);
-                    let product = Outer { data, gradient, sums, sums_row, tiles, ins, add };
-                    if out_blocks - block > 1 {
-                        product.run::<L, 2>();
-                    } else {
-                        product.run::<L, 1>();
+                    let sums = (index * self.ins + part) * row + block * L::LANES;
+                    let outer = Outer {
+                        groups: self.groups,
+                        data,
+                        gradient: (block * POSITIONS + position) * step(L::LANES),
+                        // SAFETY: each channel has a row at each position.
+                        sums: unsafe { self.sums.add(sums) },
+                        sums_row: row,
+                        ins: L::LANES.min(self.ins - part),
+                        add: self.add,
+                    };
+                    // SAFETY: groups and sums have the channels.
+                    unsafe {
+                        match out_blocks - block {
+                            1 => outer.run::<L, 1>(),
+                            _ => outer.run::<L, 2>(),
+                        }
                     }
                 }
             }
@@ -257,18 +308,19 @@ impl TileGradient<'_> {
     }
 }
 
-/// Σ over the tiles of a group of data × V vectors of the gradient, perhaps added to what stands there.
-struct Outer {
-    data: *const f32,
-    gradient: *const f32,
+/// Σ over the tiles of groups of data × V vectors of the gradient, perhaps added to what stands there.
+struct Outer<'a> {
+    groups: &'a [Pair],
+    /// Where both begin in their group.
+    data: usize,
+    gradient: usize,
     sums: *mut f32,
     sums_row: usize,
-    tiles: usize,
     ins: usize,
     add: bool,
 }
 
-impl Outer {
+impl Outer<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes, const V: usize>(&self) {
         // SAFETY: as the caller's.
@@ -312,17 +364,21 @@ impl Outer {
                     }
                 }
             }
-            for tile in 0..self.tiles {
-                let data = self.data.add(tile * L::LANES + channel);
-                let mut right = [L::splat(0.0); V];
-                for (v, right) in right.iter_mut().enumerate() {
-                    let block = v * POSITIONS * step(L::LANES);
-                    *right = L::load(self.gradient.add(block + tile * L::LANES));
-                }
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let left = L::splat(*data.add(r));
-                    for (v, sum) in sums.iter_mut().enumerate() {
-                        *sum = L::mul_add(left, right[v], *sum);
+            for group in self.groups {
+                let (data, gradient) =
+                    (group.data.add(self.data + channel), group.gradient.add(self.gradient));
+                for tile in 0..group.tiles {
+                    let data = data.add(tile * L::LANES);
+                    let mut right = [L::splat(0.0); V];
+                    for (v, right) in right.iter_mut().enumerate() {
+                        let block = v * POSITIONS * step(L::LANES);
+                        *right = L::load(gradient.add(block + tile * L::LANES));
+                    }
+                    for (r, sums) in sums.iter_mut().enumerate() {
+                        let left = L::splat(*data.add(r));
+                        for (v, sum) in sums.iter_mut().enumerate() {
+                            *sum = L::mul_add(left, right[v], *sum);
+                        }
                     }
                 }
             }

@@ -20,6 +20,7 @@ mod geometry;
 mod groups;
 mod junction;
 mod normalization;
+mod normalized;
 mod ops;
 mod passes;
 mod product;
@@ -39,7 +40,7 @@ pub use descent::Descent;
 pub use geometry::Geometry;
 pub use normalization::{After, Extent, Statistics, gradients, normalize, statistics};
 pub use ops::{
-    Normalized, NormalizedConv, Residual, add_relu, batch_norm, batch_norm_train, conv2d, descend,
-    fork, halve, residual_blocks,
+    Layer, Normalized, NormalizedConv, Residual, add_relu, batch_norm, batch_norm_train,
+    conv_norm_train, conv2d, descend, fork, halve, residual_blocks,
 };
 pub use simd::{Level, level};

@@ -16,7 +16,8 @@ use rayon::prelude::*;
 
 use crate::passes::{Channels, Gradient, GradientPool, Moments, Normalize, NormalizePool};
 use crate::passes::{Sums, SumsPool};
-use crate::simd::{dispatch, lanes};
+use crate::rows::streams;
+use crate::simd::{dispatch, fence, lanes};
 
 /// What follows the normalization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +116,7 @@ impl Part {
     }
 
     /// Of whole pixels, at least one.
-    fn of(x: &[f32], channels: usize) -> Self {
+    pub(crate) fn of(x: &[f32], channels: usize) -> Self {
         let mut part = Self::new(x.len() / channels, x[..channels].to_vec());
         let (count, out) = (part.count, part.moments.as_mut_ptr());
         // SAFETY: `x` is whole pixels, `moments` two rows of `channels`.
@@ -225,6 +226,7 @@ pub fn normalize(
         });
         return;
     }
+    let stream = streams(y, channels);
     let parts = x.par_chunks(PIXELS * channels).zip(y.par_chunks_mut(PIXELS * channels));
     parts.for_each(|(x, y)| {
         // SAFETY: both parts are the same whole pixels.
@@ -235,8 +237,10 @@ pub fn normalize(
                 y: y.as_mut_ptr(),
                 count: x.len() / channels,
                 relu: after == After::Relu,
+                stream,
             });
         }
+        fence();
     });
 }
 
@@ -268,6 +272,7 @@ pub fn gradients(
         Slopes::new(&parts, &rows, statistics, epsilon, extent.pixels());
     let (slope, constant) = (&slope, &constant);
     let zeros = vec![0.0; channels];
+    let stream = streams(dx, channels);
     let plain = |x: &[f32], dy: Option<&[f32]>, dx: &mut [f32]| {
         // SAFETY: `x`, `dx` and `dy` (or one row of zeros, read again and again) are the same
         // whole pixels.
@@ -282,8 +287,10 @@ pub fn gradients(
                 dx: dx.as_mut_ptr(),
                 count: x.len() / channels,
                 relu: after != After::Nothing,
+                stream,
             });
         }
+        fence();
     };
     if after == After::ReluPool {
         let [height, width] = extent.output(after);
@@ -368,7 +375,7 @@ impl Slopes {
 }
 
 /// Σ g and Σ g·(x − mean) of each channel, a part per job, in order.
-fn sums(
+pub(crate) fn sums(
     x: &[f32],
     dy: &[f32],
     extent: &Extent,

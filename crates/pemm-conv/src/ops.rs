@@ -55,6 +55,25 @@ pub(crate) trait KernelOps: Backend {
         after: After,
     ) -> FloatTensor<Self>;
 
+    /// Output of a convolution without a bias, normalized by the batch, and mean and variance.
+    fn kernel_conv_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        layer: Layer,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The same with a bias.
+    fn kernel_conv_norm_bias(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        layer: Layer,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
     /// Output of residual blocks, and means and variances of their normalizations.
     fn kernel_residual(
         x: FloatTensor<Self>,
@@ -77,6 +96,19 @@ pub(crate) trait KernelOps: Backend {
         velocity: FloatTensor<Self>,
         rule: Descent,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+}
+
+/// How a convolution and the normalization after it go.
+#[derive(Clone, Copy, Debug)]
+pub struct Layer {
+    /// Steps of the filter down and right.
+    pub stride: [usize; 2],
+    /// Zeros on both sides of each axis.
+    pub padding: [usize; 2],
+    /// What is added to the variance, ε.
+    pub epsilon: f64,
+    /// What follows.
+    pub after: After,
 }
 
 /// Whether the kernels have this tensor: on Flex, in single precision, plain or with autodiff.
@@ -106,28 +138,34 @@ pub fn conv2d(
     stride: [usize; 2],
     padding: [usize; 2],
 ) -> Tensor<4> {
-    let fits = {
-        let ([_, ins, height, width], [outs, per_group, down, across]) = (x.dims(), weight.dims());
-        ins == per_group
-            && stride[0].min(stride[1]) > 0
-            && (1..=height + 2 * padding[0]).contains(&down)
-            && (1..=width + 2 * padding[1]).contains(&across)
-            && bias.as_ref().is_none_or(|bias| bias.dims() == [outs])
-    };
+    if !fits(&x, &weight, bias.as_ref(), stride, padding) {
+        return module::conv2d(x, weight, bias, ConvOptions::new(stride, padding, [1, 1], 1));
+    }
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     let bias = bias.map(Tensor::into_dispatch);
-    if !(fits && suits(&x) && suits(&weight) && bias.as_ref().is_none_or(suits)) {
-        return module::conv2d(
-            Tensor::from_dispatch(x),
-            Tensor::from_dispatch(weight),
-            bias.map(Tensor::from_dispatch),
-            ConvOptions::new(stride, padding, [1, 1], 1),
-        );
-    }
     Tensor::from_dispatch(match bias {
         Some(bias) => Dispatch::kernel_conv2d_bias(x, weight, bias, stride, padding),
         None => Dispatch::kernel_conv2d(x, weight, stride, padding),
     })
+}
+
+/// Whether the kernels have the convolution of these tensors.
+fn fits(
+    x: &Tensor<4>,
+    weight: &Tensor<4>,
+    bias: Option<&Tensor<1>>,
+    stride: [usize; 2],
+    padding: [usize; 2],
+) -> bool {
+    let ([_, ins, height, width], [outs, per_group, down, across]) = (x.dims(), weight.dims());
+    ins == per_group
+        && stride[0].min(stride[1]) > 0
+        && (1..=height + 2 * padding[0]).contains(&down)
+        && (1..=width + 2 * padding[1]).contains(&across)
+        && bias.is_none_or(|bias| bias.dims() == [outs])
+        && suits(&x.clone().into_dispatch())
+        && suits(&weight.clone().into_dispatch())
+        && bias.is_none_or(|bias| suits(&bias.clone().into_dispatch()))
 }
 
 /// What [`batch_norm_train`] returns.
@@ -208,6 +246,42 @@ pub fn batch_norm(
     let [gamma, beta, mean, variance] = rows.map(Tensor::from_dispatch);
     let x = Tensor::from_dispatch(x);
     follow(module::batch_norm(x, gamma, beta, mean, variance, epsilon), after)
+}
+
+/// [`conv2d`] and [`batch_norm_train`] as one operation, differentiable by all tensors. The gradient by
+/// the bias is exactly zero, for the normalization takes the bias away again.
+///
+/// Shapes: as there, `norm` is scale and shift.
+///
+/// # Panics
+/// As there.
+pub fn conv_norm_train(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    [gamma, beta]: [Tensor<1>; 2],
+    layer: Layer,
+) -> Normalized {
+    let Layer { stride, padding, epsilon, after } = layer;
+    let outs = weight.dims()[0];
+    let rows_match = [&gamma, &beta].iter().all(|row| row.dims() == [outs]);
+    let all_suit = fits(&x, &weight, bias.as_ref(), stride, padding)
+        && [&gamma, &beta].iter().all(|row| suits(&(*row).clone().into_dispatch()));
+    if !(rows_match && all_suit) {
+        let a = conv2d(x, weight, bias, stride, padding);
+        return batch_norm_train(a, gamma, beta, epsilon, after);
+    }
+    let [x, weight] = [x, weight].map(Tensor::into_dispatch);
+    let [gamma, beta] = [gamma, beta].map(Tensor::into_dispatch);
+    let (output, mean, variance) = match bias.map(Tensor::into_dispatch) {
+        Some(bias) => Dispatch::kernel_conv_norm_bias(x, weight, bias, gamma, beta, layer),
+        None => Dispatch::kernel_conv_norm(x, weight, gamma, beta, layer),
+    };
+    Normalized {
+        output: Tensor::from_dispatch(output),
+        mean: Tensor::from_dispatch(mean),
+        variance: Tensor::from_dispatch(variance),
+    }
 }
 
 /// Weight of a convolution, and scale and shift of the normalization after it.

@@ -81,6 +81,8 @@ pub(crate) struct Normalize {
     pub(crate) y: *mut f32,
     pub(crate) count: usize,
     pub(crate) relu: bool,
+    /// See [`streams`](crate::rows::streams).
+    pub(crate) stream: bool,
 }
 
 impl Task for Normalize {
@@ -99,7 +101,7 @@ impl Task for Normalize {
                     let z = self.by.at::<L>(channel).z(x);
                     // The order matters: a NaN must come through, not turn into 0.
                     let y = L::select_greater(floor, z, floor, z);
-                    L::store_up_to(self.y.add(at), channels - channel, y);
+                    put::<L>(self.y.add(at), channels - channel, y, self.stream);
                 }
             }
         }
@@ -108,7 +110,7 @@ impl Task for Normalize {
 
 /// The four pixels of window `window` that begin at `x`.
 #[inline(always)]
-unsafe fn window<L: Lanes>(
+pub(crate) unsafe fn window<L: Lanes>(
     x: *const f32,
     [row_step, channels]: [usize; 2],
     left: usize,
@@ -258,6 +260,8 @@ pub(crate) struct Gradient {
     pub(crate) dx: *mut f32,
     pub(crate) count: usize,
     pub(crate) relu: bool,
+    /// See [`streams`](crate::rows::streams).
+    pub(crate) stream: bool,
 }
 
 impl Task for Gradient {
@@ -281,10 +285,35 @@ impl Task for Gradient {
                     let dy = L::load_up_to(self.dy.add(pixel * self.dy_step + channel), left);
                     let g = L::select_greater(by.z(x), floor, dy, zero);
                     let rest = L::mul_add(slope, L::sub(x, by.mean), constant);
-                    L::store_up_to(self.dx.add(at), left, L::mul_add(by.scale, g, rest));
+                    let dx = L::mul_add(by.scale, g, rest);
+                    put::<L>(self.dx.add(at), left, dx, self.stream);
                 }
             }
         }
+    }
+}
+
+/// dy at the first largest of the normalized pixels of a window, if that is above 0, and 0 elsewhere.
+#[inline(always)]
+pub(crate) unsafe fn first_largest<L: Lanes>(
+    by: &By<L>,
+    x: [L::Vector; 4],
+    dy: L::Vector,
+) -> [L::Vector; 4] {
+    // SAFETY: arithmetic of the dispatched set only.
+    unsafe {
+        let zero = L::splat(0.0);
+        let mut largest = zero;
+        let mut g = [zero; 4];
+        for place in 0..4 {
+            let z = by.z(x[place]);
+            for earlier in 0..place {
+                g[earlier] = L::select_greater(z, largest, zero, g[earlier]);
+            }
+            g[place] = L::select_greater(z, largest, dy, zero);
+            largest = L::select_greater(z, largest, z, largest);
+        }
+        g
     }
 }
 
@@ -308,7 +337,6 @@ impl Task for GradientPool {
         let channels = self.by.count;
         // SAFETY: partial loads and stores keep to the pixel's channels.
         unsafe {
-            let zero = L::splat(0.0);
             for pixel in 0..self.count {
                 for channel in (0..channels).step_by(L::LANES) {
                     let left = channels - channel;
@@ -318,16 +346,7 @@ impl Task for GradientPool {
                     let constant = L::load(self.constant.add(channel));
                     let x = window::<L>(self.x.add(at), [self.row_step, channels], left);
                     let dy = L::load_up_to(self.dy.add(pixel * channels + channel), left);
-                    let mut largest = zero;
-                    let mut g = [zero; 4];
-                    for place in 0..4 {
-                        let z = by.z(x[place]);
-                        for earlier in 0..place {
-                            g[earlier] = L::select_greater(z, largest, zero, g[earlier]);
-                        }
-                        g[place] = L::select_greater(z, largest, dy, zero);
-                        largest = L::select_greater(z, largest, z, largest);
-                    }
+                    let g = first_largest::<L>(&by, x, dy);
                     let places = [0, channels, self.row_step, self.row_step + channels];
                     for ((x, g), place) in x.into_iter().zip(g).zip(places) {
                         let rest = L::mul_add(slope, L::sub(x, by.mean), constant);

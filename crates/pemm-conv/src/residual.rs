@@ -15,15 +15,16 @@ use std::ops::Deref;
 use rayon::prelude::*;
 
 use crate::buffers::Buffer;
-use crate::normalization::{Extent, PIXELS, Part, Rows, Shared, Slopes, Statistics, join};
+use crate::normalization::{Extent, PIXELS, Rows, Shared, Slopes, Statistics};
+use crate::normalized::{GradientRows, convolve_to};
 use crate::passes::{NormalizeAdd, SumsAdd};
 use crate::rows::{
-    Gather, GatherAdd, GatherBelow, GatherMoments, GatherSums, Open, SpreadEnd, SpreadGradient,
-    SpreadNormalized, fill, own_rows, spread, streams,
+    Gather, GatherAdd, GatherBelow, GatherSums, Open, SpreadEnd, SpreadNormalized, fill, own_rows,
+    spread, streams,
 };
 use crate::simd::{dispatch, fence};
 use crate::strips::{Job, Strips};
-use crate::winograd::{Filters, convolve_with, gradients_with};
+use crate::winograd::{Filters, gradients_with};
 
 /// Sizes and parameters of some blocks.
 #[derive(Clone, Copy, Debug)]
@@ -69,9 +70,12 @@ impl Blocks<'_> {
             let x = blocks.last().map_or(x, |block| &block.y);
             let mut a = take();
             let first = match open.take() {
-                None => self.convolve(&strips, 2 * index, &mut a, &mut [], |job, window, _| {
-                    spread(&strips, job, x, channels, [0, channels], window);
-                }),
+                None => {
+                    let fill = |job: &Job, window: &mut [f32], _: &mut [f32]| {
+                        spread(&strips, job, x, channels, [0, channels], window);
+                    };
+                    self.convolve(&strips, 2 * index, [&mut a, &mut []], &[x], fill)
+                }
                 Some([a_before, b_before]) => {
                     let mut y = take();
                     let rows = self.rows(2 * index - 1, &statistics);
@@ -79,7 +83,8 @@ impl Blocks<'_> {
                     let end = |job: &Job, window: &mut [f32], y: &mut [f32]| {
                         self.spread_end(&strips, job, &rows, [&b_before, x], window, (y, stream));
                     };
-                    let first = self.convolve(&strips, 2 * index, &mut a, &mut y, end);
+                    let to = [&mut *a, &mut *y];
+                    let first = self.convolve(&strips, 2 * index, to, &[&b_before, x], end);
                     blocks.push(Activations { a: a_before, b: b_before, y });
                     first
                 }
@@ -87,10 +92,10 @@ impl Blocks<'_> {
             statistics.push(first);
             let rows = self.rows(2 * index, &statistics);
             let mut b = take();
-            let second =
-                self.convolve(&strips, 2 * index + 1, &mut b, &mut [], |job, window, _| {
-                    self.spread_normalized(&strips, job, &rows, &a, window);
-                });
+            let fill = |job: &Job, window: &mut [f32], _: &mut [f32]| {
+                self.spread_normalized(&strips, job, &rows, &a, window);
+            };
+            let second = self.convolve(&strips, 2 * index + 1, [&mut b, &mut []], &[&a], fill);
             statistics.push(second);
             open = Some([a, b]);
         }
@@ -152,16 +157,19 @@ impl Blocks<'_> {
             let mut inner = Buffer::take(x.len());
             let stream = streams(&inner, channels);
             let (rows_1, rows_2) = (rows(2 * index), rows(2 * index + 1));
+            let of_b = GradientRows { rows: &rows_2, slopes: &second };
+            let sources: Vec<&[f32]> = [&*a, &*b, g].into_iter().chain(open).collect();
             let parts = gradients_with(
                 &strips,
                 [channels; 2],
                 &self.filters(2 * index + 1, true),
                 dweight_2,
                 &mut inner,
+                &sources,
                 |job, [x_window, dy_window]| {
                     self.spread_normalized(&strips, job, &rows_1, &a, x_window);
-                    let open = open.map_or(Open::Everywhere, |y| Open::Output(y));
-                    self.spread_gradient(&strips, job, &rows_2, &second, [&b, g], open, dy_window);
+                    let open = open.map_or(Open::Everywhere, Open::Output);
+                    of_b.spread(&strips, job, [&b, g], open, dy_window);
                 },
                 |job, window, inner| {
                     let mut out = vec![0.0; 2 * channels];
@@ -177,22 +185,24 @@ impl Blocks<'_> {
                 },
             );
             let first = slopes(&parts, 2 * index);
+            let of_a = GradientRows { rows: &rows_1, slopes: &first };
 
             let mut next = below.map(|_| Buffer::take(x.len()));
             let target = next.as_deref_mut().unwrap_or(&mut *dx);
             let stream = streams(target, channels);
             let below = below.map(|below| (below, rows(2 * index - 1)));
+            let of_below = below.as_ref().map(|(below, _)| &*below.b);
+            let sources: Vec<&[f32]> = [x, &*a, &*inner, g].into_iter().chain(of_below).collect();
             let parts = gradients_with(
                 &strips,
                 [channels; 2],
                 &self.filters(2 * index, true),
                 dweight_1,
                 target,
+                &sources,
                 |job, [x_window, dy_window]| {
                     spread(&strips, job, x, channels, [0, channels], x_window);
-                    let input = [&*a, &*inner];
-                    let open = Open::Normalized;
-                    self.spread_gradient(&strips, job, &rows_1, &first, input, open, dy_window);
+                    of_a.spread(&strips, job, [&a, &inner], Open::Normalized, dy_window);
                 },
                 |job, window, dx| {
                     let mut out = vec![0.0; 2 * channels];
@@ -254,42 +264,17 @@ impl Blocks<'_> {
         Rows::new(&statistics[index], gamma, beta, self.epsilon)
     }
 
-    /// Convolution `index` to `y`, whose statistics are returned; `fill` makes the window of a job, and
-    /// may write to the job's part of `beside`, if that is not empty.
+    /// Convolution `index`, see [`convolve_to`].
     fn convolve(
         &self,
         strips: &Strips,
         index: usize,
-        y: &mut [f32],
-        beside: &mut [f32],
+        to: [&mut [f32]; 2],
+        sources: &[&[f32]],
         fill: impl Fn(&Job, &mut [f32], &mut [f32]) + Sync,
     ) -> Statistics {
-        let channels = self.extent.channels;
-        let stream = streams(y, channels);
-        let mut beside = if beside.is_empty() { Vec::new() } else { strips.cut(beside, channels) };
-        let mut beside = beside.drain(..);
-        let parts = strips.cut(y, channels).into_iter();
-        let parts = parts.map(|y| (y, beside.next().unwrap_or_default())).collect();
-        let parts = convolve_with(
-            strips,
-            [channels; 2],
-            &self.filters(index, false),
-            None,
-            parts,
-            |job, window, (_, beside)| fill(job, window, beside),
-            |job, window, (y, _)| {
-                let mut part = Part::new(y.len() / channels, strips.first_pixel(window, channels));
-                own_rows(strips, job, channels, |at, _, to| {
-                    let to = &mut y[to..];
-                    let gather = Gather::row(strips, channels, &window[at..], to, stream);
-                    let (first, out) = (part.first.as_ptr(), part.moments.as_mut_ptr());
-                    // SAFETY: the part has a row and two rows of channels.
-                    unsafe { dispatch(GatherMoments { gather, first, out }) }
-                });
-                part
-            },
-        );
-        join(&parts, channels)
+        let channels = [self.extent.channels; 2];
+        convolve_to(strips, channels, &self.filters(index, false), None, to, sources, fill)
     }
 
     /// y = max(norm(b) + x, 0).
@@ -397,40 +382,6 @@ impl Blocks<'_> {
                     plane,
                     y: y.map(|y| y.as_mut_ptr()),
                     stream,
-                });
-            }
-        });
-    }
-
-    /// Fills the window of a job with the gradient by the input x of a normalization, from that of its
-    /// output after the ReLU.
-    #[allow(clippy::too_many_arguments)]
-    fn spread_gradient(
-        &self,
-        strips: &Strips,
-        job: &Job,
-        rows: &Rows,
-        slopes: &Slopes,
-        [x, dy]: [&[f32]; 2],
-        open: Open<&[f32]>,
-        window: &mut [f32],
-    ) {
-        let channels = self.extent.channels;
-        let (pixels, plane) = (strips.width, strips.window(1).plane);
-        fill(strips, job, channels, window, |row, to| {
-            let of_row = |all: &[f32]| all[row * pixels * channels..][..pixels * channels].as_ptr();
-            // SAFETY: each has a row of pixels, and `to` the row in each plane.
-            unsafe {
-                dispatch(SpreadGradient {
-                    by: rows.channels(channels),
-                    slope: slopes.slope.as_ptr(),
-                    constant: slopes.constant.as_ptr(),
-                    x: of_row(x),
-                    dy: of_row(dy),
-                    open: open.map(of_row),
-                    pixels,
-                    to: to.as_mut_ptr(),
-                    plane,
                 });
             }
         });

@@ -1,6 +1,6 @@
 //! Rows of pixels on their way between a batch, [pixel][channel], and a window, [plane][pixel][lane].
 
-use crate::passes::{By, Channels};
+use crate::passes::{By, Channels, first_largest, window};
 use crate::simd::{Lanes, Task, dispatch, fence, lanes};
 use crate::strips::{Job, Strips};
 
@@ -82,6 +82,64 @@ pub(crate) struct SpreadGradient {
     pub(crate) pixels: usize,
     pub(crate) to: *mut f32,
     pub(crate) plane: usize,
+}
+
+/// The same where 2×2 max pooling follows the ReLU: one of the two rows of pixels of its windows, whose
+/// first largest value takes dy.
+pub(crate) struct SpreadGradientPool {
+    pub(crate) by: Channels,
+    pub(crate) slope: *const f32,
+    pub(crate) constant: *const f32,
+    /// The first row of the windows; the second is `row_step` further on.
+    pub(crate) x: *const f32,
+    pub(crate) row_step: usize,
+    /// Which of the two it is, 0 or 1.
+    pub(crate) own: usize,
+    pub(crate) dy: *const f32,
+    /// Windows; a pixel beyond them takes nothing.
+    pub(crate) windows: usize,
+    pub(crate) pixels: usize,
+    pub(crate) to: *mut f32,
+    pub(crate) plane: usize,
+}
+
+impl Task for SpreadGradientPool {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let channels = self.by.count;
+        for channel in (0..channels).step_by(L::LANES) {
+            let left = channels - channel;
+            // SAFETY: partial loads keep to the pixel's channels; a plane has room for the row, and
+            // there is a second row wherever there are windows.
+            unsafe {
+                let by = self.by.at::<L>(channel);
+                let slope = L::load(self.slope.add(channel));
+                let constant = L::load(self.constant.add(channel));
+                let zero = L::splat(0.0);
+                let to = self.to.add(channel / L::LANES * self.plane);
+                let put = |pixel: usize, x: L::Vector, g: L::Vector| {
+                    let rest = L::mul_add(slope, L::sub(x, by.mean), constant);
+                    L::store(to.add(pixel * L::LANES), L::mul_add(by.scale, g, rest));
+                };
+                for pixel in 0..self.windows {
+                    let from = self.x.add(2 * pixel * channels + channel);
+                    let x = window::<L>(from, [self.row_step, channels], left);
+                    let dy = L::load_up_to(self.dy.add(pixel * channels + channel), left);
+                    let g = first_largest::<L>(&by, x, dy);
+                    for side in 0..2 {
+                        let place = 2 * self.own + side;
+                        put(2 * pixel + side, x[place], g[place]);
+                    }
+                }
+                for pixel in 2 * self.windows..self.pixels {
+                    let at = self.own * self.row_step + pixel * channels + channel;
+                    put(pixel, L::load_up_to(self.x.add(at), left), zero);
+                }
+            }
+        }
+    }
 }
 
 /// Where a gradient comes through a ReLU.

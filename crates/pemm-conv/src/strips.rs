@@ -10,8 +10,10 @@ use std::ops::Range;
 
 use crate::simd::lanes;
 
-/// Tiles of a job, about, and the fewest that fill the product.
-const TILES: usize = 16;
+/// Tiles that a job takes of an image, about. Fewer, and the rows around them weigh more.
+const TILES: usize = 32;
+/// Tiles for which it takes several images: as many as the product takes at once.
+const FEW: usize = 16;
 
 /// The jobs of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +55,7 @@ impl Strips {
     pub(crate) fn new(batch: usize, [height, width]: [usize; 2]) -> Self {
         let (down, across) = (height.div_ceil(4), width.div_ceil(4));
         let rows = (TILES / across.max(1)).clamp(1, down.max(1));
-        let images = if rows < down { 1 } else { (TILES / (down * across).max(1)).max(1) };
+        let images = if rows < down { 1 } else { (FEW / (down * across).max(1)).max(1) };
         Self { batch, height, width, down, across, images, rows }
     }
 
@@ -75,6 +77,11 @@ impl Strips {
             top,
             rows: (4 * self.rows).min(self.height - top),
         }
+    }
+
+    /// Pixels of the batch.
+    pub(crate) fn batch_pixels(&self) -> usize {
+        self.batch * self.height * self.width
     }
 
     /// Tiles of a job.

@@ -16,11 +16,13 @@
 //! Numerics: the transforms lose about one digit; the error stays near 1e-6 of the largest output.
 //! Reference: Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::buffers::Buffer;
 use crate::geometry::Geometry;
-use crate::groups::{Panels, TileConvolution, TileGradient, group_len};
+use crate::groups::{GROUP, GroupSums, Pair, Panels, TileConvolution, TileTransforms, group_len};
 use crate::product::panel_width;
 use crate::rows::{gather, spread, streams};
 use crate::scratch;
@@ -30,16 +32,19 @@ use crate::tiles::{FilterGradient, FilterTransform, POSITIONS};
 
 /// Numbers between two positions beyond the block itself, so that they do not share cache sets.
 const SKEW: usize = 16;
-/// Output channels of a job of the weight gradient.
-const OUTS: usize = 64;
-/// About as many jobs of the weight gradient as there are; fixed, so that threads do not change the sums.
-const JOBS: usize = 16;
+/// Numbers that the transforms of all jobs in flight may take in the weight gradient.
+const IN_FLIGHT: usize = 1 << 20;
 /// Numbers that the sums of both gradients' jobs may take together, about.
 const SUMS: usize = 1 << 20;
 
 /// Whether the kernel of this module can do it.
 pub(crate) fn applies(geometry: &Geometry) -> bool {
     geometry.kernel == [3, 3] && geometry.stride == [1, 1] && geometry.padding == [1, 1]
+}
+
+/// Whether both gradients are made at once: the sums of its jobs are small enough for one each.
+pub(crate) fn fuses([ins, outs]: [usize; 2]) -> bool {
+    POSITIONS * ins * pad(outs) <= SUMS / 4
 }
 
 /// Filters in the transformed domain, in the panels of the matrix product.
@@ -133,19 +138,22 @@ pub(crate) fn convolve(
     let fill = |job: &Job, window: &mut [f32], _: &mut &mut [f32]| {
         spread(&strips, job, x, ins, [0, ins], window);
     };
-    convolve_with(&strips, channels, filters, bias, parts, fill, |job, window, y| {
+    convolve_with(&strips, channels, filters, bias, parts, &[x], fill, |job, window, y| {
         gather(&strips, job, outs, window, y, stream);
     });
 }
 
 /// The same where `fill` makes the window of a job, and `put` takes away the window of its result.
-/// Each job has one of `parts` to write to; what `put` returns is given back in their order.
+/// Each job has one of `parts` to write to. `sources` are what is read for the window, by which a job
+/// fetches what the next will want. What `put` returns is given back in their order.
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn convolve_with<P: Send, R: Send>(
     strips: &Strips,
     channels: [usize; 2],
     filters: &Filters,
     bias: Option<&[f32]>,
     parts: Vec<P>,
+    sources: &[&[f32]],
     fill: impl Fn(&Job, &mut [f32], &mut P) + Sync,
     put: impl Fn(&Job, &[f32], P) -> R + Sync,
 ) -> Vec<R> {
@@ -155,7 +163,8 @@ pub(crate) fn convolve_with<P: Send, R: Send>(
         scratch::with(work.lengths().iter().sum(), |memory| {
             let [source, result, data, sums] = split(memory, work.lengths());
             fill(&job, source, &mut part);
-            work.convolve(&job, filters, source, result, [data, sums]);
+            let ahead = ahead(strips, index + 1, sources);
+            work.convolve(&job, filters, source, result, [data, sums], &ahead);
             put(&job, result, part)
         })
     });
@@ -195,10 +204,13 @@ impl<'a> Work<'a> {
         x: &[f32],
         y: &mut [f32],
         [data, sums]: [&mut [f32]; 2],
+        ahead: &[&[f32]],
     ) {
         let tiles = self.strips.tiles(job);
         let lengths = self.lengths();
-        assert_eq!([x.len(), y.len(), data.len(), sums.len()], lengths, "windows of {:?}", job);
+        let given = [x.len(), y.len(), data.len(), sums.len()];
+        let large = given.iter().zip(lengths).all(|(given, length)| *given >= length);
+        assert!(large, "windows of {job:?} take {lengths:?}, got {given:?}");
         // SAFETY: windows and working memory have the lengths of the sizes given, and the origins
         // are those of the windows.
         unsafe {
@@ -215,9 +227,23 @@ impl<'a> Work<'a> {
                 outs: self.channels[1],
                 data: data.as_mut_ptr(),
                 sums: sums.as_mut_ptr(),
+                ahead,
             });
         }
     }
+}
+
+/// The pixels of a job, if there is one of this number, in activations of the batch.
+fn ahead<'a>(strips: &Strips, index: usize, sources: &[&'a [f32]]) -> Vec<&'a [f32]> {
+    if index >= strips.jobs() {
+        return Vec::new();
+    }
+    let pixels = strips.pixels(&strips.job(index));
+    let of_job = |source: &&'a [f32]| {
+        let channels = source.len() / strips.batch_pixels();
+        &source[pixels.start * channels..pixels.end * channels]
+    };
+    sources.iter().map(of_job).collect()
 }
 
 /// Both gradients of a convolution to `outs` channels at once: `dweight` \[out\]\[in\]\[3\]\[3\],
@@ -230,6 +256,7 @@ pub(crate) fn gradients_with<R: Send>(
     turned: &Filters,
     dweight: &mut [f32],
     dx: &mut [f32],
+    sources: &[&[f32]],
     fill: impl Fn(&Job, [&mut [f32]; 2]) + Sync,
     put: impl Fn(&Job, &[f32], &mut [f32]) -> R + Sync,
 ) -> Vec<R> {
@@ -249,31 +276,27 @@ pub(crate) fn gradients_with<R: Send>(
         let [dy_len, result_len, data_len, sums_len] = work.lengths();
         let x_len = blocks(ins) * strips.window(1).plane;
         // The transforms of one gradient are done with when those of the other come.
-        let lengths = [x_len, dy_len, result_len, data_len, sums_len];
+        let groups = work.origins[0].len().div_ceil(GROUP);
+        let lengths = [x_len, dy_len, result_len, groups * data_len, groups * sums_len];
         scratch::with(lengths.iter().sum(), |memory| {
             let [x, dy, result, of_dy, of_x] = split(memory, lengths);
             let mut results = Vec::with_capacity(dx.len());
             for (index, dx) in dx.iter_mut().enumerate() {
                 let job = strips.job(part * per_part + index);
                 fill(&job, [&mut *x, &mut *dy]);
-                work.convolve(&job, turned, dy, result, [&mut *of_dy, &mut *of_x]);
+                let ahead = ahead(strips, part * per_part + index + 1, sources);
+                let groups = [&mut *of_dy, &mut *of_x];
+                work.convolve(&job, turned, dy, result, groups, &ahead);
                 results.push(put(&job, result, dx));
-                // SAFETY: as in `Work::convolve`; `sums` has a row of whole vectors for each
-                // position and input channel.
-                unsafe {
-                    dispatch(TileGradient {
-                        x: x.as_ptr(),
-                        dy: dy.as_ptr(),
-                        window: strips.window(1),
-                        origins: &work.origins[0][..strips.tiles(&job)],
-                        ins,
-                        outs,
-                        sums: sums.as_mut_ptr(),
-                        add: index > 0,
-                        data: of_x.as_mut_ptr(),
-                        gradient: of_dy.as_mut_ptr(),
-                    });
-                }
+                let pair = transform_pair(
+                    strips,
+                    &job,
+                    &work.origins[0],
+                    [ins, outs],
+                    [x, dy],
+                    [&mut *of_x, &mut *of_dy],
+                );
+                sum_groups(&pair, 0..POSITIONS, 0..ins, outs, sums, index > 0);
             }
             results
         })
@@ -302,10 +325,63 @@ fn pad(channels: usize) -> usize {
     channels.next_multiple_of(lanes())
 }
 
+/// Transforms the tiles of a job's windows of x and dy to `groups`, and says where they are.
+fn transform_pair(
+    strips: &Strips,
+    job: &Job,
+    origins: &[usize],
+    [ins, outs]: [usize; 2],
+    [x, dy]: [&[f32]; 2],
+    [data, gradient]: [&mut [f32]; 2],
+) -> Vec<Pair> {
+    let (window, tiles) = (strips.window(1), strips.tiles(job));
+    let groups = tiles.div_ceil(GROUP);
+    assert!(x.len() >= blocks(ins) * window.plane && dy.len() >= blocks(outs) * window.plane);
+    assert!(data.len() >= groups * group_len(ins) && gradient.len() >= groups * group_len(outs));
+    // SAFETY: the origins are those of the windows, which have the channels, and each group has room.
+    unsafe {
+        dispatch(TileTransforms {
+            x: x.as_ptr(),
+            dy: dy.as_ptr(),
+            window,
+            origins: &origins[..tiles],
+            ins,
+            outs,
+            data: data.as_mut_ptr(),
+            gradient: gradient.as_mut_ptr(),
+        });
+    }
+    let pairs = (0..groups).map(|group| Pair {
+        data: data[group * group_len(ins)..].as_ptr(),
+        gradient: gradient[group * group_len(outs)..].as_ptr(),
+        tiles: GROUP.min(tiles - group * GROUP),
+    });
+    pairs.collect()
+}
+
+/// Sums groups for the input channels `ins`, from the first of a vector on, to a row of whole vectors for
+/// each at each position.
+fn sum_groups(
+    groups: &[Pair],
+    positions: Range<usize>,
+    ins: Range<usize>,
+    outs: usize,
+    sums: &mut [f32],
+    add: bool,
+) {
+    assert_eq!(sums.len(), positions.len() * ins.len() * pad(outs), "a row for each channel");
+    let (first, ins) = (ins.start, ins.len());
+    // SAFETY: the groups have all channels, and `sums` has the rows.
+    unsafe {
+        let sums = sums.as_mut_ptr();
+        dispatch(GroupSums { groups, positions, first, ins, outs, sums, add });
+    }
+}
+
 /// `gradient` = ∂weight \[out\]\[in\]\[3\]\[3\] from `x` and `dy`, both channels-last.
 ///
-/// Each job sums some output channels over a part of the batch; the parts are added in order, so the
-/// sums do not depend on the threads.
+/// Jobs are transformed side by side, then the 36 positions summed side by side, each over the jobs in
+/// order: the sums do not depend on the threads.
 pub(crate) fn weight_gradient(
     x: &[f32],
     dy: &[f32],
@@ -315,6 +391,8 @@ pub(crate) fn weight_gradient(
     gradient: &mut [f32],
     dbias: Option<&mut [f32]>,
 ) {
+    /// Rows of the sums that one job takes.
+    const ROWS: usize = 48;
     if let Some(dbias) = dbias {
         dbias.copy_from_slice(&crate::convolution::bias_gradient(dy, outs));
     }
@@ -323,61 +401,39 @@ pub(crate) fn weight_gradient(
         return;
     }
     let strips = Strips::new(batch, size);
-    let window = strips.window(1);
+    let plane = strips.window(1).plane;
     let origins = strips.origins(1);
-    let num_groups = outs.div_ceil(OUTS);
-    let per_part = strips.jobs().div_ceil(JOBS.div_ceil(num_groups));
-    let num_parts = strips.jobs().div_ceil(per_part);
-    // [group][part][position][in][out of the group]
-    let len = |outs: usize| POSITIONS * ins * pad(outs);
-    let mut sums = Buffer::take(num_parts * len(outs));
-    let mut jobs = Vec::new();
-    let mut rest = &mut *sums;
-    for first in (0..outs).step_by(OUTS) {
-        let outs = OUTS.min(outs - first);
-        for part in 0..num_parts {
-            let (sums, others) = rest.split_at_mut(len(outs));
-            rest = others;
-            jobs.push((first, outs, part, sums));
-        }
-    }
-    jobs.into_par_iter().for_each(|(first, of_job, part, sums)| {
-        let lengths = [
-            blocks(ins) * window.plane,
-            blocks(of_job) * window.plane,
-            group_len(ins),
-            group_len(of_job),
-        ];
-        scratch::with(lengths.iter().sum(), |memory| {
-            let [x_copy, dy_copy, data, gradient] = split(memory, lengths);
-            for index in part * per_part..((part + 1) * per_part).min(strips.jobs()) {
-                let job = strips.job(index);
+    let groups = origins.len().div_ceil(GROUP);
+    let lengths = [groups * group_len(ins), groups * group_len(outs)];
+    let of_job: usize = lengths.iter().sum();
+    let at_once = (IN_FLIGHT / of_job).clamp(4, 64).min(strips.jobs());
+    let mut memory = Buffer::take(at_once * of_job);
+    let mut sums = Buffer::take(POSITIONS * ins * pad(outs));
+    for first in (0..strips.jobs()).step_by(at_once) {
+        let count = at_once.min(strips.jobs() - first);
+        let jobs = memory[..count * of_job].par_chunks_exact_mut(of_job).enumerate();
+        let pairs = jobs.map(|(index, memory)| {
+            let job = strips.job(first + index);
+            let windows = [blocks(ins) * plane, blocks(outs) * plane];
+            scratch::with(windows.iter().sum(), |copies| {
+                let [x_copy, dy_copy] = split(copies, windows);
                 spread(&strips, &job, x, ins, [0, ins], x_copy);
-                spread(&strips, &job, dy, outs, [first, of_job], dy_copy);
-                // SAFETY: as in `convolve`; `sums` has a row of whole vectors for each position
-                // and input channel.
-                unsafe {
-                    dispatch(TileGradient {
-                        x: x_copy.as_ptr(),
-                        dy: dy_copy.as_ptr(),
-                        window,
-                        origins: &origins[..strips.tiles(&job)],
-                        ins,
-                        outs: of_job,
-                        sums: sums.as_mut_ptr(),
-                        add: index > part * per_part,
-                        data: data.as_mut_ptr(),
-                        gradient: gradient.as_mut_ptr(),
-                    });
-                }
-            }
+                spread(&strips, &job, dy, outs, [0, outs], dy_copy);
+                let groups = split(memory, lengths);
+                transform_pair(&strips, &job, &origins, [ins, outs], [x_copy, dy_copy], groups)
+            })
         });
-    });
-    for (group, gradient) in gradient.chunks_mut(OUTS * ins * 9).enumerate() {
-        let of_group = gradient.len() / (ins * 9);
-        let sums = &mut sums[group * num_parts * len(OUTS)..][..num_parts * len(of_group)];
-        finish_gradient(sums, num_parts, [ins, of_group], gradient);
+        let pairs: Vec<Vec<Pair>> = pairs.collect();
+        let pairs: Vec<Pair> = pairs.into_iter().flatten().collect();
+        sums.par_chunks_mut(ins * pad(outs)).enumerate().for_each(|(position, sums)| {
+            sums.par_chunks_mut(ROWS * pad(outs)).enumerate().for_each(|(part, sums)| {
+                let channels = part * ROWS..(part * ROWS + ROWS).min(ins);
+                let positions = position..position + 1;
+                sum_groups(&pairs, positions, channels, outs, sums, first > 0);
+            });
+        });
     }
+    finish_gradient(&mut sums, 1, [ins, outs], gradient);
 }
 
 /// Gᵀ u G of the parts' sums, each \[36\]\[ins\]\[padded outs\].

@@ -172,6 +172,28 @@ impl BatchNorm {
         }
     }
 
+    /// Applies `conv`, normalises, and does `after`; in training as one operation.
+    pub fn forward_conv(&self, conv: &Conv2d, input: Tensor<4>, after: After) -> Tensor<4> {
+        if !is_training(&input) {
+            return self.forward(conv.forward(input), after);
+        }
+        let weight = conv.weight.val();
+        let pad = weight.dims()[2] / 2;
+        let layer = pemm_conv::Layer {
+            stride: [conv.stride; 2],
+            padding: [pad; 2],
+            epsilon: Self::EPSILON,
+            after,
+        };
+        let bias = conv.bias.as_ref().map(Param::val);
+        let [n, _, height, width] = input.dims();
+        let [height, width] = [height, width].map(|side| side.div_ceil(conv.stride));
+        let norm = [self.weight.val(), self.bias.val()];
+        let result = pemm_conv::conv_norm_train(input, weight, bias, norm, layer);
+        self.update_running(result.mean, result.variance, n * height * width);
+        result.output
+    }
+
     /// Normalises vectors, `[N, C]`, then sets negative values to 0.
     pub fn forward_vectors(&self, input: Tensor<2>) -> Tensor<2> {
         let (weight, bias) = (self.weight.val(), self.bias.val());

@@ -28,7 +28,7 @@ impl ConvBlock {
 
     pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let after = if self.pools { After::ReluPool } else { After::Relu };
-        self.norm.forward(self.conv.forward(input), after)
+        self.norm.forward_conv(&self.conv, input, after)
     }
 }
 

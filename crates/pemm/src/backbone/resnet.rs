@@ -40,8 +40,8 @@ impl ResidualBlock {
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let [input, shortcut] = pemm_conv::fork(input);
-        let inner = self.norm1.forward(self.conv1.forward(input), After::Relu);
-        let residual = self.norm2.forward(self.conv2.forward(inner), After::Nothing);
+        let inner = self.norm1.forward_conv(&self.conv1, input, After::Relu);
+        let residual = self.norm2.forward_conv(&self.conv2, inner, After::Nothing);
         let shortcut = if self.halves { pemm_conv::halve(shortcut) } else { shortcut };
         pemm_conv::add_relu(residual, shortcut)
     }
@@ -101,7 +101,7 @@ impl ResNet {
 
     /// Features, `[N, C, H, W]` → `[N, 64]`, none negative.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let first = self.norm.forward(self.conv.forward(images), After::Relu);
+        let first = self.norm.forward_conv(&self.conv, images, After::Relu);
         let stages = self.blocks.chunk_by(|_, next| !next.halves);
         let last = stages.fold(first, |x, stage| match stage {
             [first, others @ ..] if is_training(&x) && first.halves => {

@@ -1,0 +1,240 @@
+//! A convolution and the normalization by the batch after it, as one operation.
+//!
+//! a = x ∗ w + bias,  y = after(norm(a))
+//!
+//! Where the convolution is Winograd's, the statistics come out of writing a, and backward the gradient
+//! by a is made where the convolution's two gradients read it, from a and dy. Elsewhere it is one step
+//! after the other. The gradient of the bias is zero: the normalization takes it away again.
+
+use crate::buffers::Buffer;
+use crate::convolution::{by_winograd, input_gradient, weight_gradient};
+use crate::direct::convolve_then;
+use crate::geometry::Geometry;
+use crate::normalization::{
+    After, Extent, Part, Rows, Shared, Slopes, Statistics, gradients, join, sums,
+};
+use crate::rows::{
+    Gather, GatherMoments, Open, SpreadGradient, SpreadGradientPool, fill, gather, own_rows,
+    spread, streams,
+};
+use crate::simd::dispatch;
+use crate::strips::{Job, Strips};
+use crate::winograd::{Filters, convolve_with, fuses, gradients_with};
+
+/// What the convolution is normalized by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Norm<'a> {
+    pub(crate) gamma: &'a [f32],
+    pub(crate) beta: &'a [f32],
+    pub(crate) epsilon: f32,
+    pub(crate) after: After,
+}
+
+/// Sizes of a.
+pub(crate) fn extent(geometry: &Geometry) -> Extent {
+    let [height, width] = geometry.output();
+    Extent { batch: geometry.batch, height, width, channels: geometry.channels_out }
+}
+
+/// Writes a, and returns its statistics.
+pub(crate) fn convolution_with_statistics(
+    geometry: &Geometry,
+    x: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    a: &mut [f32],
+) -> Statistics {
+    if !by_winograd(geometry) {
+        let channels = geometry.channels_out;
+        let part = |a: &[f32]| Part::of(a, channels);
+        return join(&convolve_then(geometry, x, weight, bias, a, part), channels);
+    }
+    let [ins, outs] = [geometry.channels_in, geometry.channels_out];
+    let filters = Filters::new(weight, outs, ins, false);
+    let strips = Strips::new(geometry.batch, geometry.input);
+    let fill = |job: &Job, window: &mut [f32], _: &mut [f32]| {
+        spread(&strips, job, x, ins, [0, ins], window);
+    };
+    convolve_to(&strips, [ins, outs], &filters, bias, [a, &mut []], &[x], fill)
+}
+
+/// A convolution by Winograd to `a`, whose statistics are returned; `fill` makes the window of a job from
+/// `sources`, and may write to the job's part of `beside`, if that is not empty.
+pub(crate) fn convolve_to(
+    strips: &Strips,
+    [ins, outs]: [usize; 2],
+    filters: &Filters,
+    bias: Option<&[f32]>,
+    [a, beside]: [&mut [f32]; 2],
+    sources: &[&[f32]],
+    fill: impl Fn(&Job, &mut [f32], &mut [f32]) + Sync,
+) -> Statistics {
+    let stream = streams(a, outs);
+    let mut beside = if beside.is_empty() { Vec::new() } else { strips.cut(beside, ins) };
+    let mut beside = beside.drain(..);
+    let parts = strips.cut(a, outs).into_iter();
+    let parts = parts.map(|a| (a, beside.next().unwrap_or_default())).collect();
+    let parts = convolve_with(
+        strips,
+        [ins, outs],
+        filters,
+        bias,
+        parts,
+        sources,
+        |job, window, (_, beside)| fill(job, window, beside),
+        |job, window, (a, _)| {
+            let mut part = Part::new(a.len() / outs, strips.first_pixel(window, outs));
+            own_rows(strips, job, outs, |at, _, to| {
+                let gather = Gather::row(strips, outs, &window[at..], &mut a[to..], stream);
+                let (first, out) = (part.first.as_ptr(), part.moments.as_mut_ptr());
+                // SAFETY: the part has a row and two rows of channels.
+                unsafe { dispatch(GatherMoments { gather, first, out }) }
+            });
+            part
+        },
+    );
+    join(&parts, outs)
+}
+
+/// Writes `dweight` and, if it is asked for, `dx`, and returns the gradients by scale and shift.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn backward(
+    geometry: &Geometry,
+    [x, weight, a]: [&[f32]; 3],
+    statistics: &Statistics,
+    norm: &Norm,
+    dy: &[f32],
+    dweight: &mut [f32],
+    dx: Option<&mut [f32]>,
+) -> [Vec<f32>; 2] {
+    let extent = extent(geometry);
+    let Norm { gamma, beta, epsilon, after } = *norm;
+    let channels = [geometry.channels_in, geometry.channels_out];
+    let fused = by_winograd(geometry) && fuses(channels) && !extent.is_empty();
+    let dx = match dx {
+        Some(dx) if fused => dx,
+        dx => {
+            let parameters = [gamma, beta];
+            let mut da = Buffer::take(a.len());
+            let (dgamma, dbeta) =
+                gradients(a, &extent, statistics, parameters, epsilon, after, dy, &mut da);
+            weight_gradient(geometry, x, &da, dweight, None);
+            if let Some(dx) = dx {
+                input_gradient(geometry, weight, &da, dx);
+            }
+            return [dgamma, dbeta];
+        }
+    };
+    let rows = Rows::new(statistics, gamma, beta, epsilon);
+    let parts = sums(a, dy, &extent, after, &Shared(rows.channels(channels[1])));
+    let slopes = Slopes::new(&parts, &rows, statistics, epsilon, extent.pixels());
+    let strips = Strips::new(geometry.batch, geometry.input);
+    let turned = Filters::new(weight, channels[1], channels[0], true);
+    let stream = streams(dx, channels[0]);
+    let of_a = GradientRows { rows: &rows, slopes: &slopes };
+    gradients_with(
+        &strips,
+        channels,
+        &turned,
+        dweight,
+        dx,
+        &[x, a, dy],
+        |job, [x_window, dy_window]| {
+            spread(&strips, job, x, channels[0], [0, channels[0]], x_window);
+            match after {
+                After::Nothing => of_a.spread(&strips, job, [a, dy], Open::Everywhere, dy_window),
+                After::Relu => of_a.spread(&strips, job, [a, dy], Open::Normalized, dy_window),
+                After::ReluPool => of_a.spread_pool(&strips, job, &extent, [a, dy], dy_window),
+            }
+        },
+        |job, window, dx| gather(&strips, job, channels[0], window, dx, stream),
+    );
+    [slopes.dgamma, slopes.dbeta]
+}
+
+/// What makes the gradient by the input of a normalization where it is read.
+#[derive(Clone, Copy)]
+pub(crate) struct GradientRows<'a> {
+    pub(crate) rows: &'a Rows,
+    pub(crate) slopes: &'a Slopes,
+}
+
+impl GradientRows<'_> {
+    /// Fills the window of a job with the gradient by the input x, from that of the output after the
+    /// ReLU.
+    pub(crate) fn spread(
+        &self,
+        strips: &Strips,
+        job: &Job,
+        [x, dy]: [&[f32]; 2],
+        open: Open<&[f32]>,
+        window: &mut [f32],
+    ) {
+        let channels = self.slopes.dbeta.len();
+        let (pixels, plane) = (strips.width, strips.window(1).plane);
+        fill(strips, job, channels, window, |row, to| {
+            let of_row = |all: &[f32]| all[row * pixels * channels..][..pixels * channels].as_ptr();
+            // SAFETY: each has a row of pixels, and `to` the row in each plane.
+            unsafe {
+                dispatch(SpreadGradient {
+                    by: self.rows.channels(channels),
+                    slope: self.slopes.slope.as_ptr(),
+                    constant: self.slopes.constant.as_ptr(),
+                    x: of_row(x),
+                    dy: of_row(dy),
+                    open: open.map(of_row),
+                    pixels,
+                    to: to.as_mut_ptr(),
+                    plane,
+                });
+            }
+        });
+    }
+
+    /// The same from that of the output after ReLU and pooling.
+    fn spread_pool(
+        &self,
+        strips: &Strips,
+        job: &Job,
+        extent: &Extent,
+        [x, dy]: [&[f32]; 2],
+        window: &mut [f32],
+    ) {
+        let channels = extent.channels;
+        let (pixels, plane) = (strips.width, strips.window(1).plane);
+        let [height, width] = extent.output(After::ReluPool);
+        let line = pixels * channels;
+        fill(strips, job, channels, window, |row, to| {
+            let (image, row) = (row / extent.height, row % extent.height);
+            // An odd last row has no windows.
+            let has_windows = row / 2 < height;
+            let own = if has_windows { row % 2 } else { 0 };
+            let first = image * extent.height + row - own;
+            let x = &x[first * line..][..(1 + usize::from(has_windows)) * line];
+            let dy = match has_windows {
+                true => &dy[(image * height + row / 2) * width * channels..][..width * channels],
+                false => &[],
+            };
+            // SAFETY: `x` has both rows of the windows, or the one row, `dy` a pixel for each window,
+            // and `to` the row in each plane.
+            unsafe {
+                dispatch(SpreadGradientPool {
+                    by: self.rows.channels(channels),
+                    slope: self.slopes.slope.as_ptr(),
+                    constant: self.slopes.constant.as_ptr(),
+                    x: x.as_ptr(),
+                    row_step: line,
+                    own,
+                    dy: dy.as_ptr(),
+                    windows: dy.len() / channels,
+                    pixels,
+                    to: to.as_mut_ptr(),
+                    plane,
+                });
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;
