@@ -17,6 +17,7 @@ pub(crate) mod table;
 pub(crate) mod train;
 
 mod experiment;
+mod places;
 
 use pemm::finished::Weights;
 use pemm_runs::{Record, Status};

@@ -49,6 +49,10 @@ pub(crate) struct Arguments {
     /// Folder for the results and the folds' runs; by default a new one under audits/
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Where the data of a run folder are now, if they were moved since the training; --labels, --trusted
+    /// and --backbone then say the same of those files
+    #[arg(long, value_name = "DATA")]
+    data: Option<String>,
     /// Probabilities from elsewhere, one row per training sample and one column per class: .npy or
     /// CSV; without DATA the samples are those of --labels
     #[arg(long, value_name = "FILE")]
@@ -120,10 +124,11 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
             folder(&arguments)?,
         )
     } else if let Some(run) = run {
+        let places = arguments.experiment.places(arguments.data.clone())?;
         refuse_part_of_the_labels(&arguments, run)?;
         let bar = console.counter("images");
         let judged = Features::new(console, None).with(|embedding| {
-            in_sample(run, &device, &embedding, &mut |count| bar.inc(count as u64))
+            in_sample(run, &places, &device, &embedding, &mut |count| bar.inc(count as u64))
         });
         bar.finish_and_clear();
         console.warn("the model was trained on these labels; `pemm audit` on the data finds more of the wrong ones");
@@ -134,6 +139,9 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
             folder(&arguments)?,
         )
     } else {
+        if arguments.data.is_some() {
+            return Err(Failure::usage("--data: goes with a run folder, whose data it finds"));
+        }
         let experiment = arguments.experiment.experiment_by(PRESET)?;
         let out = folder(&arguments)?;
         let data = name(Path::new(&experiment.data.path));

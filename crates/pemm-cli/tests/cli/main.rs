@@ -13,6 +13,7 @@ mod images;
 mod interruption;
 mod labels;
 mod mistakes;
+mod moved;
 mod place;
 mod refusals;
 mod report;
