@@ -57,6 +57,10 @@ pub(crate) struct Arguments {
     /// CSV; without DATA the samples are those of --labels
     #[arg(long, value_name = "FILE")]
     probs: Option<PathBuf>,
+    /// Classes of the columns of --probs in their order, separated by commas, where the file does not
+    /// name them
+    #[arg(long, value_name = "CLASSES", requires = "probs", value_delimiter = ',')]
+    columns: Vec<String>,
     /// Features that go with --probs, one row per training sample: .npy or CSV
     #[arg(long, value_name = "FILE", requires = "probs")]
     features: Option<PathBuf>,
@@ -111,8 +115,7 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
     let run =
         arguments.experiment.input().map(Path::new).filter(|path| RunFolder::open(path).is_ok());
     let (judged, about, out) = if let Some(probabilities) = &arguments.probs {
-        let judged =
-            input::from_files(&arguments.experiment, probabilities, arguments.features.as_deref())?;
+        let judged = input::from_files(&arguments, probabilities)?;
         (
             judged,
             About {
