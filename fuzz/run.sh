@@ -4,8 +4,8 @@
 #     fuzz/run.sh SECONDS [TARGET…]      each target, or those that are named, for so many seconds
 #
 # Needs a C++ compiler. Builds into target/fuzz; what was learned stays in target/fuzz/corpus, and an
-# input that breaks a reader is put into target/fuzz/found: make it a test, and mend the reader. Writes
-# how many inputs each target has seen to target/fuzz/counts.txt. FEATURES=libfuzzer,engine adds state
+# input that breaks a reader is put into target/fuzz/found: make it a test, and mend the reader. Adds
+# commit, target, inputs and verdict to target/fuzz/counts.csv. FEATURES=libfuzzer,engine adds state
 # and weights, which need the tensor engine and a long build.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -13,6 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 seconds=${1:?usage: fuzz/run.sh SECONDS [TARGET…]}
 shift
 place=${CARGO_TARGET_DIR:-target}/fuzz
+commit=$(git rev-parse --short HEAD)
 host=$(rustc -vV | sed -n 's/^host: //p')
 
 cargo build --release -p pemm-fuzz --bin pemm-fuzz-seeds --no-default-features \
@@ -43,6 +44,7 @@ for name in $names; do
         status=1
     fi
     count=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-    printf '%-14s %10s inputs  %s\n' "$name" "${count:-?}" "$verdict" | tee -a "$place/counts.txt"
+    printf '%-14s %10s inputs  %s\n' "$name" "${count:-?}" "$verdict"
+    printf '%s,%s,%s,%s\n' "$commit" "$name" "${count:-0}" "${verdict%%,*}" >>"$place/counts.csv"
 done
 exit $status

@@ -73,6 +73,8 @@ fn record() -> Record {
         num_val: 5,
         num_test: 1,
         shape: [1, 8, 8],
+        found_at: Default::default(),
+        account: None,
     };
     let model = ModelRecord { num_parameters: 100, num_features: 2 };
     let environment = Environment::here("0.1.0", None, 2, "cpu");

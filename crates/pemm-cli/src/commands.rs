@@ -18,6 +18,7 @@ pub(crate) mod train;
 
 mod auto;
 mod experiment;
+mod places;
 
 use pemm::finished::Weights;
 use pemm_runs::{Record, Status};

@@ -186,14 +186,8 @@ fn joined(listing: &Listing, config: &DataConfig) -> Result<DataSet> {
 }
 
 fn notes_of_join(set: &DataSet) -> Vec<String> {
-    let mut notes = set.notes.clone();
-    if let Some(joined) = set.joined.filter(|joined| joined.changed > 0) {
-        notes.push(format!(
-            "data.labels: {} of {} labels differ from those that the data have themselves",
-            joined.changed, joined.listed
-        ));
-    }
-    notes
+    let joined = set.joined.and_then(|joined| joined.note());
+    set.notes.iter().cloned().chain(joined).collect()
 }
 
 /// Counts the labels of the parts train, val and test.

@@ -1,7 +1,8 @@
 //! Joining a labels file: training labels from a CSV instead of from the source.
 //!
-//! The file has a header. One column says which sample: `path`, or `index` for sources that number
-//! their samples; both hold the sample's name, as in [`Part::name`](crate::Part::name). The column
+//! The file has a header; case does not matter in it. One column says which sample: `path`, or `index`
+//! for sources that number their samples; both hold the sample's name, as in
+//! [`Part::name`](crate::Part::name), or so much of the end of it that no other can be meant. The column
 //! `data.label_column` holds the given label. Optional: `weight` (finite, at least 0), `clean`
 //! (the true label) and `trusted` (1 where the given label is known to be right, else 0). Of a column
 //! `action`, which an audit writes, only how many labels were changed is noted. Other columns are ignored.
@@ -16,16 +17,19 @@
 //! unless the file brings its own. Only training samples can be listed.
 
 mod agreement;
+mod alone;
 mod checked;
+mod samples;
 mod trusted;
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use alone::{LabelsFile, NamedLabels};
 pub use checked::checked;
+use samples::{Meant, Samples};
 
 use crate::config::{DataConfig, Unlisted};
 use crate::nearest;
@@ -45,6 +49,18 @@ pub struct JoinReport {
     /// Listed samples whose given label is not the one of the source: "`changed` of `listed` labels
     /// differ from the folders'". Images that lie flat have no label of their own, so 0 there.
     pub changed: usize,
+}
+
+impl JoinReport {
+    /// What to say where labels differ from those of the source.
+    pub fn note(&self) -> Option<String> {
+        (self.changed > 0).then(|| {
+            format!(
+                "data.labels: {} of {} labels differ from those that the data have themselves",
+                self.changed, self.listed
+            )
+        })
+    }
 }
 
 /// Replaces the training labels of `set` by those of `config.labels`, and notes the report in
@@ -95,6 +111,7 @@ fn join_labels(set: &mut DataSet, config: &DataConfig) -> Result<JoinReport> {
     if report.dropped == 0 {
         agreement.check_classes().map_err(|reason| DataError::format(path, reason))?;
     }
+    set.notes.extend(rows.note.map(|note| format!("data.labels: {note}")));
     set.notes.extend(agreement.notes().map(|note| format!("data.labels: {note}")));
     set.train.given = given;
     if rows.has_weight {
@@ -165,6 +182,8 @@ struct Rows {
     by_id: bool,
     /// Labels that an audit changed.
     num_changed: usize,
+    /// What to say of how samples are named.
+    note: Option<String>,
 }
 
 /// The columns of a labels file, by their positions.
@@ -183,18 +202,8 @@ pub(crate) struct LabelColumns {
 impl LabelColumns {
     /// Finds them by their names; an error names those that are there.
     pub(crate) fn find(path: &Path, columns: &[String], label_column: &str) -> Result<Self> {
-        let column = |name: &str| columns.iter().position(|column| column == name);
-        let missing = |name: &str| {
-            let found = columns.join(", ");
-            let hint = match columns {
-                [only] if only.contains([';', '\t', '|']) => "; columns are separated by commas",
-                _ => "",
-            };
-            DataError::format(
-                path,
-                format!("line 1: there is no column {name}; found: {found}{hint}"),
-            )
-        };
+        let column = |name: &str| position(columns, name);
+        let missing = |name: &str| missing_column(path, columns, name);
         let given = column(label_column)
             .ok_or_else(|| missing(&format!("{label_column:?}, which data.label_column names")));
         Ok(Self {
@@ -210,13 +219,33 @@ impl LabelColumns {
     }
 }
 
+/// The position of the column `name`, or of the one that differs from it in nothing but case.
+fn position(columns: &[String], name: &str) -> Option<usize> {
+    let same = columns.iter().position(|column| column == name);
+    same.or_else(|| columns.iter().position(|column| column.eq_ignore_ascii_case(name)))
+}
+
+/// What to say where a column is not there.
+fn missing_column(path: &Path, columns: &[String], name: &str) -> DataError {
+    let hint = match columns {
+        [only] if only.contains([';', '\t', '|']) => "; columns are separated by commas",
+        _ => "",
+    };
+    let hint = if hint.is_empty() && name.starts_with("path") {
+        "; the first line names the columns, as path,label"
+    } else {
+        hint
+    };
+    let found = columns.join(", ");
+    DataError::format(path, format!("line 1: there is no column {name}; found: {found}{hint}"))
+}
+
 fn rows(path: &Path, set: &DataSet, label_column: &str) -> Result<Rows> {
     let mut table = Table::open(path, csv::Trim::Headers)?;
     let names = table.columns()?;
     let columns = LabelColumns::find(path, &names, label_column)?;
     let classes = ClassNames::new(&set.classes);
-    let samples = Finder::new((0..set.train.len()).map(|i| set.train.name(i)));
-    let skipped: BTreeSet<&str> = set.skipped.iter().map(String::as_str).collect();
+    let samples = Samples::of(set);
     let mut found: Vec<Option<Row>> = vec![None; set.train.len()];
     let mut num_changed = 0;
     while let Some((line, row)) = table.next_row()? {
@@ -226,15 +255,18 @@ fn rows(path: &Path, set: &DataSet, label_column: &str) -> Result<Rows> {
             id.map_err(|reason| wrong(format!("column {:?}: {reason}", names[column])))
         };
         let name = &row[columns.sample];
-        let Some(sample) = samples.find(name) else {
-            let name = name.trim();
-            if skipped.contains(name) {
-                continue;
-            }
-            match label_elsewhere(name, set) {
+        let sample = match samples.find(name).map_err(wrong)? {
+            Meant::Training(sample) => sample,
+            Meant::LeftOut => continue,
+            Meant::Elsewhere(part, own) => {
                 // Noisy Imagenette's file lists the validation images too, with their own labels.
-                Some(own) if own == label(columns.given)? => continue,
-                _ => return Err(wrong(unknown_sample(name, set))),
+                if own == label(columns.given)? {
+                    continue;
+                }
+                let name = name.trim();
+                return Err(wrong(format!(
+                    "{name:?} is in the {part} part; a labels file replaces training labels only"
+                )));
             }
         };
         num_changed += usize::from(columns.action.is_some_and(|c| row[c].trim() == CHANGED));
@@ -250,8 +282,8 @@ fn rows(path: &Path, set: &DataSet, label_column: &str) -> Result<Rows> {
         if row.is_trusted && columns.clean.is_some() && row.clean != row.given {
             return Err(wrong(trusted::CONTRADICTION.into()));
         }
-        if let Some(first) = found[sample as usize].replace(row) {
-            let name = set.train.name(sample as usize);
+        if let Some(first) = found[sample].replace(row) {
+            let name = set.train.name(sample);
             let reason = format!("{name:?} is listed a second time, first in line {}", first.line);
             return Err(wrong(reason));
         }
@@ -263,6 +295,7 @@ fn rows(path: &Path, set: &DataSet, label_column: &str) -> Result<Rows> {
         has_trusted: columns.trusted.is_some(),
         by_id: classes.by_id.get(),
         num_changed,
+        note: samples.note(),
     })
 }
 
@@ -343,31 +376,6 @@ impl<'a> ClassNames<'a> {
 fn weight(field: &str) -> Result<f32, String> {
     let value = field.parse().ok().filter(|weight: &f32| weight.is_finite() && *weight >= 0.0);
     value.ok_or_else(|| format!("weight {field:?} is no finite number of at least 0"))
-}
-
-/// The label of a sample of the validation or test part.
-fn label_elsewhere(name: &str, set: &DataSet) -> Option<u32> {
-    [&set.val, &set.test]
-        .into_iter()
-        .flatten()
-        .find_map(|part| (0..part.len()).find(|&i| part.name(i) == name).map(|i| part.given[i]))
-}
-
-fn unknown_sample(name: &str, set: &DataSet) -> String {
-    for (part_name, part) in [("validation", &set.val), ("test", &set.test)] {
-        let Some(part) = part else { continue };
-        if (0..part.len()).any(|i| part.name(i) == name) {
-            let reason = "a labels file replaces training labels only";
-            return format!("{name:?} is in the {part_name} part; {reason}");
-        }
-    }
-    match nearest(name, (0..set.train.len()).map(|i| set.train.name(i))) {
-        Some(known) => format!("{name:?} is no training sample; did you mean {known:?}?"),
-        None => {
-            let example = set.train.name(0);
-            format!("{name:?} is no training sample; samples are named like {example:?}")
-        }
-    }
 }
 
 fn unlisted(path: &Path, train: &Part, rows: &Rows, report: JoinReport) -> DataError {

@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 pub use account::{Account, LeftOut, ReadPart, Rule};
 pub use cifar_names::{CIFAR10, CIFAR100};
-pub use classes::{class_order, counting_order};
+pub use classes::{class_order, counting_order, two_orders};
 pub use loose::{BrokenFiles, LooseImages, loose_images};
 pub use matrix::{Matrix, matrix, npy_header};
 pub use read::nearest_sibling;
@@ -111,6 +111,9 @@ pub fn detect(path: &str) -> Result<Kind> {
         Ok(Kind::CifarArchive)
     } else if ends(".csv") {
         Ok(Kind::FeaturesCsv)
+    } else if [".zip", ".rar", ".7z", ".gz", ".xz", ".bz2", ".zst"].iter().any(|end| ends(end)) {
+        let reason = format!("{path:?} is an archive; unpack it and give the folder");
+        Err(DataError::setting("data.path", reason))
     } else {
         let reason = format!(
             "{path:?} is a file, but of files only .csv (features) and .tar.gz (CIFAR, binary \
@@ -349,6 +352,9 @@ mod tests {
         let file = folder.path().join("photo.jpg");
         fs::write(&file, "").unwrap();
         assert!(error(file.to_str().unwrap()).contains("images belong into a folder"));
+        let file = folder.path().join("Flowers.ZIP");
+        fs::write(&file, "PK").unwrap();
+        assert!(error(file.to_str().unwrap()).contains("unpack it and give the folder"));
     }
 
     #[test]

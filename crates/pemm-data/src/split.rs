@@ -49,7 +49,8 @@ pub fn hold_out(
         return Err(DataError::setting(
             key,
             format!(
-                "{rate} of {} samples would leave a part empty; use another rate or more samples",
+                "{rate} of {} samples would leave a part empty; use another rate, 0 for no such part (--set \
+                 {key}=0), or more samples",
                 given.len()
             ),
         ));

@@ -173,7 +173,7 @@ pub fn compare(experiment: &Experiment, recorded: &Value, facts: DataFacts) -> R
 }
 
 /// Whether two texts name one place, however they are written. The word `digits` is no place.
-fn is_same_place(one: &str, other: &str) -> bool {
+pub fn is_same_place(one: &str, other: &str) -> bool {
     let is_word = |text| text == "digits";
     let whole = |text| path::absolute(Path::new(text)).ok();
     one == other

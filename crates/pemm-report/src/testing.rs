@@ -40,6 +40,8 @@ pub(crate) fn record(arm: &str, num_epochs: usize) -> Record {
         num_val: 0,
         num_test: 3,
         shape: [1, 2, 2],
+        found_at: Default::default(),
+        account: None,
     };
     let model = ModelRecord { num_parameters: 10, num_features: 4 };
     let mut record = Record::new(experiment, environment, noise, data, model).unwrap();

@@ -57,7 +57,8 @@ impl RunFolder {
         let no_run =
             |reason: &str| RunError::NoRun { path: path.to_path_buf(), reason: reason.into() };
         if !path.is_dir() {
-            return Err(no_run("there is no such folder"));
+            let is_there = path.exists();
+            return Err(no_run(if is_there { "it is a file" } else { "there is no such folder" }));
         }
         let folder = Self { path: path.to_path_buf() };
         if !folder.has(EXPERIMENT) {
@@ -78,14 +79,18 @@ impl RunFolder {
         if !is_plain {
             return Err(RunError::Name { name: stem.into() });
         }
-        disk::make_folder(root).map_err(|source| RunError::io(root, source))?;
+        let fail = |path: &Path, error: std::io::Error| {
+            let reason = format!("{error}; --out names another place");
+            RunError::io(path, std::io::Error::new(error.kind(), reason))
+        };
+        disk::make_folder(root).map_err(|error| fail(root, error))?;
         let mut number = 1usize;
         loop {
             let path = root.join(format!("{stem}-{number}"));
             match disk::make_new_folder(&path) {
                 Ok(()) => return Ok(path),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
-                Err(error) => return Err(RunError::io(path, error)),
+                Err(error) => return Err(fail(&path, error)),
             }
         }
     }

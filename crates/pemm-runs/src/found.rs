@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pemm_experiment::Experiment;
-use pemm_experiment::same::with_new_keys;
+use pemm_experiment::same::{only_places, with_new_keys};
 
 use crate::error::{Result, RunError};
 use crate::folder::{RECORD, RunFolder};
@@ -21,11 +21,15 @@ pub enum Found {
         /// What went wrong last time.
         failure: Option<String>,
     },
+    /// The finished run, begun on data at another place than the experiment names; whether those there
+    /// are the same has not been looked at yet.
+    Moved(Box<Record>),
     /// The finished run.
     Finished(Box<Record>),
 }
 
-/// Looks for the run of `experiment` in `folder`.
+/// Looks for the run of `experiment` in `folder`. One that was begun on data at another place is still
+/// that run: training holds the data that are there now against the record.
 ///
 /// # Errors
 /// [`RunError::OtherExperiment`] if the folder holds another one, and whatever reading its record
@@ -36,9 +40,14 @@ pub fn look(experiment: &Experiment, folder: &Path) -> Result<Found> {
         return Ok(Found::Begun { num_epochs: 0, failure: None });
     }
     let record = run.read_record()?;
-    record.check_same(experiment, folder)?;
+    let differences = record.compare(experiment)?.differences;
+    let is_moved = !differences.is_empty() && only_places(&differences);
+    if !is_moved {
+        record.check_same(experiment, folder)?;
+    }
     let num_epochs = record.epochs.len();
     Ok(match record.status {
+        Status::Finished if is_moved => Found::Moved(Box::new(record)),
         Status::Finished => Found::Finished(Box::new(record)),
         Status::Failed { message, .. } => Found::Begun { num_epochs, failure: Some(message) },
         Status::Running | Status::Interrupted => Found::Begun { num_epochs, failure: None },

@@ -5,12 +5,15 @@
 
 mod check;
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::slice;
 
 use pemm_data::Shape;
+use pemm_data::source::Account;
 use pemm_experiment::facts::Parts;
-use pemm_experiment::identity::{identity, short};
-use pemm_experiment::same::{self, Comparison};
+use pemm_experiment::identity::{Difference, identity, short};
+use pemm_experiment::same::{self, Comparison, only_places};
 use pemm_experiment::{DataFacts, Experiment};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -137,6 +140,14 @@ pub struct DataRecord {
     pub num_test: usize,
     /// Channels, height and width of a sample.
     pub shape: [usize; 3],
+    /// Where else than the experiment says the same data were found since the run began, as
+    /// `data.path = "…"`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub found_at: BTreeSet<String>,
+    /// What the image folder held when the run was last started: what was read, and what was left out by
+    /// which rule. Nothing for other data, and in records of versions before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
 }
 
 /// The model of a run.
@@ -150,6 +161,17 @@ pub struct ModelRecord {
 }
 
 impl DataRecord {
+    /// Notes that the data were found at the second values of `places`.
+    pub fn note_places(&mut self, places: &[Difference]) {
+        self.found_at.extend(places.iter().filter_map(second));
+    }
+
+    /// Whether `difference` is that of a place where the data were found.
+    fn were_found_by(&self, difference: &Difference) -> bool {
+        only_places(slice::from_ref(difference))
+            && second(difference).is_some_and(|place| self.found_at.contains(&place))
+    }
+
     /// The facts that an experiment on these data is checked against.
     pub fn facts(&self) -> DataFacts {
         let [channels, height, width] = self.shape;
@@ -160,6 +182,11 @@ impl DataRecord {
             parts: Some(Parts { num_train: self.num_train, has_val: self.num_val > 0 }),
         }
     }
+}
+
+/// The second value of a difference, with its key.
+fn second(difference: &Difference) -> Option<String> {
+    Some(format!("{} = {}", difference.key, difference.second.as_ref()?))
 }
 
 impl Record {
@@ -244,12 +271,15 @@ impl Record {
         usize::try_from(planned).ok()
     }
 
-    /// How `experiment` differs from the one of this record.
+    /// How `experiment` differs from the one of this record. That it names another place of the same
+    /// data is no difference once they were found there.
     ///
     /// # Errors
     /// Those of [`same::compare`].
     pub fn compare(&self, experiment: &Experiment) -> Result<Comparison> {
-        Ok(same::compare(experiment, &self.experiment, self.data.facts())?)
+        let mut comparison = same::compare(experiment, &self.experiment, self.data.facts())?;
+        comparison.differences.retain(|difference| !self.data.were_found_by(difference));
+        Ok(comparison)
     }
 
     /// Whether this record, which lies at `path`, is a run of `experiment`.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pemm_experiment::identity::{differences, flatten};
+use pemm_experiment::identity::{Difference, differences, flatten};
 use pemm_experiment::same::only_places;
 use pemm_experiment::{Experiment, Plan};
 use pemm_runs::{DataRecord, Environment, NoiseRecord, Record, RunFolder, Status, Tried};
@@ -37,8 +37,22 @@ pub(crate) struct Known {
     pub(crate) value: Value,
     pub(crate) text: String,
     pub(crate) identity: String,
+    /// Where the data lie otherwise than when the run began.
+    pub(crate) moved: Vec<Difference>,
+}
+
+impl Known {
     /// What is to be said, where the run was begun on data at another place.
-    pub(crate) moved: Option<String>,
+    pub(crate) fn warning(&self) -> Option<String> {
+        let places: Vec<String> = self.moved.iter().map(ToString::to_string).collect();
+        (!places.is_empty()).then(|| {
+            format!(
+                "the data of this run were elsewhere when it began, and are known by their names and \
+                 labels ({})",
+                places.join(", ")
+            )
+        })
+    }
 }
 
 /// What the run of `plan` in `out` is known by. A run that was begun there and differs in nothing but
@@ -52,16 +66,10 @@ pub(crate) fn known(plan: &Plan, out: &Path) -> Known {
         let places = differences(&flatten(&record.experiment), &flatten(&value));
         let is_moved = !places.is_empty() && only_places(&places);
         let text = folder.read_experiment().ok().filter(|_| is_moved)?;
-        let places: Vec<String> = places.iter().map(ToString::to_string).collect();
         let Record { experiment: value, identity, .. } = record;
-        let moved = Some(format!(
-            "the data of this run were elsewhere when it began, and are known by their names and \
-             labels ({})",
-            places.join(", ")
-        ));
-        Some(Known { value, text, identity, moved })
+        Some(Known { value, text, identity, moved: places })
     };
-    begun().unwrap_or(Known { value, text, identity, moved: None })
+    begun().unwrap_or(Known { value, text, identity, moved: Vec::new() })
 }
 
 /// How the experiment of `identity` was chosen, if `out` says that it was chosen among several.
@@ -107,6 +115,7 @@ pub(crate) fn refuse_other_data(
     if same {
         // It is that of their folder, which may have another one now.
         data.name = before.data.name;
+        data.found_at = before.data.found_at;
         return Ok(());
     }
     Err(Error::setting(

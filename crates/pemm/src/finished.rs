@@ -7,9 +7,10 @@ use pemm_data::augment::Augment;
 use pemm_data::loader::Loader;
 use pemm_data::noise::Transition;
 use pemm_data::normalize::Normalization;
-use pemm_data::{Part, Score, Shape, Streams, source};
+use pemm_data::{Part, Score, Shape, Streams};
 use pemm_embed::{Backbone, BackboneCard};
 use pemm_experiment::Experiment;
+use pemm_experiment::identity::Difference;
 use pemm_runs::{Bond, PartScores, Record, RunFolder};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Combination, Predictions, predict};
 use crate::model::{Classifier, ModelPlan};
 use crate::networks::{MAX_NETWORKS, apply_all, networks};
+use crate::places::Places;
 use crate::tensors::TensorMap;
 
 /// What a model needs beside its weights; stands in the metadata of every weights file, so that the
@@ -240,9 +242,18 @@ pub struct Evaluation {
     /// P(given j | true i) as the model sees it, from its predictions of the training part
     /// ([`Transition::estimate`]).
     pub noise_matrix: Vec<Vec<f64>>,
-    /// What could not be checked.
+    /// What is to be said of the data and of what could not be checked.
     #[serde(skip)]
     pub warnings: Vec<String>,
+}
+
+/// A run with its data at hand.
+pub(crate) struct Reopened {
+    pub(crate) record: Record,
+    pub(crate) trained: Trained,
+    pub(crate) data: RunData,
+    /// What is to be said of the data.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The record, model and data of the run in `path`.
@@ -252,49 +263,90 @@ pub struct Evaluation {
 pub(crate) fn reopen(
     path: &Path,
     weights: Weights,
+    places: &Places,
     device: &Device,
     embedding: &Embedding<'_>,
-) -> Result<(Record, Trained, RunData)> {
+) -> Result<Reopened> {
     let folder = RunFolder::open(path)?;
     let record = folder.read_record()?;
     let trained = Trained::open(&folder, weights, device)?;
     let origin = folder.file(pemm_runs::folder::EXPERIMENT).display().to_string();
     let experiment = Experiment::from_resolved(&origin, &folder.read_experiment()?)?;
-    let data = Path::new(&experiment.data.path);
-    if data.is_relative() && !data.exists() && source::detect(&experiment.data.path).is_err() {
-        let reason = format!(
-            "there is no file or folder {:?}, which is relative to the folder that the run was trained from; \
-             go there",
-            experiment.data.path
-        );
-        return Err(Error::setting("data.path", reason));
+    let mut first = None;
+    for (experiment, moved) in places.candidates(&experiment, path)? {
+        match open_data(&record, &trained, &experiment, &moved, embedding) {
+            Ok((data, warnings)) => return Ok(Reopened { record, trained, data, warnings }),
+            // Elsewhere they may be the right ones; if not, what is wrong where they were is told.
+            Err(error @ (Error::Data(_) | Error::Experiment(_))) => {
+                first.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
     }
-    let data = RunData::open(&experiment, embedding)?;
+    Err(first.expect("there is a candidate"))
+}
+
+/// The data that `experiment` names, if they are those of the run of `record`, and what is to be said of
+/// them; `moved` is where they lie otherwise than when it began.
+fn open_data(
+    record: &Record,
+    trained: &Trained,
+    experiment: &Experiment,
+    moved: &[Difference],
+    embedding: &Embedding<'_>,
+) -> Result<(RunData, Vec<String>)> {
+    let data = RunData::open(experiment, embedding)?;
     let prepared = &data.prepared;
+    let path = &experiment.data.path;
     if prepared.shape != trained.card.shape || prepared.classes != trained.card.classes {
-        let reason =
-            format!("{} no longer has the classes and sizes of the run", experiment.data.path);
+        let reason = format!("{path} does not have the classes and sizes of the run");
         return Err(Error::setting("data.path", reason));
     }
     if prepared.manifest.labels_sha256 != record.noise.labels_sha256 {
-        let reason = "the given labels are no longer those of the run; bring the old data and \
-                      labels file back";
+        let reason = "the given labels are not those of the run; bring the old data and labels file \
+                      back, or say with --data and --labels where they are now";
         return Err(Error::setting("data", reason));
     }
-    Ok((record, trained, data))
+    let mut warnings = Vec::new();
+    let is_same = prepared.data_sha256 == record.data.data_sha256;
+    if !moved.is_empty() {
+        if !is_same {
+            let reason = format!("the samples in {path} are not those that the run was trained on");
+            return Err(Error::setting("data.path", reason));
+        }
+        let moved: Vec<String> = moved.iter().map(ToString::to_string).collect();
+        warnings.push(format!(
+            "the data are found at another path than the run was begun with, and are known by their names \
+             and labels ({})",
+            moved.join(", ")
+        ));
+    } else if !is_same {
+        warnings.push(format!(
+            "{path} changed since the run: samples of the validation or test part were added, removed, \
+             renamed or labelled anew, or training samples were renamed; what follows is of those that \
+             are there now"
+        ));
+    }
+    Ok((data, warnings))
 }
 
-/// Opens the data of a run again and evaluates its model on every part; `percentile` is that of the
-/// noise matrix ([`Transition::estimate`]).
+/// Opens the data of a run again, which are at `places`, and evaluates its model on every part;
+/// `percentile` is that of the noise matrix ([`Transition::estimate`]).
+///
+/// # Errors
+/// Data that are nowhere, or no longer those of the run; those of [`Trained::open`] and
+/// [`Trained::predict`].
 pub fn evaluate_run(
     path: &Path,
     weights: Weights,
     percentile: Option<f64>,
+    places: &Places,
     device: &Device,
     embedding: &Embedding<'_>,
     on_samples: &mut dyn FnMut(usize),
 ) -> Result<(Record, Evaluation)> {
-    let (record, trained, data) = reopen(path, weights, device, embedding)?;
+    let Reopened { record, trained, data, warnings } =
+        reopen(path, weights, places, device, embedding)?;
     let prepared = data.prepared;
     let given = prepared.train.given.clone();
     let predictions = trained.predict(prepared.train, on_samples)?;
@@ -323,7 +375,7 @@ pub fn evaluate_run(
         test,
         fits,
         noise_matrix: noise_matrix.rows().to_vec(),
-        warnings: trained.warnings,
+        warnings: [trained.warnings, warnings].concat(),
     };
     Ok((record, evaluation))
 }

@@ -18,7 +18,8 @@ use crate::device;
 use crate::dynamics::Dynamics;
 use crate::error::{Error, Result};
 use crate::evaluate::Predictions;
-use crate::finished::{Trained, Weights, reopen};
+use crate::finished::{Reopened, Trained, Weights, reopen};
+use crate::places::Places;
 use crate::train::{Event, RunOptions, run};
 
 /// What models say of samples, in the order of the source.
@@ -83,7 +84,8 @@ pub fn out_of_sample(
         if outcome.record.status != Status::Finished {
             return Ok(None);
         }
-        let (record, trained, data) = reopen(&out, Weights::Last, &device, &options.embedding)?;
+        let Reopened { record, trained, data, .. } =
+            reopen(&out, Weights::Last, &Places::of(experiment), &device, &options.embedding)?;
         gathered.training_secs += record.total_seconds;
         let held = data.prepared.val.clone().expect("a fold is held out");
         gathered.add(&trained, &data, held, index as u32, &mut |_| {})?;
@@ -92,19 +94,22 @@ pub fn out_of_sample(
     Ok(Some(gathered.in_order()))
 }
 
-/// What the model of the run in `path` says of its own training samples. It has seen their labels,
+/// What the model of the run in `path`, whose data are at `places`, says of its own training samples. It has seen their labels,
 /// so it doubts those that it memorised less than it should; its validation samples are left out.
 ///
 /// # Errors
 /// No run there, or its data changed; see [`evaluate_run`](crate::finished::evaluate_run).
 pub fn in_sample(
     path: &Path,
+    places: &Places,
     device: &Device,
     embedding: &Embedding<'_>,
     on_samples: &mut dyn FnMut(usize),
 ) -> Result<SamplePredictions> {
-    let (record, trained, data) = reopen(path, Weights::Last, device, embedding)?;
-    let mut gathered = Gathered { training_secs: record.total_seconds, ..Gathered::default() };
+    let Reopened { record, trained, data, warnings } =
+        reopen(path, Weights::Last, places, device, embedding)?;
+    let training_secs = record.total_seconds;
+    let mut gathered = Gathered { training_secs, warnings, ..Gathered::default() };
     gathered.add(&trained, &data, data.prepared.train.clone(), 1, on_samples)?;
     gathered.add_margins(path, &record, &data)?;
     Ok(gathered.in_order())

@@ -11,7 +11,7 @@
 //! error device tensors layers
 //! backbone head loss energy reconstruction optim dynamics centers
 //! model networks objective readings evaluate statistics weights pretrained records
-//! data ready needs explain cells checkpoint finished
+//! data places ready needs explain cells checkpoint finished
 //! run session continuing train outputs folds auto
 //! ```
 
@@ -39,6 +39,7 @@ pub mod networks;
 pub mod objective;
 pub mod optim;
 pub mod outputs;
+pub mod places;
 mod pretrained;
 mod readings;
 pub mod ready;

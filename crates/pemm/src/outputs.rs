@@ -18,7 +18,8 @@ use pemm_runs::{Bond, Record, RunFolder};
 use crate::data::{Embedding, RunData};
 use crate::error::Result;
 use crate::evaluate::Predictions;
-use crate::finished::{Weights, reopen};
+use crate::finished::{Reopened, Weights, reopen};
+use crate::places::Places;
 
 /// Samples in the gallery.
 const GALLERY: usize = 60;
@@ -31,19 +32,21 @@ pub fn num_bytes(record: &Record) -> usize {
     (record.data.num_train + record.data.num_test).saturating_mul(row)
 }
 
-/// Writes `outputs.safetensors` into the run folder `path`, from the weights that
-/// [`Weights::Chosen`] means; an older one is replaced. `on_samples` hears how many samples each batch
-/// had. Gives the file, and what could not be checked.
+/// Writes `outputs.safetensors` into the run folder `path`, whose data are at `places`, from the weights
+/// that [`Weights::Chosen`] means; an older one is replaced. `on_samples` hears how many samples each batch
+/// had. Gives the file, and what is to be said of the data and of what could not be checked.
 ///
 /// # Errors
 /// No weights, or data that is no longer that of the run.
 pub fn write_outputs(
     path: &Path,
+    places: &Places,
     device: &Device,
     embedding: &Embedding<'_>,
     on_samples: &mut dyn FnMut(usize),
 ) -> Result<(PathBuf, Vec<String>)> {
-    let (record, trained, data) = reopen(path, Weights::Chosen, device, embedding)?;
+    let Reopened { record, trained, data, warnings } =
+        reopen(path, Weights::Chosen, places, device, embedding)?;
     let RunData { prepared, images, .. } = data;
     let given = prepared.train.given.clone();
     let train = part_outputs(trained.predict(prepared.train.clone(), on_samples)?);
@@ -69,7 +72,7 @@ pub fn write_outputs(
     };
     let file = RunFolder::open(path)?.file(OUTPUTS);
     outputs.write(&file)?;
-    Ok((file, trained.warnings))
+    Ok((file, [trained.warnings, warnings].concat()))
 }
 
 /// The images of samples whose row r of the features was made from image r.

@@ -77,12 +77,7 @@ impl Ready {
             warnings.extend(centers::start(&mut network.head, rest));
         }
         warnings.extend(uneven(&prepared, class_weights));
-        if let Some(joined) = prepared.joined.filter(|joined| joined.changed > 0) {
-            warnings.push(format!(
-                "data.labels: {} of {} labels differ from those that the data have themselves",
-                joined.changed, joined.listed
-            ));
-        }
+        warnings.extend(prepared.joined.and_then(|joined| joined.note()));
         warnings.extend(prepared.notes.iter().cloned());
         warnings.dedup();
         Ok(Self {

@@ -1,5 +1,7 @@
 //! What the data path knows, in the form that run folders keep.
 
+use std::collections::BTreeSet;
+
 use pemm_data::noise::NoiseManifest;
 use pemm_data::prepare::Prepared;
 use pemm_experiment::identity;
@@ -17,6 +19,8 @@ pub(crate) fn data(prepared: &Prepared) -> DataRecord {
         num_val: prepared.val.as_ref().map_or(0, |part| part.len()),
         num_test: prepared.sealed.test_images().map_or(0, |part| part.len()),
         shape: [shape.channels, shape.height, shape.width],
+        found_at: BTreeSet::new(),
+        account: (!prepared.account.read.is_empty()).then(|| prepared.account.clone()),
     }
 }
 

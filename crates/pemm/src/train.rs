@@ -7,7 +7,7 @@ use pemm_experiment::Experiment;
 use pemm_runs::{Claim, Environment, ModelRecord, Record, RunFolder, Status, process};
 
 use crate::checkpoint::take_best;
-use crate::continuing::{Known, choice_of, finished, known, other_machine, refuse_other_data};
+use crate::continuing::{choice_of, finished, known, other_machine, refuse_other_data};
 use crate::data::RunData;
 use crate::error::{Error, Result};
 use crate::ready::Ready;
@@ -51,16 +51,19 @@ pub fn train(
 
     // ---- folder, record -------------------------------------------------------------------------
     let plan = ready.plan();
-    let Known { value, text, identity, moved } = known(plan, options.out);
-    let tried = choice_of(&identity, options.out)?;
+    let known = known(plan, options.out);
+    let tried = choice_of(&known.identity, options.out)?;
     let mut data = records::data(ready.data());
     let noise = records::noise(&ready.data().manifest);
-    let folder = match RunFolder::claim(options.out, &identity, &text)? {
+    let folder = match RunFolder::claim(options.out, &known.identity, &known.text)? {
         Claim::Finished(folder) => {
-            if moved.is_some() {
+            let mut record = folder.read_record()?;
+            if !known.moved.is_empty() {
                 refuse_other_data(&folder, &mut data, &noise)?;
+                record.data.note_places(&known.moved);
+                // A run may lie where nobody may write any more; then it is looked at again next time.
+                let _ = record.write(&folder.file(pemm_runs::folder::RECORD));
             }
-            let record = folder.read_record()?;
             return Ok(Outcome { folder: folder.path().to_owned(), record, was_finished: true });
         }
         Claim::Fresh(folder) => folder,
@@ -76,14 +79,15 @@ pub fn train(
         )
     };
     refuse_other_data(&folder, &mut data, &noise)?;
+    data.note_places(&known.moved);
     let mut warnings = ready.warnings().to_vec();
-    warnings.extend(moved);
+    warnings.extend(known.warning());
     warnings.extend(other_machine(&folder, &environment));
     folder.write_environment(&environment)?;
     folder.write_noise(&ready.data().manifest)?;
     let (num_parameters, num_features) = (ready.num_parameters(), ready.num_features());
     let model = ModelRecord { num_parameters, num_features };
-    let mut record = Record::new(value, environment, noise, data, model)?;
+    let mut record = Record::new(known.value, environment, noise, data, model)?;
     record.tags = plan.experiment().tags();
     record.tried = tried;
 

@@ -49,10 +49,18 @@ pub(crate) struct Arguments {
     /// Folder for the results and the folds' runs; by default a new one under audits/
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Where the data of a run folder are now, if they were moved since the training; --labels, --trusted
+    /// and --backbone then say the same of those files
+    #[arg(long, value_name = "DATA")]
+    data: Option<String>,
     /// Probabilities from elsewhere, one row per training sample and one column per class: .npy or
     /// CSV; without DATA the samples are those of --labels
     #[arg(long, value_name = "FILE")]
     probs: Option<PathBuf>,
+    /// Classes of the columns of --probs in their order, separated by commas, where the file does not
+    /// name them
+    #[arg(long, value_name = "CLASSES", requires = "probs", value_delimiter = ',')]
+    columns: Vec<String>,
     /// Features that go with --probs, one row per training sample: .npy or CSV
     #[arg(long, value_name = "FILE", requires = "probs")]
     features: Option<PathBuf>,
@@ -125,8 +133,7 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
     let run =
         arguments.experiment.input().map(Path::new).filter(|path| RunFolder::open(path).is_ok());
     let (judged, about, out) = if let Some(probabilities) = &arguments.probs {
-        let judged =
-            input::from_files(&arguments.experiment, probabilities, arguments.features.as_deref())?;
+        let judged = input::from_files(&arguments, probabilities)?;
         (
             judged,
             About {
@@ -138,10 +145,11 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
             folder(&arguments)?,
         )
     } else if let Some(run) = run {
+        let places = arguments.experiment.places(arguments.data.clone())?;
         refuse_part_of_the_labels(&arguments, run)?;
         let bar = console.counter("images");
         let judged = Features::new(console, None).with(|embedding| {
-            in_sample(run, &device, &embedding, &mut |count| bar.inc(count as u64))
+            in_sample(run, &places, &device, &embedding, &mut |count| bar.inc(count as u64))
         });
         bar.finish_and_clear();
         console.warn("the model was trained on these labels; `pemm audit` with the data in place of the run finds more of the wrong ones");
@@ -152,6 +160,9 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
             folder(&arguments)?,
         )
     } else {
+        if arguments.data.is_some() {
+            return Err(Failure::usage("--data: goes with a run folder, whose data it finds"));
+        }
         let experiment = arguments.experiment.experiment_by(PRESET)?;
         let out = folder(&arguments)?;
         let data = name(Path::new(&experiment.data.path));

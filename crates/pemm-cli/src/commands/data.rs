@@ -173,7 +173,7 @@ fn describe(info: &Info) -> String {
     for class in info.classes.iter().take(CLASSES) {
         lines.push(format!(
             "{:<24} {:>8} {:>8} {:>8}",
-            class.name,
+            pemm_data::shown(&class.name),
             class.train,
             count(class.val),
             count(class.test)
@@ -199,13 +199,17 @@ fn describe(info: &Info) -> String {
     } else {
         let num = info.broken.len();
         lines.push(if num == 1 { "1 broken file:".into() } else { format!("{num} broken files:") });
-        let shown = info.broken.iter().take(BROKEN);
-        lines.extend(shown.map(|file| format!("  {}: {}", file.name, file.reason)));
+        let first = info.broken.iter().take(BROKEN);
+        lines.extend(
+            first.map(|file| format!("  {}: {}", pemm_data::shown(&file.name), file.reason)),
+        );
         if info.broken.len() > BROKEN {
             lines.push(format!("  … and {} more (--json lists all)", info.broken.len() - BROKEN));
         }
     }
     lines.extend(info.notes.iter().cloned());
+    // What nobody misses is no warning, but whoever looks wants to know it.
+    lines.extend(info.account.lines().into_iter().filter(|line| !info.notes.contains(line)));
     lines.join("\n")
 }
 

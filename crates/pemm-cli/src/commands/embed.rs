@@ -45,7 +45,8 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     data.memory_mib = 0;
     let cancel = interrupt::watch()?;
     let mut set = source::open_until(&data, cancel)?;
-    labels::join(&mut set, &experiment.data)?;
+    let joined = labels::join(&mut set, &experiment.data)?;
+    set.notes.iter().chain(&joined.note()).for_each(|note| console.warn(note));
     let manifest = Features::new(console, Some(cancel)).with(|embedding| {
         let cache = embedding.cache.map(|root| FeatureCache::open(root, backbone.card()));
         let mut cache = cache.transpose()?;

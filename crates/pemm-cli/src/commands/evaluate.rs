@@ -7,6 +7,7 @@ use pemm::finished::{Evaluation, evaluate_run};
 use pemm_runs::PartScores;
 use pemm_runs::tables::csv::csv_line;
 
+use super::places::PlacesArguments;
 use crate::by_class::{headline, rows};
 use crate::console::Console;
 use crate::embedding::Features;
@@ -25,6 +26,8 @@ pub(crate) struct Arguments {
     /// The weights after the last epoch
     #[arg(long, conflicts_with = "best")]
     last: bool,
+    #[command(flatten)]
+    places: PlacesArguments,
     /// Where to compute: cpu, gpu (the first there is), cuda:N or wgpu:N; `pemm devices` lists them
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -52,7 +55,8 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     let result = Features::new(console, None).with(|embedding| {
         let mut count = |count| bar.inc(count as u64);
         let (run, percentile) = (&arguments.run, arguments.percentile);
-        evaluate_run(run, weights, percentile, &device, &embedding, &mut count)
+        let places = arguments.places.places();
+        evaluate_run(run, weights, percentile, &places, &device, &embedding, &mut count)
     });
     bar.finish_and_clear();
     let (record, evaluation) = result?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
+use pemm::places::Places;
 use pemm_data::config::NoiseConfig;
 use pemm_experiment::{Auto, Experiment, Grid, Layer, auto};
 use toml::{Table, Value};
@@ -101,6 +102,31 @@ impl ExperimentArguments {
             return Err(Failure::usage(format!("{input}: {message}")));
         }
         Ok(Some(Path::new(input)))
+    }
+
+    /// Where the files of a run folder are now, which is the input; `data` is there. Nothing else of a run
+    /// can be chosen any more.
+    pub(crate) fn places(&self, data: Option<String>) -> Result<Places, Failure> {
+        let Self { labels, trusted, backbone, .. } = self;
+        let settings = [
+            ("--label-column", self.label_column.is_some()),
+            ("--noise", self.noise.is_some()),
+            ("--preset", self.preset.is_some()),
+            ("--seed", self.seed.is_some()),
+            ("--epochs", self.epochs.is_some()),
+            ("--size", self.size.is_some()),
+            ("--lr", self.lr.is_some()),
+            ("--batch", self.batch.is_some()),
+            ("--set", !self.assignments.is_empty()),
+        ];
+        if let Some((name, _)) = settings.iter().find(|(_, is_given)| *is_given) {
+            return Err(Failure::usage(format!(
+                "{name}: {} is a run, and its settings are those that it was trained with",
+                self.input.as_deref().unwrap_or_default()
+            )));
+        }
+        let (labels, trusted) = (labels.clone(), trusted.clone());
+        Ok(Places { data, labels, trusted, backbone: backbone.clone() })
     }
 
     /// The experiment: preset, file, arguments and `--set`, each over the one before.

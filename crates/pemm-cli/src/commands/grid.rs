@@ -201,7 +201,7 @@ fn keep_record(records: &Path, job: &Job<'_>) -> Result<(), Failure> {
             Some(_) => Ok(()),
             None => Ok(record.write(&file)?),
         },
-        Found::Nothing | Found::Begun { .. } => Ok(()),
+        Found::Nothing | Found::Begun { .. } | Found::Moved(_) => Ok(()),
     }
 }
 
@@ -228,6 +228,9 @@ fn list(
             }
             Found::Begun { num_epochs, failure: Some(failure) } => {
                 (format!("failed after epoch {num_epochs}: {failure}"), *num_epochs)
+            }
+            Found::Moved(record) => {
+                ("finished, on data that were elsewhere then".into(), record.epochs.len())
             }
             Found::Finished(record) => ("finished".into(), record.epochs.len()),
         };

@@ -53,7 +53,8 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         data.memory_mib = 0;
     }
     let mut set = source::open_until(&data, interrupt::watch()?)?;
-    labels::join(&mut set, &experiment.data)?;
+    let joined = labels::join(&mut set, &experiment.data)?;
+    set.notes.iter().chain(&joined.note()).for_each(|note| console.warn(note));
     let (text, manifest) = write_labels(set, &experiment.data, &experiment.noise, experiment.seed)?;
     manifest.warnings.iter().for_each(|warning| console.warn(warning));
     let json = serde_json::to_vec_pretty(&manifest).map_err(|e| Failure::new(e.to_string()))?;

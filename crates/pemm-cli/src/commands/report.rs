@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use pemm::places::Places;
 use pemm_report::chart::{Data, Figure};
 use pemm_report::run::{Options, Stored};
 use pemm_report::runs::Runs;
@@ -10,6 +11,7 @@ use pemm_report::{Report, page};
 use pemm_runs::folder::{EXPERIMENT, OUTPUTS, RECORD, REPORT};
 use pemm_runs::{Outputs, Record, RunFolder, ordinary, write};
 
+use super::places::PlacesArguments;
 use crate::console::Console;
 use crate::embedding::Features;
 use crate::failure::Failure;
@@ -39,6 +41,8 @@ pub(crate) struct Arguments {
     /// needs their data
     #[arg(long)]
     outputs: bool,
+    #[command(flatten)]
+    places: PlacesArguments,
     /// Samples in a map of the features, at most 10000; 0 draws none
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     points: usize,
@@ -65,13 +69,18 @@ enum Format {
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
     let out = destination(&arguments)?;
+    if arguments.places.are_given() && !arguments.outputs {
+        let message = "--data, --labels, --trusted and --backbone go with --outputs; a report without it \
+                       does not look at the data";
+        return Err(Failure::usage(message));
+    }
     if arguments.outputs {
         // Of one run they are made anew, of many where they are missing.
         let runs = runs(&arguments.path)?;
         let is_one = runs.len() == 1;
         for run in runs {
             if is_one || !has_outputs(&run, &RunFolder::open(&run)?.read_record()?) {
-                store_outputs(&run, &arguments.device, console)?;
+                store_outputs(&run, &arguments.places.places(), &arguments.device, console)?;
             }
         }
     }
@@ -214,13 +223,18 @@ fn is_run(path: &Path) -> bool {
     path.is_file() || path.join(RECORD).is_file() || path.join(EXPERIMENT).is_file()
 }
 
-/// Stores the outputs of the run in `path`.
-pub(crate) fn store_outputs(path: &Path, device: &str, console: &Console) -> Result<(), Failure> {
+/// Stores the outputs of the run in `path`, whose data are at `places`.
+pub(crate) fn store_outputs(
+    path: &Path,
+    places: &Places,
+    device: &str,
+    console: &Console,
+) -> Result<(), Failure> {
     let device = pemm::device::open(device)?;
     let bar = console.counter("samples");
     let written = Features::new(console, None).with(|embedding| {
         let mut count = |samples| bar.inc(samples as u64);
-        pemm::outputs::write_outputs(path, &device, &embedding, &mut count)
+        pemm::outputs::write_outputs(path, places, &device, &embedding, &mut count)
     });
     bar.finish_and_clear();
     let (_, warnings) = written?;

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use pemm::auto::Told;
 use pemm::needs::Needs;
+use pemm::places::Places;
 use pemm::train::{Event, Outcome, RunOptions, run as train};
 use pemm_runs::folder::REPORT;
 use pemm_runs::time::duration;
@@ -174,7 +175,8 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         metrics.begin(&outcome.record.epochs)?;
     }
     if arguments.outputs.stores(&outcome.record) && !report::has_outputs(&out, &outcome.record) {
-        let stored = report::store_outputs(&out, &arguments.device, console);
+        let places = Places::of(&experiment);
+        let stored = report::store_outputs(&out, &places, &arguments.device, console);
         if let Err(failure) = stored {
             console.warn(&format!("no outputs for the report: {}", failure.message()));
         }

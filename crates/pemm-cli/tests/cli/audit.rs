@@ -81,7 +81,7 @@ fn mistakes_are_named_and_nothing_is_overwritten() {
     place.write("labels.csv", "label\n0\n3\n");
     probs("0.5,0.3,0.2\n0.5,0.3,0.2\n");
     let said = place.pemm("audit --probs p.csv --labels labels.csv");
-    said.fails(1, &["row 2: label 3 is not in 0 to 2"]);
+    said.fails(1, &["line 3: label 3 is not in 0 to 2"]);
     place.pemm("audit data.csv --folds 31").fails(2, &["have fewer samples than the 31 folds"]);
     place.pemm("audit data.csv --folds 1").fails(2, &["--folds: must be at least 2, is 1"]);
     let patience = "audit data.csv --set schedule.patience=2";
@@ -161,6 +161,47 @@ fn whoever_looks_at_a_random_sample_knows_how_many_are_wrong() {
         let expected = format!("\n{},{right},1.000000,{},checked\n", row[0], row[1]);
         assert!(labels.contains(&expected), "{expected}");
     }
+}
+
+#[test]
+fn columns_that_could_be_two_classes_are_asked_for() {
+    let place = Place::new();
+    let classes = ["c1", "c2", "c10"];
+    let (mut labels, mut rows) = (String::from("path,label\n"), String::new());
+    for sample in 0..60 {
+        let class = sample % 3;
+        labels += &format!("img{sample}.jpg,{}\n", classes[class]);
+        let p = |column: usize| if column == class { "0.9" } else { "0.05" };
+        rows += &format!("{},{},{}\n", p(0), p(1), p(2));
+    }
+    place.write("labels.csv", &labels);
+    place.write("p.csv", &rows);
+    let audit = "audit --labels labels.csv --probs p.csv --out a --force";
+    place.pemm(audit).fails(1, &["(c1, c10, c2) or of counting (c1, c2, c10)", "--columns"]);
+    let agreement = |more: &str| {
+        place.pemm(&format!("{audit} {more}")).ok();
+        place.json("a/audit.json")["agreement"].as_f64().unwrap()
+    };
+    assert_eq!(agreement("--columns c1,c2,c10"), 1.0);
+    assert!(agreement("--columns c1,c10,c2") < 0.5);
+    place
+        .pemm(&format!("{audit} --columns c1,c2"))
+        .fails(2, &["has 3 columns, but --columns names 2"]);
+    place.write("p.csv", format!("c1,c2,c10\n{rows}"));
+    assert_eq!(agreement(""), 1.0);
+    place.pemm(&format!("{audit} --columns c1,c2,c10")).fails(2, &["has a header"]);
+    place.write("p.csv", format!("c1,c2,c2\n{rows}"));
+    place.pemm(audit).fails(2, &["two columns are named \"c2\""]);
+    place.write("p.csv", rows.replace("\n", ",1\n").replacen("", ",c1,c2,c10\n", 1));
+    place.pemm(audit).fails(2, &["column 1 has no name"]);
+
+    // Ids that a table program wrote as floats, beside a header of floats in another order.
+    let floats = classes.iter().enumerate().fold(labels, |text, (id, class)| {
+        text.replace(&format!(",{class}\n"), &format!(",{id}.0\n"))
+    });
+    place.write("labels.csv", floats);
+    place.write("p.csv", format!("0,1.0,2.0\n{rows}"));
+    assert_eq!(agreement(""), 1.0);
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn weights_clean_labels_and_another_column() {
     assert!(said.err.contains("noise given (33.3 %"), "{said}");
     place.pemm("evaluate run").ok();
     place.write("labels.csv", place.text("labels.csv").replace("00.png,red", "00.png,blue"));
-    place.pemm("evaluate run").fails(2, &["given labels are no longer those of the run"]);
+    place.pemm("evaluate run").fails(2, &["given labels are not those of the run"]);
     place.pemm(&format!("train pictures --labels labels.csv --out run {train}")).ok();
 }
 
@@ -43,6 +43,7 @@ fn weights_clean_labels_and_another_column() {
 fn mistakes_are_named_by_line() {
     let (place, rows) = pictures();
     let cases: &[(&str, &str, &[&str])] = &[
+        ("blue/01.png,blue", "01.png,blue", &["line 3: \"01.png\" could be", "green/01.png"]),
         ("blue/01.png,blue", "blue/91.png,blue", &["line 3: \"blue/91.png\" is no", "blue/01.png"]),
         ("blue/01.png,blue", "blue/00.png,blue", &["line 3: \"blue/00.png\" is listed a second"]),
         (

@@ -14,6 +14,7 @@ mod images;
 mod interruption;
 mod labels;
 mod mistakes;
+mod moved;
 mod place;
 mod refusals;
 mod report;

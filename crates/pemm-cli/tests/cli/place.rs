@@ -43,6 +43,13 @@ impl Place {
         self.run(line, self.command(line))
     }
 
+    /// Runs the binary to its end in the folder `name` of the place.
+    pub(crate) fn in_folder(&self, name: &str, line: &str) -> Said {
+        let mut command = self.command(line);
+        command.current_dir(self.path(name));
+        self.run(line, command)
+    }
+
     /// The same with one more argument, which may hold spaces.
     pub(crate) fn pemm_with(&self, line: &str, last: &str) -> Said {
         let mut command = self.command(line);

@@ -6,7 +6,7 @@
 use std::io::{BufRead, Cursor, Seek};
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use super::{DECODING, Decoded, MAX_BYTES, MAX_SIDE, alpha, check_size};
 use crate::Shape;
@@ -30,7 +30,7 @@ pub(super) fn decode(
     }
     // The decoded image, and once more what decoders keep of it or its turned copy.
     let memory = DECODING.take(2 * decoder.total_bytes() + planes(shape));
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(reason)?;
     let is_transparent = alpha::lay_on_white(&mut image);
     image.apply_orientation(orientation);
     Ok(Decoded { image, is_transparent, _memory: memory })
@@ -54,7 +54,7 @@ fn decoder<'a, R: BufRead + Seek + 'a>(
     limits.max_image_height = Some(MAX_SIDE as u32);
     limits.max_alloc = Some(MAX_BYTES);
     reader.limits(limits);
-    reader.into_decoder().map_err(|error| error.to_string())
+    reader.into_decoder().map_err(reason)
 }
 
 fn header(decoder: &mut impl ImageDecoder) -> Result<(Shape, Orientation), String> {
@@ -68,8 +68,20 @@ fn header(decoder: &mut impl ImageDecoder) -> Result<(Shape, Orientation), Strin
     }
     let channels = if color.has_color() { 3 } else { 1 };
     let shape = Shape { channels, height: height as usize, width: width as usize };
-    let orientation = decoder.orientation().map_err(|error| error.to_string())?;
+    let orientation = decoder.orientation().map_err(reason)?;
     Ok((shape, orientation))
+}
+
+/// What is wrong with a file, in one way of saying that it is cut off for those of all decoders.
+fn reason(error: ImageError) -> String {
+    const CUT: [&str; 3] = ["unexpected end", "failed to fill whole buffer", "image truncated"];
+    let text = error.to_string();
+    let lower = text.to_lowercase();
+    if CUT.iter().any(|cut| lower.contains(cut)) {
+        return "the file is cut off: it ends within the image; copy or download the file again"
+            .into();
+    }
+    text
 }
 
 /// Refuses a BMP that is shorter than its rows, before anything is allocated for them.

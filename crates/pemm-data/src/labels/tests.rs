@@ -89,11 +89,27 @@ fn rows_of_skipped_images_and_unchanged_ones_of_other_parts_are_passed_over() {
 }
 
 #[test]
+fn paths_from_elsewhere_mean_the_one_image_that_they_end_like() {
+    let mut set = set(&["cat", "dog"]);
+    let text =
+        "Path,Label\ncat/1.jpg,dog\n2,cat\nC:\\pets\\train\\dog\\1.jpg,dog\n./test/dog/9.jpg,dog\n";
+    let report = join_text(&mut set, text, Unlisted::Error).unwrap();
+    assert_eq!((report.listed, &set.train.given[..]), (3, &[1, 0, 1][..]));
+    let note = &set.notes[0];
+    assert!(
+        note.contains("4 names") && note.contains("\"cat/1.jpg\" for \"train/cat/1.jpg\""),
+        "{note}"
+    );
+}
+
+#[test]
 fn mistakes_are_named_by_line() {
     let cases = [
         ("file,label\n", "no column path or index; found: file, label"),
         ("path,worse\n", "no column \"label\", which data.label_column names; found: path"),
         ("path,label\ntrain/cat/3.jpg,cat\n", "line 2: \"train/cat/3.jpg\" is no training"),
+        ("path,label\n1.jpg,cat\n", "could be \"train/cat/1.jpg\" or \"train/dog/1.jpg\""),
+        ("path,label\n9.jpg,cat\n", "is in the test part"),
         ("path,label\ntrain/cat/1.jpge,cat\n", "did you mean \"train/cat/1.jpg\"?"),
         ("path,label\ntest/dog/9.jpg,cat\n", "is in the test part"),
         (

@@ -5,12 +5,10 @@
 //! and a column `label` with the right label, which takes the place of the given one: somebody looked
 //! at these samples. It lists none but them. Labels are read as in a labels file.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{ClassNames, missing, unknown_sample};
+use super::{ClassNames, Meant, Samples, missing, position};
 use crate::config::DataConfig;
-use crate::source::names::Finder;
 use crate::source::table::Table;
 use crate::{DataError, DataSet, Result, Trusted};
 
@@ -58,18 +56,18 @@ pub(super) fn mark(field: &str) -> Result<bool, String> {
 /// The right label of each training sample that the file lists.
 fn read(path: &Path, set: &DataSet) -> Result<Vec<Option<u32>>> {
     let classes = ClassNames::new(&set.classes);
-    let samples = Finder::new((0..set.train.len()).map(|i| set.train.name(i)));
-    let skipped: BTreeSet<&str> = set.skipped.iter().map(String::as_str).collect();
+    let samples = Samples::of(set);
     let mut found: Vec<Option<(u64, u32)>> = vec![None; set.train.len()];
     for RightLabel { line, sample: written, label } in right_labels(path)? {
         let wrong = |reason: String| DataError::format(path, format!("line {line}: {reason}"));
-        let Some(sample) = samples.find(&written) else {
-            if skipped.contains(written.trim()) {
-                continue;
+        let sample = match samples.find(&written).map_err(wrong)? {
+            Meant::Training(sample) => sample,
+            Meant::LeftOut => continue,
+            Meant::Elsewhere(part, _) => {
+                let written = written.trim();
+                return Err(wrong(format!("{written:?} is in the {part} part, which needs none")));
             }
-            return Err(wrong(unknown_sample(written.trim(), set)));
         };
-        let sample = sample as usize;
         let class = classes.id(&label);
         let class = class.map_err(|reason| wrong(format!("column \"label\": {reason}")))?;
         if set.clean.as_ref().is_some_and(|clean| clean[sample] != class) {
@@ -98,7 +96,7 @@ pub(super) struct RightLabel {
 pub(super) fn right_labels(path: &Path) -> Result<Vec<RightLabel>> {
     let mut table = Table::open(path, csv::Trim::Headers)?;
     let columns = table.columns()?;
-    let position = |name: &str| columns.iter().position(|column| column == name);
+    let position = |name: &str| position(&columns, name);
     let lacks = |what: &str| {
         let found = columns.join(", ");
         DataError::format(path, format!("line 1: there is no column {what}; found: {found}"))

@@ -34,6 +34,8 @@ pub enum Rule {
     Hidden,
     /// A link to a folder below a class folder; following it could go on for ever.
     LinkedFolder,
+    /// A link that leads nowhere, as to a class folder on a disk that is not there.
+    DeadLink,
     /// A pipe, a socket or a device.
     NoFile,
     /// A file that is no image, or a folder without images beside the parts.
@@ -64,6 +66,7 @@ impl Rule {
             Self::System => ("entry of the system", "entries of the system"),
             Self::Hidden => ("hidden entry", "hidden entries"),
             Self::LinkedFolder => ("link to a folder", "links to folders"),
+            Self::DeadLink => ("link that leads nowhere", "links that lead nowhere"),
             Self::NoFile => ("pipe, socket or device", "pipes, sockets or devices"),
             Self::OtherFile => ("other entry without images", "other entries without images"),
             Self::Broken => ("image that does not decode", "images that do not decode"),
@@ -83,6 +86,7 @@ impl Rule {
             }
             Self::UnlabelledPart => "; to use them, move the images into class folders",
             Self::LinkedFolder => "; copy the folders",
+            Self::DeadLink => "; bring back what they lead to, or remove them",
             Self::Broken => "; repair or replace them",
             Self::NoImages | Self::OwnOutput | Self::System | Self::Hidden => "",
             Self::NoFile | Self::OtherFile => "",
@@ -96,6 +100,7 @@ impl Rule {
             Self::UnlabelledPart
             | Self::NoImages
             | Self::LinkedFolder
+            | Self::DeadLink
             | Self::NoFile
             | Self::Broken => true,
             Self::OwnOutput | Self::System | Self::Hidden | Self::OtherFile => false,

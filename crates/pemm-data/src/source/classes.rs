@@ -36,25 +36,43 @@ pub fn counting_order(classes: &[String]) -> Option<Vec<usize>> {
 
 /// What to say where counting and the order of names differ.
 pub(crate) fn order_note(classes: &[String]) -> Option<String> {
-    let first = |order: &[usize]| {
-        let names: Vec<&str> = order.iter().take(4).map(|&id| classes[id].as_str()).collect();
+    let [by_name, counting] = in_two_orders(classes)?;
+    Some(format!(
+        "classes are in the order of their names as text ({by_name}), not of counting ({counting}): \
+         give labels by name, and probabilities with a header"
+    ))
+}
+
+/// Why columns without names cannot be told apart, where counting and the order of names differ.
+pub fn two_orders(classes: &[String]) -> Option<String> {
+    let [by_name, counting] = in_two_orders(classes)?;
+    Some(format!(
+        "the classes could be in the order of their names as text ({by_name}) or of counting \
+         ({counting})"
+    ))
+}
+
+/// The first names in the order of text and in that of counting, if these differ: enough of them to
+/// see where.
+fn in_two_orders(classes: &[String]) -> Option<[String; 2]> {
+    let counting = counting_order(classes)?;
+    let differ = (0..classes.len()).find(|&at| counting[at] != at).expect("the orders differ");
+    let num_shown = (differ + 1).max(4).min(12);
+    let first = |order: &mut dyn Iterator<Item = usize>| {
+        let mut names: Vec<&str> = order.take(num_shown).map(|id| classes[id].as_str()).collect();
+        if num_shown < classes.len() {
+            names.push("…");
+        }
         names.join(", ")
     };
-    let counting = counting_order(classes)?;
-    let by_name: Vec<usize> = (0..classes.len()).collect();
-    Some(format!(
-        "classes are in the order of their names as text ({}, …), not of counting ({}, …): give \
-         labels by name, and probabilities with a header",
-        first(&by_name),
-        first(&counting)
-    ))
+    Some([first(&mut (0..classes.len())), first(&mut counting.iter().copied())])
 }
 
 /// What to say of classes whose names are nearly the same.
 pub(crate) fn twin_notes(classes: &[String]) -> impl Iterator<Item = String> {
     nearly_the_same(classes).take(5).map(|[one, other]| {
         format!(
-            "classes {one:?} and {other:?} differ only in case or blanks and count as two; if they \
+            "classes {one:?} and {other:?} differ only in case, blanks or zeros and count as two; if they \
              are one, move their images together"
         )
     })
@@ -94,6 +112,13 @@ pub(crate) fn plain_integer(label: &str) -> Option<String> {
     let value: f64 = label.parse().ok().filter(|_| plain)?;
     // Up to 2⁵³ every integer is a 64-bit float.
     (value.fract() == 0.0 && value.abs() < 9e15).then(|| (value as i64).to_string())
+}
+
+/// The label without what a table program added: `3` for `3.0`. Zeros in front stay, since they may be
+/// part of a name.
+pub(crate) fn as_meant(label: &str) -> String {
+    let plain = label.contains(['.', '+']).then(|| plain_integer(label)).flatten();
+    plain.unwrap_or_else(|| label.into())
 }
 
 /// Class names and their ids.
@@ -153,11 +178,17 @@ mod tests {
         let long = "9".repeat(5000);
         assert_eq!(of(&[&format!("x1{long}"), &format!("x2{}", &long[1..])]), Some(vec![1, 0]));
         let note = order_note(&class_order(["c0", "c1", "c2", "c10"])).unwrap();
-        assert!(note.contains("(c0, c1, c10, c2, …), not of counting (c0, c1, c2, c10, …)"));
+        assert!(note.contains("(c0, c1, c10, c2), not of counting (c0, c1, c2, c10)"), "{note}");
+        let late = class_order(["a", "b", "c", "d", "e", "x1", "x2", "x10", "y"]);
+        let orders = two_orders(&late).unwrap();
+        assert!(orders.contains("(a, b, c, d, e, x1, x10, …)"), "it shows where: {orders}");
+        assert_eq!(two_orders(&class_order(["cat", "dog"])), None);
     }
 
     #[test]
     fn floats_of_integers_are_integers() {
+        let meant = ["3.0", "03", "+3", "3.5", "v1.0"].map(as_meant);
+        assert_eq!(meant, ["3", "03", "3", "3.5", "v1.0"]);
         for (label, plain) in
             [("3.0", "3"), ("+3", "3"), ("007", "7"), ("-1.00", "-1"), ("3.", "3")]
         {

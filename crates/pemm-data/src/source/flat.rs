@@ -5,9 +5,9 @@
 //! `classes.rs`. `3.0` is the class 3. What else can be wrong with a labels file is found when it is
 //! joined, as for every source.
 
-use super::classes::{class_order, first, order_note, plain_integer, twin_notes};
+use super::classes::{as_meant, class_order, first, order_note, twin_notes};
 use super::folder::Listing;
-use super::names::{Finder, same_to_the_eye};
+use super::names::{Finder, Tail, Tails, same_to_the_eye};
 use super::table::Table;
 use crate::config::DataConfig;
 use crate::labels::{LabelColumns, check_exists};
@@ -22,16 +22,19 @@ pub(super) fn label(listing: &mut Listing, config: &DataConfig) -> Result<()> {
     let columns = LabelColumns::find(path, &table.columns()?, &config.label_column)?;
     let names: Vec<String> = listing.train.iter().map(|file| file.name.clone()).collect();
     let samples = Finder::new(names.iter().map(String::as_str));
+    let ends = Tails::new(names.iter().map(String::as_str));
     let mut labels: Vec<Option<String>> = vec![None; names.len()];
     while let Some((line, row)) = table.next_row()? {
-        let Some(sample) = samples.find(&row[columns.sample]) else { continue };
+        let name = &row[columns.sample];
+        let sample = match (samples.find(name), ends.find(name)) {
+            (Some(sample), _) | (None, Tail::One(sample)) => sample,
+            (None, Tail::Nothing | Tail::Several(_)) => continue,
+        };
         let label = row[columns.given].trim();
         if label.is_empty() {
             return Err(DataError::format(path, format!("line {line}: the label is missing")));
         }
-        // Zeros in front may be part of a name; a point is what a table program added.
-        let plain = label.contains('.').then(|| plain_integer(label)).flatten();
-        labels[sample as usize] = Some(plain.unwrap_or_else(|| label.into()));
+        labels[sample as usize] = Some(as_meant(label));
     }
     let classes = class_order(labels.iter().flatten().map(String::as_str));
     if classes.len() < 2 {
@@ -54,6 +57,11 @@ pub(super) fn label(listing: &mut Listing, config: &DataConfig) -> Result<()> {
         );
         return Err(DataError::format(path, reason));
     }
+    listing.notes.extend(classes.iter().filter(|class| is_nothing(class)).map(|class| {
+        format!(
+            "the label {class:?} counts as a class; if it says that a label is missing, take its rows out"
+        )
+    }));
     listing.notes.extend(twin_notes(&classes));
     listing.notes.extend(order_note(&classes));
     let ids = Finder::new(classes.iter().map(String::as_str));
@@ -67,4 +75,9 @@ pub(super) fn label(listing: &mut Listing, config: &DataConfig) -> Result<()> {
     ));
     listing.classes = classes;
     Ok(())
+}
+
+/// Whether a label is a word by which table programs say that there is none.
+fn is_nothing(label: &str) -> bool {
+    ["nan", "na", "n/a", "null", "none", "unknown", "?"].contains(&label.to_lowercase().as_str())
 }

@@ -30,6 +30,14 @@ pub(super) fn load(
     stop: &AtomicBool,
 ) -> Result<DataSet> {
     let (classes, given) = (&listing.classes, listing.train.iter().map(|file| file.class));
+    if let [only] = &classes[..] {
+        let reason = format!(
+            "all images are in one class folder, {only:?}, and at least 2 classes are needed: put the \
+             images of each class into a folder of its own, or give their classes by a labels file \
+             (--labels) with the columns path and label"
+        );
+        return Err(DataError::format(&config.path, reason));
+    }
     super::check_classes(classes, given, &config.path)?;
     let mut reader = Reader { resize: config.resize, stop, broken: Vec::new(), transparent: 0 };
     let train = reader.measure(std::mem::take(&mut listing.train))?;

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::classes::plain_integer;
+use super::walk::ENDINGS;
+
 /// The name in the composed form of Unicode (NFC).
 pub(crate) fn composed(name: &str) -> String {
     name.nfc().collect()
@@ -55,14 +58,88 @@ impl<'a> Finder<'a> {
     }
 }
 
+/// Finds paths by their ends: `00.png` and `/home/me/set/train/rose/00.png` both mean `train/rose/00.png`
+/// if they can mean no other, and `00` does too.
+#[derive(Debug)]
+pub(crate) struct Tails<'a> {
+    names: Vec<&'a str>,
+    /// Positions by the last part of the path without the ending of an image.
+    by_stem: BTreeMap<String, Vec<u32>>,
+}
+
+/// What the end of a path means.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Tail<'a> {
+    Nothing,
+    One(u32),
+    /// Two of them.
+    Several([&'a str; 2]),
+}
+
+impl<'a> Tails<'a> {
+    /// Of names and their positions.
+    pub(crate) fn new(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let names: Vec<&str> = names.into_iter().collect();
+        let mut by_stem: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for (name, position) in names.iter().zip(0..) {
+            let stem = stem(name.rsplit('/').next().unwrap_or(name));
+            by_stem.entry(composed(stem)).or_default().push(position);
+        }
+        Self { names, by_stem }
+    }
+
+    /// The name at `position`.
+    pub(crate) fn name(&self, position: u32) -> &'a str {
+        self.names[position as usize]
+    }
+
+    /// What `written` means; `\\` counts as `/`.
+    pub(crate) fn find(&self, written: &str) -> Tail<'a> {
+        let written = composed(&written.trim().replace('\\', "/"));
+        let parts: Vec<&str> =
+            written.split('/').filter(|part| !["", "."].contains(part)).collect();
+        let Some((&file, folders)) = parts.split_last() else { return Tail::Nothing };
+        let same_file = |name: &str| {
+            name.eq_ignore_ascii_case(file) || (stem(file) == file && stem(name) == file)
+        };
+        let is_meant = |position: &&u32| {
+            let name = composed(self.names[**position as usize]);
+            let mut own = name.split('/').rev();
+            own.next().is_some_and(same_file) && own.zip(folders.iter().rev()).all(|(a, b)| a == *b)
+        };
+        let candidates = self.by_stem.get(stem(file)).into_iter().flatten();
+        let mut meant = candidates.filter(is_meant);
+        match (meant.next(), meant.next()) {
+            (None, _) => Tail::Nothing,
+            (Some(&one), None) => Tail::One(one),
+            (Some(&one), Some(&other)) => {
+                Tail::Several([one, other].map(|position| self.names[position as usize]))
+            }
+        }
+    }
+}
+
+/// The name of a file without the ending of an image.
+fn stem(file: &str) -> &str {
+    match file.rsplit_once('.') {
+        Some((stem, ending)) if ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)) => {
+            stem
+        }
+        _ => file,
+    }
+}
+
 /// Two names that are one to the eye, if there are such.
 pub(crate) fn same_to_the_eye(names: &[String]) -> Option<[&str; 2]> {
     twins(names, composed).next()
 }
 
-/// Pairs of names that differ in nothing but case, or blanks at the ends.
+/// Pairs of names that differ in nothing but case, blanks at the ends, or zeros before a number.
 pub(crate) fn nearly_the_same(names: &[String]) -> impl Iterator<Item = [&str; 2]> {
-    twins(names, |name| composed(name).trim().to_lowercase())
+    twins(names, |name| {
+        let plain = composed(name).trim().to_lowercase();
+        plain_integer(&plain).unwrap_or(plain)
+    })
 }
 
 fn twins(names: &[String], key: impl Fn(&str) -> String) -> impl Iterator<Item = [&str; 2]> {
@@ -97,6 +174,29 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_path_means_what_it_can_only_mean() {
+        let tails =
+            Tails::new(["train/rose/00.png", "train/rose/01.PNG", "train/lily/00.png", "7.jpg"]);
+        for (written, position) in [
+            ("rose/00.png", 0),
+            ("./train/rose/00.png", 0),
+            ("/home/me/flowers/train/rose/00.png", 0),
+            ("C:\\flowers\\train\\lily\\00.png", 2),
+            (" 01.png", 1),
+            ("01", 1),
+            ("7", 3),
+            ("d/7.jpg", 3),
+        ] {
+            assert_eq!(tails.find(written), Tail::One(position), "{written}");
+        }
+        let several = Tail::Several(["train/rose/00.png", "train/lily/00.png"]);
+        assert_eq!(tails.find("00.png"), several);
+        for written in ["02.png", "tulip/00.png", "7.png", "test/rose/00.png", "", "/", "0"] {
+            assert_eq!(tails.find(written), Tail::Nothing, "{written:?}");
+        }
+    }
+
+    #[test]
     fn twins_are_found() {
         let names = |names: &[&str]| names.iter().map(|&name| name.into()).collect::<Vec<String>>();
         let eye = names(&["caf\u{e9}", "cafe\u{301}", "tea"]);
@@ -104,5 +204,7 @@ mod tests {
         let case = names(&["Cat", "cat", "dog", "dog "]);
         assert_eq!(same_to_the_eye(&case), None);
         assert_eq!(nearly_the_same(&case).collect::<Vec<_>>(), [["Cat", "cat"], ["dog", "dog "]]);
+        let padded = names(&["01", "1", "10", "2"]);
+        assert_eq!(nearly_the_same(&padded).collect::<Vec<_>>(), [["01", "1"]]);
     }
 }

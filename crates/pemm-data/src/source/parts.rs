@@ -191,6 +191,14 @@ fn check_classes(root: &Path, folders: &[PathBuf]) -> Result<()> {
         let reason = format!("{} are named like parts, not like classes; {choose}", names(folders));
         return Err(DataError::format(root, reason));
     }
+    // What lies beside the images, as the labels/ of a detector beside images/, tells nothing.
+    let mut with_images = Vec::new();
+    for folder in folders {
+        if holds_image(folder)? {
+            with_images.push(folder.clone());
+        }
+    }
+    let folders = &with_images[..];
     let mut common: Option<BTreeSet<String>> = None;
     for folder in folders {
         let mut inner = BTreeSet::new();
@@ -207,17 +215,27 @@ fn check_classes(root: &Path, folders: &[PathBuf]) -> Result<()> {
         }
         common = Some(inner);
     }
-    let Some(common) = common.filter(|common| common.len() >= 2) else { return Ok(()) };
+    let needed = if folders.len() == 1 { 1 } else { 2 };
+    let Some(common) = common.filter(|common| common.len() >= needed) else { return Ok(()) };
     let inner: Vec<&str> = common.iter().take(6).map(String::as_str).collect();
     let more = if common.len() > inner.len() { ", …" } else { "" };
+    let parts = || common.iter().all(|name| PartKind::of(name).is_some());
     let reason = match folders {
         // A zip in a zip: the one folder holds what this folder should.
         [only] => format!(
-            "there is one folder in it, which holds the folders {}{more}; use data.path = {:?}, or, \
-             if {} is a class, put the others beside it",
-            inner.join(", "),
-            only.display().to_string(),
-            names(folders)
+            "all images are in {}, which holds {}/{more}; use data.path = {:?}, or, if {0} is a class, put \
+             the others beside it",
+            names(folders),
+            inner.join("/, "),
+            unwrapped(only)?.display().to_string()
+        ),
+        [first, ..] if parts() => format!(
+            "{} hold {}/ each, but classes lie inside of parts: make it {}/{} and so on, or set \
+             data.layout = \"classes\", which takes all images of a class for training",
+            names(folders),
+            inner.join("/, "),
+            inner[0],
+            names([first])
         ),
         _ => format!(
             "{} all hold the same folders ({}{more}), so they look like parts and not like \
@@ -227,6 +245,15 @@ fn check_classes(root: &Path, folders: &[PathBuf]) -> Result<()> {
         ),
     };
     Err(DataError::format(root, reason))
+}
+
+/// The innermost folder that is alone in the one around it, from `folder` on.
+fn unwrapped(folder: &Path) -> Result<PathBuf> {
+    let met = Walk::new(folder).entries(folder)?;
+    match &met[..] {
+        [Met::Folder(inner)] if !inner.is_symlink() => unwrapped(inner),
+        _ => Ok(folder.to_path_buf()),
+    }
 }
 
 /// Names of folders for a message.

@@ -12,7 +12,13 @@ use crate::{DataError, Result};
 /// Opens a file. Anything else is refused: to open a pipe waits for whoever writes into it, maybe
 /// for ever, and a device has no end.
 pub(crate) fn regular_file(path: &Path) -> std::io::Result<File> {
-    let metadata = fs::metadata(path)?;
+    let metadata = fs::metadata(path).map_err(|error| {
+        if path.is_symlink() {
+            std::io::Error::new(error.kind(), "the link leads nowhere")
+        } else {
+            error
+        }
+    })?;
     if metadata.is_file() {
         return File::open(path);
     }

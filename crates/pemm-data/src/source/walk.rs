@@ -184,6 +184,8 @@ fn kind(path: &Path) -> Result<Kind, Rule> {
         Err(Rule::OtherFormat)
     } else if metadata.is_some() && is_image_by_content(path) {
         Err(Rule::OtherEnding)
+    } else if metadata.is_none() && path.is_symlink() {
+        Err(Rule::DeadLink)
     } else {
         Err(Rule::OtherFile)
     }

@@ -234,6 +234,84 @@ fn names_come_back_as_they_were_written() {
 }
 
 #[test]
+fn exports_and_archives_are_told_where_their_images_are() {
+    let error = |paths: &[String]| open(&config(&folder(paths))).unwrap_err().to_string();
+    let with = |prefix: &str| classes(prefix, &["rose", "tulip"]);
+    // A detector keeps its labels beside its images, in folders of the same names.
+    let mut paths = [with("images/train/"), with("images/val/")].concat();
+    paths.extend(["labels/train/".to_string(), "labels/val/".to_string()]);
+    let said = error(&paths);
+    assert!(said.contains("all images are in images/, which holds train/, val/"), "{said}");
+    assert!(said.contains("use data.path = "), "{said}");
+    // A zip in a zip, whose outer folders hold nothing but the next.
+    let said = error(&[with("flowers/flowers/train/"), with("flowers/flowers/test/")].concat());
+    assert!(said.contains("flowers/flowers\""), "the innermost is named: {said}");
+    // Parts inside of classes.
+    let mut paths = Vec::new();
+    for class in ["rose", "tulip"] {
+        paths.extend(["test", "train"].map(|part| format!("{class}/{part}/0.png")));
+    }
+    let said = error(&paths);
+    assert!(said.contains("classes lie inside of parts: make it test/rose/"), "{said}");
+    assert!(said.contains("data.layout = \"classes\""), "{said}");
+    // A part with one folder of images in it.
+    let said = error(&(0..12).map(|i| format!("train/images/{i}.png")).collect::<Vec<_>>());
+    assert!(said.contains("all images are in one class folder, \"images\""), "{said}");
+    assert!(said.contains("--labels"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_nowhere_are_told() {
+    let folder = folder(&classes("", &["rose", "tulip"]));
+    let link = |to: &str, name: &str| {
+        std::os::unix::fs::symlink(to, folder.path().join(name)).unwrap();
+    };
+    link("/a/disk/that/is/not/there", "lily");
+    link("gone.png", "rose/gone.png");
+    let set = open(&config(&folder)).unwrap();
+    assert_eq!(set.account.num_left_out(Rule::DeadLink), 1);
+    assert!(set.notes.iter().any(|note| note.contains("1 link that leads nowhere: lily")));
+    assert_eq!(set.skipped, ["rose/gone.png"]);
+    let info = info::inspect(folder.path().to_str().unwrap()).unwrap();
+    assert!(info.broken[0].reason.contains("the link leads nowhere"), "{info:?}");
+}
+
+#[test]
+fn a_list_may_name_images_as_another_machine_does() {
+    let names: Vec<String> = (0..8).map(|i| format!("scans/{i:03}.png")).collect();
+    let folder = folder(&names);
+    let label = |i: usize| ["cat", "dog"][i % 2].to_string();
+    for write in [
+        |i: usize| format!("{i:03}"),
+        |i: usize| format!("{i:03}.PNG"),
+        |i: usize| format!("C:\\data\\scans\\{i:03}.png"),
+        |i: usize| format!("/mnt/disk/pets/scans/{i:03}.png"),
+    ] {
+        let text = csv((0..8).map(|i| (write(i), label(i))));
+        let set = joined(&folder, &text, config(&folder)).unwrap();
+        assert_eq!(set.train.given, [0, 1, 0, 1, 0, 1, 0, 1]);
+        assert!(set.notes.iter().any(|note| note.contains("8 names are not written as paths")));
+    }
+    let text =
+        csv((0..8).map(|i| (names[i].clone(), if i == 3 { "NaN".into() } else { label(i) })));
+    let set = joined(&folder, &text, config(&folder)).unwrap();
+    assert!(set.notes.iter().any(|note| note.contains("\"NaN\" counts as a class")));
+    // One that could be two images is nobody's guess.
+    let paths = [classes("train/", &["cat", "dog"]), classes("test/", &["cat"])].concat();
+    let folder = self::folder(&paths);
+    let rows =
+        |from: usize| paths[..24].iter().map(move |path| (path[from..].into(), "cat".into()));
+    let error = joined(&folder, &csv(rows(0).chain(rows(6).skip(23))), config(&folder));
+    assert!(error.unwrap_err().to_string().contains("line 26: \"train/dog/11.png\" is listed"));
+    let error = joined(&folder, &csv(rows(6)), config(&folder)).unwrap_err().to_string();
+    assert!(
+        error.contains("\"cat/00.png\" could be \"train/cat/00.png\" or \"test/cat"),
+        "{error}"
+    );
+}
+
+#[test]
 fn files_of_other_formats_are_told_by_what_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("probabilities");

@@ -35,6 +35,8 @@ pub(crate) fn build(experiment: Value, test: f64) -> Record {
         num_val: 5_000,
         num_test: 10_000,
         shape: [3, 32, 32],
+        found_at: BTreeSet::new(),
+        account: None,
     };
     let model = ModelRecord { num_parameters: 1_000_000, num_features: 256 };
     let mut record = Record::new(experiment, environment, noise, data, model).unwrap();

@@ -28,7 +28,8 @@ fn go_on(assignments: &[&str], out: &Path) -> pemm::Result<Status> {
 fn evaluate(out: &Path, best: bool) -> pemm::Result<Vec<String>> {
     let device = device::open("cpu").unwrap();
     let weights = if best { Weights::Best } else { Weights::Last };
-    let told = evaluate_run(out, weights, None, &device, &Default::default(), &mut |_| {})?;
+    let (places, embedding) = Default::default();
+    let told = evaluate_run(out, weights, None, &places, &device, &embedding, &mut |_| {})?;
     Ok(told.1.warnings)
 }
 

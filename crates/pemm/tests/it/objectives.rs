@@ -8,6 +8,7 @@ use pemm::experiment::loss::LossContext;
 use pemm::experiment::{Experiment, Layer};
 use pemm::finished::{Trained, Weights, evaluate_run};
 use pemm::objective::{ObjectiveKind, Samples, build};
+use pemm::places::Places;
 use pemm_data::Trusted;
 use pemm_runs::{RunFolder, Status};
 
@@ -113,6 +114,7 @@ fn two_networks_are_stored_and_their_mean_is_evaluated() {
         &out,
         Weights::Last,
         None,
+        &Places::default(),
         &Device::flex(),
         &Embedding::default(),
         &mut |_| {},

@@ -6,84 +6,146 @@ use std::path::Path;
 use pemm::evaluate::Predictions;
 use pemm::folds::SamplePredictions;
 use pemm_data::Part;
+use pemm_data::labels::{LabelsFile, NamedLabels};
 use pemm_data::prepare::prepare;
-use pemm_data::source::{Matrix, matrix};
+use pemm_data::source::{Matrix, matrix, two_orders};
 
 use super::super::experiment::ExperimentArguments;
+use super::Arguments;
 use crate::failure::Failure;
 
 /// Names and given labels that probabilities speak of, in the order of their rows.
 struct Labels {
-    classes: Vec<String>,
-    names: Vec<String>,
-    given: Vec<u32>,
+    named: NamedLabels,
     part: Option<Part>,
     data_sha256: String,
     labels_sha256: String,
+    /// What is to be said of the data.
+    notes: Vec<String>,
 }
 
-/// Reads `probabilities` and `features`, one row per training sample of the data, or, without data,
-/// per line of the labels file.
+/// Reads the probabilities and features that `arguments` name, one row per training sample of the
+/// data, or, without data, per line of the labels file.
 pub(super) fn from_files(
-    experiment: &ExperimentArguments,
+    arguments: &Arguments,
     probabilities: &Path,
-    features: Option<&Path>,
 ) -> Result<SamplePredictions, Failure> {
     let mut read = matrix(probabilities)?;
+    let in_file =
+        |reason: String| Failure::usage(format!("--probs: {}: {reason}", probabilities.display()));
+    let experiment = &arguments.experiment;
     let labels = match (experiment.input(), experiment.labels()) {
-        (None, Some(path)) => from_csv(path, experiment.label_column(), read.num_columns)?,
+        (None, Some(path)) => {
+            let file = LabelsFile::read(path, experiment.label_column())?;
+            let columns =
+                columns(&mut read, &arguments.columns, file.num_rows()).map_err(in_file)?;
+            check_size("--probs", probabilities, &read, file.num_rows())?;
+            let named = file.among(read.num_columns, columns.as_deref())?;
+            let labels_sha256 = pemm_data::noise::labels_sha256(&named.given);
+            let (data_sha256, notes) = (String::new(), Vec::new());
+            Labels { named, part: None, data_sha256, labels_sha256, notes }
+        }
         (None, None) => {
             return Err(Failure::usage(
                 "--probs: name the DATA that it belongs to, or --labels CSV",
             ));
         }
-        (Some(_), _) => from_data(experiment)?,
+        (Some(_), _) => {
+            let labels = from_data(experiment)?;
+            let (classes, num) = (&labels.named.classes, labels.named.given.len());
+            let columns = columns(&mut read, &arguments.columns, num).map_err(in_file)?;
+            check_size("--probs", probabilities, &read, num)?;
+            if read.num_columns != classes.len() {
+                return Err(in_file(format!(
+                    "{} columns, but there are {} classes ({})",
+                    read.num_columns,
+                    classes.len(),
+                    shown(classes)
+                )));
+            }
+            match (columns, two_orders(classes)) {
+                (Some(columns), _) => {
+                    reorder(&mut read.values, &columns, classes).map_err(in_file)?;
+                }
+                (None, Some(orders)) => {
+                    return Err(in_file(format!(
+                        "the columns have no names, and {orders}: name them (--columns)"
+                    )));
+                }
+                (None, None) => {}
+            }
+            labels
+        }
     };
-    if read.num_rows == labels.given.len() + 1 {
-        take_numeric_header(&mut read, &labels.classes);
-    }
-    check_size("--probs", probabilities, &read, labels.given.len())?;
-    let num_classes = labels.classes.len();
-    if read.num_columns != num_classes {
-        return Err(Failure::usage(format!(
-            "--probs: {}: {} columns, but there are {num_classes} classes ({})",
-            probabilities.display(),
-            read.num_columns,
-            shown(&labels.classes)
-        )));
-    }
-    if let Some(header) = read.header.take() {
-        reorder(&mut read.values, &header, &labels.classes).map_err(|reason| {
-            Failure::usage(format!("--probs: {}: {reason}", probabilities.display()))
-        })?;
-    }
-    let features = match features {
+    let Labels { named, part, data_sha256, labels_sha256, notes } = labels;
+    let NamedLabels { classes, names, given } = named;
+    let features = match &arguments.features {
         Some(path) => {
             let features = matrix(path)?;
-            check_size("--features", path, &features, labels.given.len())?;
+            check_size("--features", path, &features, given.len())?;
             Some(features)
         }
         None => None,
     };
     Ok(SamplePredictions {
-        models: vec![1; labels.given.len()],
-        classes: labels.classes,
-        names: labels.names,
-        given: labels.given,
-        part: labels.part,
+        models: vec![1; given.len()],
         predictions: Predictions {
-            num_classes,
+            num_classes: classes.len(),
             probabilities: read.values,
             distances: None,
             num_features: features.as_ref().map_or(0, |features| features.num_columns),
             features: features.map(|features| features.values).unwrap_or_default(),
         },
+        classes,
+        names,
+        given,
+        part,
         margins: None,
-        data_sha256: labels.data_sha256,
-        labels_sha256: labels.labels_sha256,
+        data_sha256,
+        labels_sha256,
         training_secs: 0.0,
-        warnings: Vec::new(),
+        warnings: notes,
     })
+}
+
+/// What the columns of `read` are called: by `asked`, or by a header, which may look like a row of
+/// numbers where classes are called by such.
+fn columns(
+    read: &mut Matrix,
+    asked: &[String],
+    num_rows: usize,
+) -> Result<Option<Vec<String>>, String> {
+    let mut names = read.header.take();
+    let first = || read.values.iter().take(read.num_columns);
+    let is_header = read.num_rows == num_rows + 1 && first().all(|value| value.fract() == 0.0);
+    if names.is_none() && is_header {
+        names = Some(first().map(f32::to_string).collect());
+        read.values.drain(..read.num_columns);
+        read.num_rows -= 1;
+    }
+    if !asked.is_empty() {
+        if names.is_some() {
+            return Err("has a header, which names the columns; leave --columns out".into());
+        }
+        if asked.len() != read.num_columns {
+            let (asked, found) = (asked.len(), read.num_columns);
+            return Err(format!("has {found} columns, but --columns names {asked}"));
+        }
+        names = Some(asked.to_vec());
+    }
+    if let Some(names) = &names {
+        if let Some(at) = names.iter().position(|name| name.is_empty()) {
+            return Err(format!(
+                "column {} has no name; if it numbers the rows, take it out",
+                at + 1
+            ));
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+            return Err(format!("two columns are named {twice:?}"));
+        }
+    }
+    Ok(names)
 }
 
 fn check_size(key: &str, path: &Path, read: &Matrix, num_samples: usize) -> Result<(), Failure> {
@@ -98,24 +160,14 @@ fn check_size(key: &str, path: &Path, read: &Matrix, num_samples: usize) -> Resu
     )))
 }
 
-/// Where classes are called by numbers, a header looks like a row of values.
-fn take_numeric_header(read: &mut Matrix, classes: &[String]) {
-    let first: Vec<String> =
-        read.values.iter().take(read.num_columns).map(f32::to_string).collect();
-    let names_all = first.len() == classes.len() && classes.iter().all(|c| first.contains(c));
-    if read.header.is_none() && names_all {
-        read.values.drain(..read.num_columns);
-        read.num_rows -= 1;
-        read.header = Some(first);
-    }
-}
-
 /// Puts the columns that `header` names into the order of `classes`.
 fn reorder(values: &mut [f32], header: &[String], classes: &[String]) -> Result<(), String> {
+    // `0.0` is the class 0.
+    let integer = |name: &String| name.parse::<f64>().ok().filter(|value| value.fract() == 0.0);
     let place = |class: &String| {
-        header
-            .iter()
-            .position(|name| name == class)
+        let is_number = |name: &String| integer(name).is_some_and(|n| integer(class) == Some(n));
+        let same = header.iter().position(|name| name == class);
+        same.or_else(|| header.iter().position(is_number))
             .ok_or_else(|| format!("no column is named {class:?}; found {}", shown(header)))
     };
     let order = classes.iter().map(place).collect::<Result<Vec<_>, _>>()?;
@@ -132,57 +184,16 @@ fn from_data(arguments: &ExperimentArguments) -> Result<Labels, Failure> {
     experiment.data.fold = None;
     let prepared = prepare(&experiment.data, &experiment.noise, experiment.seed)?;
     let part = &prepared.train;
+    let names = (0..part.len()).map(|i| part.name(i).to_owned()).collect();
+    let named = NamedLabels { classes: prepared.classes, names, given: part.given.clone() };
+    let joined = prepared.joined.and_then(|joined| joined.note());
     Ok(Labels {
-        names: (0..part.len()).map(|i| part.name(i).to_owned()).collect(),
-        given: part.given.clone(),
+        named,
         part: Some(part.clone()),
-        classes: prepared.classes,
         data_sha256: prepared.data_sha256,
         labels_sha256: prepared.manifest.labels_sha256,
+        notes: prepared.notes.into_iter().chain(joined).collect(),
     })
-}
-
-/// Labels of a CSV alone: ids from 0 to K-1 if all are, else names, whose order is that of their
-/// bytes.
-fn from_csv(path: &Path, column: &str, num_classes: usize) -> Result<Labels, Failure> {
-    let fail = |reason: String| Failure::new(format!("{}: {reason}", path.display()));
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_path(path)
-        .map_err(|error| fail(error.to_string()))?;
-    let header = reader.headers().map_err(|error| fail(error.to_string()))?.clone();
-    let find = |name: &str| header.iter().position(|found| found == name);
-    let label_column = find(column).ok_or_else(|| {
-        let found: Vec<&str> = header.iter().collect();
-        fail(format!("there is no column {column:?}; found {}", found.join(", ")))
-    })?;
-    let name_column = find("path").or_else(|| find("index"));
-    let (mut names, mut labels) = (Vec::new(), Vec::new());
-    for record in reader.records() {
-        let record = record.map_err(|error| fail(error.to_string()))?;
-        names.push(name_column.map_or_else(|| names.len().to_string(), |c| record[c].to_owned()));
-        labels.push(record[label_column].to_owned());
-    }
-    let ids: Option<Vec<u32>> = labels.iter().map(|label| label.parse().ok()).collect();
-    let (classes, given) = match ids {
-        Some(ids) => {
-            if let Some(row) = ids.iter().position(|&id| id as usize >= num_classes) {
-                let reason = format!("label {} is not in 0 to {}", ids[row], num_classes - 1);
-                return Err(fail(format!("row {}: {reason}", row + 1)));
-            }
-            ((0..num_classes).map(|id| id.to_string()).collect(), ids)
-        }
-        None => {
-            let classes: Vec<String> =
-                labels.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect();
-            let id =
-                |label: &String| classes.binary_search(label).expect("it is one of them") as u32;
-            let given = labels.iter().map(id).collect();
-            (classes, given)
-        }
-    };
-    let labels_sha256 = pemm_data::noise::labels_sha256(&given);
-    Ok(Labels { classes, names, given, part: None, data_sha256: String::new(), labels_sha256 })
 }
 
 fn shown(names: &[String]) -> String {

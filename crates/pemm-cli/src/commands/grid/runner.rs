@@ -39,7 +39,7 @@ impl Job<'_> {
         match &self.found {
             Found::Nothing => 0,
             Found::Begun { num_epochs, .. } => *num_epochs,
-            Found::Finished(record) => record.epochs.len(),
+            Found::Moved(record) | Found::Finished(record) => record.epochs.len(),
         }
     }
 
@@ -198,7 +198,7 @@ pub(super) fn run(
 /// A run that says it is done must have left its record.
 fn finished(job: &Job<'_>) -> Ending {
     match look(&job.cell.experiment, &job.folder) {
-        Ok(Found::Finished(record)) => Ending::Finished(record),
+        Ok(Found::Finished(record) | Found::Moved(record)) => Ending::Finished(record),
         Ok(_) => Ending::Failed("its process ended without a finished record".into()),
         Err(error) => Ending::Failed(error.to_string()),
     }
