@@ -24,7 +24,7 @@ fn a_run_leaves_a_page_and_the_command_makes_it_again() {
     place.pemm("report run --points 0 --format svg").ok().says(&["run/figures/confusion.svg"]);
     assert!(place.text("run/figures/confusion.svg").starts_with("<svg xmlns"));
 
-    place.pemm("report run/record.json").fails(2, &["needs --out"]);
+    place.pemm("report run/record.json").fails(2, &["say with --out"]);
     place.pemm("report run/record.json --out bare.html").ok();
     assert!(place.text("bare.html").contains("stored no outputs"));
 }
