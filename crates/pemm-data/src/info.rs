@@ -168,10 +168,10 @@ fn image_folder(config: &DataConfig, stop: &AtomicBool) -> Result<Info> {
     })
 }
 
-/// The training images of `listing` with the labels of the labels file, without a pixel.
+/// The images of `listing` with the labels of the labels file, without a pixel. The other parts are
+/// there because the file may list them too.
 fn joined(listing: &Listing, config: &DataConfig) -> Result<DataSet> {
-    let files = &listing.train;
-    let train = Part {
+    let part = |files: &Vec<ImageFile>| Part {
         pixels: Arc::new(Pixels::Decoded(Vec::new())),
         shape: Shape { channels: 1, height: 1, width: 1 },
         rows: (0..files.len() as u32).collect(),
@@ -180,7 +180,9 @@ fn joined(listing: &Listing, config: &DataConfig) -> Result<DataSet> {
         weights: None,
     };
     let name = read::display_name(Path::new(&config.path));
-    let mut set = DataSet::of(name, listing.classes.clone(), train, None);
+    let (classes, test) = (listing.classes.clone(), listing.test.as_ref().map(part));
+    let set = DataSet::of(name, classes, part(&listing.train), test);
+    let mut set = DataSet { val: listing.val.as_ref().map(part), ..set };
     labels::join(&mut set, config)?;
     Ok(set)
 }
@@ -247,6 +249,14 @@ mod tests {
         assert!(info.notes.iter().any(|note| note.contains("1 of 3 labels differ")), "{info:?}");
         let info = look("flat", "path,label\na.png,x\nb.png,y\n").unwrap();
         assert_eq!(counts(&info), [1, 1]);
+        // A list of all parts, as training takes it.
+        for path in ["parts/train/cat/1.png", "parts/train/dog/1.png", "parts/test/cat/1.png"] {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            image::GrayImage::new(2, 2).save(path).unwrap();
+        }
+        let list = "path,label\ntrain/cat/1.png,cat\ntrain/dog/1.png,dog\ntest/cat/1.png,cat\n";
+        assert_eq!(counts(&look("parts", list).unwrap()), [1, 1]);
         let error = look("set", "path,label\ncat/1.png,bird\n").unwrap_err().to_string();
         assert!(error.contains("labels.csv") && error.contains("bird"), "{error}");
     }
