@@ -175,7 +175,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         metrics.begin(&outcome.record.epochs)?;
     }
     if arguments.outputs.stores(&outcome.record) && !report::has_outputs(&out, &outcome.record) {
-        let places = Places::of(&experiment);
+        let places = Places::of(wanted.first());
         let stored = report::store_outputs(&out, &places, &arguments.device, console);
         if let Err(failure) = stored {
             console.warn(&format!("no outputs for the report: {}", failure.message()));
