@@ -286,7 +286,7 @@ fn a_list_may_name_images_as_another_machine_does() {
         |i: usize| format!("{i:03}"),
         |i: usize| format!("{i:03}.PNG"),
         |i: usize| format!("C:\\data\\scans\\{i:03}.png"),
-        |i: usize| format!("/mnt/disk/pets/scans/{i:03}.png"),
+        |i: usize| format!("/Volumes/disk/pets/scans/{i:03}.png"),
     ] {
         let text = csv((0..8).map(|i| (write(i), label(i))));
         let set = joined(&folder, &text, config(&folder)).unwrap();
