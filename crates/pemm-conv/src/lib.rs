@@ -1,9 +1,12 @@
-//! CPU kernels for convolutional networks on Burn's Flex backend, with hand-written gradients.
+//! Kernels for convolutional networks on Burn, most of them for its Flex backend on the CPU, with
+//! hand-written gradients.
 //!
 //! A network calls [`conv2d`], [`batch_norm_train`] (with what follows it), [`batch_norm`] for
 //! inference, and in residual blocks [`fork`], [`halve`] and [`add_relu`];
 //! its optimizer calls [`descend`]. On Flex in single precision these
-//! run the kernels of this crate; on every other device they are Burn's own operations.
+//! run the kernels of this crate; on every other device they are Burn's own operations, but for
+//! normalization by the batch and [`descend_at`], which with the feature `gpu` have kernels for GPUs.
+//! [`record`] records work there, to be replayed.
 //!
 //! The kernels themselves work on channels-last slices: [`convolve`], [`input_gradient`],
 //! [`weight_gradient`], [`statistics`], [`normalize`] and [`gradients`]. Their results do not
@@ -17,6 +20,8 @@ mod direct;
 mod filter_gradient;
 mod flex;
 mod geometry;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod groups;
 mod junction;
 mod normalization;
@@ -24,6 +29,7 @@ mod normalized;
 mod ops;
 mod passes;
 mod product;
+mod recording;
 mod residual;
 mod rows;
 mod scratch;
@@ -41,6 +47,8 @@ pub use geometry::Geometry;
 pub use normalization::{After, Extent, Statistics, gradients, normalize, statistics};
 pub use ops::{
     Layer, Normalized, NormalizedConv, Residual, add_relu, batch_norm, batch_norm_train,
-    conv_norm_train, conv2d, descend, fork, halve, residual_blocks,
+    batch_norm_train_vectors, conv_norm_train, conv2d, descend, descend_at, fork, halve,
+    residual_blocks,
 };
+pub use recording::{Buffer, Recording, can_record, copied, record};
 pub use simd::{Level, level};

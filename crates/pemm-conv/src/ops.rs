@@ -14,6 +14,7 @@ use burn::tensor::{DType, Tensor, activation, module, s};
 use crate::convolution;
 use crate::descent::Descent;
 use crate::normalization::After;
+use crate::recording::can_record;
 
 /// The kernels' operations, which the functions below call.
 #[backend_extension(Flex, Autodiff)]
@@ -122,6 +123,18 @@ fn suits(tensor: &DispatchTensor) -> bool {
     on_flex && tensor.kind.dtype() == DType::F32
 }
 
+/// Whether the kernels for GPUs have this tensor: there, in single precision, plain or with autodiff.
+#[cfg(feature = "gpu")]
+fn on_gpu(tensor: &DispatchTensor) -> bool {
+    let on_gpu = match &tensor.kind {
+        DispatchTensorKind::Cube(_) => true,
+        DispatchTensorKind::Autodiff(inner) => matches!(**inner, DispatchTensorKind::Cube(_)),
+        #[allow(unreachable_patterns)]
+        _ => false,
+    };
+    on_gpu && tensor.kind.dtype() == DType::F32
+}
+
 /// Two-dimensional convolution (cross-correlation), `stride` down and right, `padding` zeros on
 /// both sides of each axis, without groups or dilation; differentiable by all three tensors.
 ///
@@ -168,11 +181,11 @@ fn fits(
         && bias.is_none_or(|bias| suits(&bias.clone().into_dispatch()))
 }
 
-/// What [`batch_norm_train`] returns.
+/// What [`batch_norm_train`] and [`batch_norm_train_vectors`] return.
 #[derive(Clone, Debug)]
-pub struct Normalized {
-    /// The normalized input after what follows, \[N, C, H', W'\].
-    pub output: Tensor<4>,
+pub struct Normalized<const D: usize> {
+    /// The normalized input after what follows, \[N, C, H', W'\] or \[N, C\].
+    pub output: Tensor<D>,
     /// Mean of each channel, \[C\], detached.
     pub mean: Tensor<1>,
     /// Variance of each channel, divided by N·H·W, \[C\], detached.
@@ -195,7 +208,7 @@ pub fn batch_norm_train(
     beta: Tensor<1>,
     epsilon: f64,
     after: After,
-) -> Normalized {
+) -> Normalized<4> {
     let channels = x.dims()[1];
     assert!(
         gamma.dims() == [channels] && beta.dims() == [channels],
@@ -204,6 +217,10 @@ pub fn batch_norm_train(
         beta.dims()
     );
     let [x, gamma, beta] = [x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch()];
+    #[cfg(feature = "gpu")]
+    if [&x, &gamma, &beta].into_iter().all(on_gpu) {
+        return crate::gpu::batch_norm_train(x, gamma, beta, epsilon, after);
+    }
     if ![&x, &gamma, &beta].into_iter().all(suits) {
         let x = Tensor::<4>::from_dispatch(x);
         let (gamma, beta) = (Tensor::from_dispatch(gamma), Tensor::from_dispatch(beta));
@@ -218,6 +235,31 @@ pub fn batch_norm_train(
         mean: Tensor::from_dispatch(mean),
         variance: Tensor::from_dispatch(variance),
     }
+}
+
+/// [`batch_norm_train`] of vectors, then ReLU.
+///
+/// Shapes: `x` \[N, C\], `gamma`, `beta` \[C\].
+///
+/// # Panics
+/// If the channels do not match.
+pub fn batch_norm_train_vectors(
+    x: Tensor<2>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f64,
+) -> Normalized<2> {
+    let [batch, channels] = x.dims();
+    // Only there are the kernels the faster ones for so few numbers.
+    if can_record(&x.device()) {
+        let x = x.reshape([batch, channels, 1, 1]);
+        let Normalized { output, mean, variance } =
+            batch_norm_train(x, gamma, beta, epsilon, After::Relu);
+        return Normalized { output: output.reshape([batch, channels]), mean, variance };
+    }
+    let result = module::batch_norm_train(x, gamma, beta, epsilon);
+    let output = activation::relu(result.output);
+    Normalized { output, mean: result.mean, variance: result.variance }
 }
 
 /// As [`batch_norm_train`], by given statistics (the running ones, for inference). Where a
@@ -261,7 +303,7 @@ pub fn conv_norm_train(
     bias: Option<Tensor<1>>,
     [gamma, beta]: [Tensor<1>; 2],
     layer: Layer,
-) -> Normalized {
+) -> Normalized<4> {
     let Layer { stride, padding, epsilon, after } = layer;
     let outs = weight.dims()[0];
     let rows_match = [&gamma, &beta].iter().all(|row| row.dims() == [outs]);
@@ -432,6 +474,38 @@ pub fn descend<const D: usize>(
     let direction =
         if rule.nesterov { gradient + velocity.clone() * rule.momentum } else { velocity.clone() };
     [value - direction * rule.rate, velocity]
+}
+
+/// As [`descend`], at a rate that lies on the device, `[1]`, in the place of the rule's: a recorded step
+/// can then be replayed at another. One pass on a GPU.
+///
+/// # Panics
+/// If the shapes differ.
+pub fn descend_at<const D: usize>(
+    gradient: Tensor<D>,
+    value: Tensor<D>,
+    velocity: Tensor<D>,
+    rate: Tensor<1>,
+    rule: Descent,
+) -> [Tensor<D>; 2] {
+    let shape = value.dims();
+    assert!(
+        gradient.dims() == shape && velocity.dims() == shape && rate.dims() == [1],
+        "a parameter of {shape:?} has a gradient of {:?}, a velocity of {:?} and one rate",
+        gradient.dims(),
+        velocity.dims()
+    );
+    #[cfg(feature = "gpu")]
+    if can_record(&value.device()) && value.dtype() == DType::F32 {
+        use crate::gpu::GpuOps;
+
+        let [gradient, value, velocity] = [gradient, value, velocity].map(Tensor::into_dispatch);
+        let (value, velocity) =
+            Dispatch::gpu_descend(gradient, value, velocity, rate.into_dispatch(), rule);
+        return [Tensor::from_dispatch(value), Tensor::from_dispatch(velocity)];
+    }
+    let rate = rate.into_scalar::<f32>();
+    descend(gradient, value, velocity, Descent { rate, ..rule })
 }
 
 /// What follows a normalization, by Burn's own operations.

@@ -9,6 +9,8 @@
 use burn::tensor::{Tensor, s};
 pub use pemm_energy::{Pairs, Potential};
 
+use crate::tensors::positions;
+
 /// Values of `potential` at distances `r`.
 fn values(potential: Potential, r: Tensor<2>) -> Tensor<2> {
     match potential {
@@ -86,11 +88,13 @@ impl CenterPotential {
         let between = distances(&plain); // [K, K]
         let (values, weights) = self.pair(between);
         // Every pair stands twice in the matrix, and a center with itself once at distance 0.
-        let off_diagonal = -Tensor::<2>::eye(k, &plain.device()) + 1.0;
+        let at = positions(k, &plain.device());
+        let diagonal = at.clone().unsqueeze_dim::<2>(0).equal(at.unsqueeze_dim::<2>(1));
+        let off_diagonal = diagonal.clone().bool_not().float();
         let (origin_share, between_share) = self.pairs.shares(k, self.origin);
-        let weights = weights * off_diagonal.clone() * between_share;
+        let weights = weights * off_diagonal * between_share;
         // A masked product would turn an infinite value on the diagonal into NaN.
-        let values = values.mask_fill(off_diagonal.equal_scalar(0.0), 0.0);
+        let values = values.mask_fill(diagonal, 0.0);
         let mut value = values.sum() * (0.5 * between_share);
         // Σ_j w_ij (c_i - c_j) = (Σ_j w_ij) c_i - (W C)_i
         let mut gradient =

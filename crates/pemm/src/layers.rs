@@ -197,15 +197,15 @@ impl BatchNorm {
     /// Normalises vectors, `[N, C]`, then sets negative values to 0.
     pub fn forward_vectors(&self, input: Tensor<2>) -> Tensor<2> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
-        activation::relu(if is_training(&input) {
+        if is_training(&input) {
             let [n, _] = input.dims();
-            let result = functional::batch_norm_train(input, weight, bias, Self::EPSILON);
+            let result = pemm_conv::batch_norm_train_vectors(input, weight, bias, Self::EPSILON);
             self.update_running(result.mean, result.variance, n);
             result.output
         } else {
             let [mean, var] = [self.running_mean.value(), self.running_var.value()];
-            functional::batch_norm(input, weight, bias, mean, var, Self::EPSILON)
-        })
+            activation::relu(functional::batch_norm(input, weight, bias, mean, var, Self::EPSILON))
+        }
     }
 
     /// Moves the running statistics towards those of a batch of `count` values per channel.

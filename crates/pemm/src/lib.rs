@@ -10,7 +10,7 @@
 //! ```text
 //! error device tensors layers
 //! backbone head loss energy reconstruction optim dynamics centers
-//! model networks objective readings evaluate statistics weights pretrained records
+//! model networks objective readings recorded training evaluate statistics weights pretrained records
 //! data places ready needs explain cells checkpoint finished
 //! run session continuing train outputs folds auto
 //! ```
@@ -44,12 +44,14 @@ mod pretrained;
 mod readings;
 pub mod ready;
 pub mod reconstruction;
+mod recorded;
 mod records;
 pub mod run;
 mod session;
 mod statistics;
 pub mod tensors;
 pub mod train;
+mod training;
 mod weights;
 
 pub use error::{Error, Result};

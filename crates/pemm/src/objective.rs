@@ -148,6 +148,13 @@ pub trait Objective: Send {
     /// Hears what [`Self::wants_survey`] asked for, before the first step of the epoch.
     fn survey(&mut self, _survey: Survey<'_>) {}
 
+    /// Whether all steps between two surveys do the same, each with its batch: nothing is read from
+    /// the device, drawn, or known of the samples beside what the batch says. Then a step can be
+    /// recorded once and replayed.
+    fn repeats(&self) -> bool {
+        false
+    }
+
     /// Value and terms of one batch. `networks` has [`Self::num_networks`] of them; those that the
     /// gradients of the total reach make a step.
     fn forward(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
-use pemm_conv::Descent;
+use pemm_conv::{Buffer, Descent, can_record, copied, descend, descend_at};
 pub use pemm_experiment::optim::OptimConfig;
 
 use crate::error::{Error, Result};
@@ -31,6 +31,32 @@ fn container_of<M>() -> String {
     format!("Struct:{}", path.rsplit("::").next().unwrap_or(path))
 }
 
+/// A learning rate. On a GPU it lies in memory there, so that a recorded step can be given another.
+#[derive(Debug, Clone)]
+pub(crate) struct Rate {
+    value: f64,
+    on_gpu: Option<Tensor<1>>,
+}
+
+impl Rate {
+    /// `value`, for steps on `device`.
+    pub(crate) fn on(device: &Device, value: f64) -> Self {
+        let device = device.clone().without_autodiff();
+        let on_gpu = can_record(&device).then(|| Tensor::from_floats([value as f32], &device));
+        Self { value, on_gpu }
+    }
+
+    /// The same in memory of its own.
+    pub(crate) fn copied(&self) -> Self {
+        Self { value: self.value, on_gpu: self.on_gpu.clone().map(copied) }
+    }
+
+    /// The memory that it lies in.
+    pub(crate) fn buffer(&self) -> Option<Buffer> {
+        self.on_gpu.as_ref().map(Buffer::of)
+    }
+}
+
 /// SGD, as PyTorch's: `g ← g + λ w`, `m ← μ m + g`, `w ← w - lr · m` (Nesterov: `w - lr (g + μ m)`).
 #[derive(Debug, Clone)]
 pub struct Sgd {
@@ -52,12 +78,33 @@ impl Sgd {
         gradients: &mut Gradients,
         learning_rate: f64,
     ) -> M {
+        self.step_at(model, gradients, &Rate { value: learning_rate, on_gpu: None })
+    }
+
+    /// [`Self::step`] at a rate that may lie on the device.
+    pub(crate) fn step_at<M: Module>(
+        &mut self,
+        model: M,
+        gradients: &mut Gradients,
+        rate: &Rate,
+    ) -> M {
         let gradients = GradientsParams::from_module(gradients, &model);
         let scale = match self.config.clip_norm {
             Some(limit) => (limit / (norm(&model, &gradients) + 1e-6)).min(1.0),
             None => 1.0,
         };
-        model.map(&mut Update { sgd: self, path: Path::default(), gradients, scale, learning_rate })
+        model.map(&mut Update { sgd: self, path: Path::default(), gradients, scale, rate })
+    }
+
+    /// The memory of all momenta, in the order of their parameters' names.
+    pub(crate) fn buffers(&self) -> Vec<Buffer> {
+        self.momentum.values().map(Buffer::of).collect()
+    }
+
+    /// The same with each momentum in memory of its own.
+    pub(crate) fn copied(&self) -> Self {
+        let copy = |(name, tensor): (&String, &Tensor<1>)| (name.clone(), copied(tensor.clone()));
+        Self { config: self.config.clone(), momentum: self.momentum.iter().map(copy).collect() }
     }
 
     /// The momentum of every parameter that has been updated.
@@ -107,7 +154,7 @@ struct Update<'a> {
     path: Path,
     gradients: GradientsParams,
     scale: f64,
-    learning_rate: f64,
+    rate: &'a Rate,
 }
 
 impl ModuleMapper for Update<'_> {
@@ -127,7 +174,7 @@ impl ModuleMapper for Update<'_> {
             decay: decay(config, self.path.container()) as f32,
             momentum: config.momentum as f32,
             nesterov: config.nesterov,
-            rate: self.learning_rate as f32,
+            rate: self.rate.value as f32,
         };
         param.map(|value| {
             let value = value.without_autodiff();
@@ -136,7 +183,10 @@ impl ModuleMapper for Update<'_> {
                 Some(velocity) => velocity.reshape(dims),
                 None => Tensor::zeros(dims, &value.device()),
             };
-            let [value, velocity] = pemm_conv::descend(gradient, value, velocity, rule);
+            let [value, velocity] = match &self.rate.on_gpu {
+                Some(rate) => descend_at(gradient, value, velocity, rate.clone(), rule),
+                None => descend(gradient, value, velocity, rule),
+            };
             momentum.insert(name, velocity.reshape([-1]));
             value.autodiff().require_grad()
         })

@@ -6,6 +6,7 @@
 //! step is read at once. What is read is the same in both.
 
 use burn::tensor::{Device, Tensor};
+use pemm_conv::copied;
 
 use crate::device::is_cpu;
 use crate::objective::Terms;
@@ -29,6 +30,39 @@ pub(crate) struct Step {
     pub(crate) step: usize,
     /// Positions of its samples in the training part.
     pub(crate) indices: Vec<u32>,
+}
+
+/// What a step says, still on the device.
+#[derive(Debug, Clone)]
+pub(crate) struct Said {
+    /// Names of the terms.
+    names: Vec<&'static str>,
+    /// The terms, then their sum.
+    values: Tensor<1>,
+    /// Scores of the samples, `[N, K]`.
+    scores: Tensor<2>,
+}
+
+impl Said {
+    /// What is read of `terms`.
+    pub(crate) fn of(terms: &Terms) -> Self {
+        let plain = |tensor: &Tensor<1>| tensor.clone().detach().without_autodiff();
+        let values = terms.terms.iter().map(|(_, value)| value).chain([&terms.total]).map(plain);
+        Self {
+            names: terms.terms.iter().map(|&(name, _)| name).collect(),
+            values: Tensor::cat(values.collect(), 0),
+            scores: terms.scores.clone().detach().without_autodiff(),
+        }
+    }
+
+    /// The same, on a GPU in memory of its own.
+    pub(crate) fn copied(&self) -> Self {
+        Self {
+            names: self.names.clone(),
+            values: copied(self.values.clone()),
+            scores: copied(self.scores.clone()),
+        }
+    }
 }
 
 /// What one step said.
@@ -61,12 +95,10 @@ impl Readings {
     }
 
     /// Adds a step, and gives back the steps that it is time to read, in their order.
-    pub(crate) fn add(&mut self, step: Step, terms: &Terms) -> Vec<Reading> {
-        let plain = |tensor: &Tensor<1>| tensor.clone().detach().without_autodiff();
-        let values = terms.terms.iter().map(|(_, value)| value).chain([&terms.total]).map(plain);
-        self.values.push(Tensor::cat(values.collect(), 0));
-        self.scores.push(terms.scores.clone().detach().without_autodiff());
-        self.steps.push((step, terms.terms.iter().map(|&(name, _)| name).collect()));
+    pub(crate) fn add(&mut self, step: Step, said: Said) -> Vec<Reading> {
+        self.values.push(said.values);
+        self.scores.push(said.scores);
+        self.steps.push((step, said.names));
         if self.steps.len() < self.most { Vec::new() } else { self.rest() }
     }
 
@@ -156,7 +188,7 @@ mod tests {
             let mut read = Vec::new();
             for at in 0..3 {
                 let step = Step { pass: 0, step: at, indices: (0..=at as u32).collect() };
-                read.extend(readings.add(step, &terms(at, at + 1)));
+                read.extend(readings.add(step, Said::of(&terms(at, at + 1))));
             }
             read.extend(readings.rest());
             assert!(readings.rest().is_empty());

@@ -13,29 +13,25 @@ use pemm_runs::{
     Bond, Chosen, EpochRecord, LockedFolder, Log, PartScores, Record, Scores, process,
 };
 
-use crate::centers::{center_stats, separate};
+use crate::centers::center_stats;
 use crate::checkpoint::{Saved, State, check_best, read_weights, write_weights};
 use crate::dynamics::Dynamics;
 use crate::error::{Error, Result};
 use crate::evaluate::{Scorer, score, scores_of_each, to_device};
 use crate::finished::ModelCard;
-use crate::model::Classifier;
-use crate::networks::{apply_all, collect_all, join, split};
-use crate::objective::{Objective, Progress, Survey};
-use crate::optim::Sgd;
+use crate::networks::collect_all;
+use crate::objective::{Progress, Survey};
 use crate::readings::{Readings, Step};
 use crate::ready::Ready;
 use crate::run::Event;
 use crate::statistics::EpochStatistics;
 use crate::tensors::TensorMap;
+use crate::training::Training;
 
 /// Everything that changes while a run goes.
 pub(crate) struct Session {
     pub(crate) plan: Plan,
-    pub(crate) networks: Vec<Classifier>,
-    /// One for each network.
-    sgds: Vec<Sgd>,
-    objective: Box<dyn Objective>,
+    training: Training,
     pub(crate) train: Loader,
     val: Option<Loader>,
     scorer: Scorer,
@@ -84,9 +80,7 @@ impl Session {
                 pretrained: backbone,
                 run: None,
             },
-            sgds: vec![Sgd::new(plan.experiment().optim.clone()); networks.len()],
-            networks,
-            objective,
+            training: Training::new(&plan, networks, objective, batch_size, device.clone()),
             val: val.map(|part| loader(part, Augment::default())).transpose()?,
             dynamics: Dynamics::new(train.len()),
             train: loader(train, plan.augment())?,
@@ -112,18 +106,9 @@ impl Session {
             let (state, warning) = State::read(folder, record)?;
             warnings.extend(warning);
             let State { model, momentum, objective, dynamics, progress } = state;
-            let device = self.device.clone().without_autodiff();
-            let num = self.networks.len();
-            let models = split(model.clone(), num);
-            for ((sgd, momentum), model) in
-                self.sgds.iter_mut().zip(split(momentum, num)).zip(&models)
-            {
-                sgd.load(momentum, model, &device)?;
-            }
-            self.objective.load(objective)?;
             let name = folder.file(pemm_runs::folder::STATE).display().to_string();
             self.dynamics.load(dynamics, &name)?;
-            self.networks = apply_all(std::mem::take(&mut self.networks), model, &name)?;
+            self.training.load(model, momentum, objective, &name)?;
             record.choice.over = progress.over;
             record.set_epochs(progress.epochs.clone());
             self.saved = progress;
@@ -135,7 +120,7 @@ impl Session {
             }
             // The last weights are the state's; whatever lies in their place is of no use.
             self.card.epoch = self.saved.epochs.len();
-            write_weights(folder, false, &collect_all(&self.networks), &self.card)?;
+            write_weights(folder, false, &collect_all(self.training.networks()), &self.card)?;
         }
         Ok(folder.open_log(&self.saved.epochs)?)
     }
@@ -165,23 +150,22 @@ impl Session {
         let mut learning_rate = 0.0;
 
         // ---- what the objective asks for --------------------------------------------------------
-        if self.objective.wants_survey(epoch) {
-            let with_features = self.objective.wants_features();
+        if self.training.objective().wants_survey(epoch) {
+            let with_features = self.training.objective().wants_features();
+            let networks = self.training.networks();
             let (scores, features) =
-                scores_of_each(&self.networks, &self.train, &self.device, with_features)?;
+                scores_of_each(networks, &self.train, &self.device, with_features)?;
             let given = &self.train.part().given;
             let survey = Survey { scores, features, given };
             check_survey(epoch, num_steps, &survey)?;
-            self.objective.survey(survey);
+            self.training.survey(survey);
         }
 
         // ---- steps ------------------------------------------------------------------------------
         if plan.experiment().loss.energy.is_on() {
-            for network in &mut self.networks {
-                separate(&mut network.head, &mut rng);
-            }
+            self.training.separate_centers(&mut rng);
         }
-        let num_passes = self.objective.num_passes();
+        let num_passes = self.training.objective().num_passes();
         let train = &self.train;
         let batches = (0..num_passes).flat_map(|pass| {
             let batches = train.shuffled(order(epoch, pass)).enumerate();
@@ -195,16 +179,12 @@ impl Session {
             let num_samples = batch.indices.len();
             let num_epochs = schedule.num_epochs;
             let mut progress = Progress { epoch, num_epochs, pass, step, num_steps, rng: &mut rng };
-            let terms = self.objective.forward(&self.networks, &batch, &mut progress);
-            let this = Step { pass, step, indices: batch.indices };
-            for reading in readings.add(this, &terms) {
-                statistics.take(epoch, &reading)?;
-            }
             learning_rate =
                 plan.experiment().optim.learning_rate * schedule.share(epoch, step, num_steps);
-            let mut gradients = terms.total.backward();
-            for (network, sgd) in self.networks.iter_mut().zip(&mut self.sgds) {
-                *network = sgd.step(network.clone(), &mut gradients, learning_rate);
+            let said = self.training.step(&batch, learning_rate, &mut progress);
+            let this = Step { pass, step, indices: batch.indices };
+            for reading in readings.add(this, said) {
+                statistics.take(epoch, &reading)?;
             }
             // Steps and samples of an epoch are told as those of one pass.
             let done = (pass * num_steps + step + 1).div_ceil(num_passes);
@@ -220,13 +200,18 @@ impl Session {
         // ---- validation by given labels -----------------------------------------------------------
         let how = self.card.combination;
         let val = self.val.as_ref();
-        let val = val.map(|val| score(&self.networks, how, val, &self.device)).transpose()?;
+        let val =
+            val.map(|val| score(self.training.networks(), how, val, &self.device)).transpose()?;
         let val_accuracy_given = val.as_ref().map(|val| val.accuracy);
 
         // ---- for the records only -----------------------------------------------------------------
         let is_best = self.saved.is_best(val_accuracy_given);
         let is_scored = schedule.scores(epoch + 1, is_best);
-        let test = if is_scored { self.scorer.test(&self.networks, &self.device)? } else { None };
+        let test = if is_scored {
+            self.scorer.test(self.training.networks(), &self.device)?
+        } else {
+            None
+        };
         let scored =
             if is_scored { self.scorer.scored(test.as_ref(), &statistics.predicted) } else { None };
         self.scores[0] = is_scored.then(|| scores(epoch + 1, val.as_ref(), test.as_ref()));
@@ -235,7 +220,8 @@ impl Session {
             best.clone_from(latest);
         }
         let potential = plan.experiment().loss.energy.potential();
-        let centers = self.networks[0].head.centers().map(|c| center_stats(c, potential));
+        let centers =
+            self.training.networks()[0].head.centers().map(|c| center_stats(c, potential));
         let num_seen = statistics.num_samples as f64;
         Ok(Some(EpochRecord {
             epoch: epoch + 1,
@@ -267,12 +253,13 @@ impl Session {
             Some(scores) => scores.clone(),
             None => {
                 let (tensors, _, file) = read_weights(folder, is_best)?;
-                self.networks = apply_all(std::mem::take(&mut self.networks), tensors, &file)?;
+                self.training.load_networks(tensors, &file)?;
                 let val = self.val.as_ref();
                 let how = self.card.combination;
-                let val =
-                    val.map(|val| score(&self.networks, how, val, &self.device)).transpose()?;
-                let test = self.scorer.test(&self.networks, &self.device)?;
+                let val = val
+                    .map(|val| score(self.training.networks(), how, val, &self.device))
+                    .transpose()?;
+                let test = self.scorer.test(self.training.networks(), &self.device)?;
                 scores(chosen.epoch, val.as_ref(), test.as_ref())
             }
         };
@@ -288,7 +275,7 @@ impl Session {
         epoch: EpochRecord,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<()> {
-        let tensors = collect_all(&self.networks);
+        let tensors = collect_all(self.training.networks());
         check_weights(epoch.epoch, self.train.num_batches(), &tensors)?;
         folder.check_place()?;
         log.append(&epoch)?;
@@ -299,10 +286,11 @@ impl Session {
             self.saved.best_epoch = Some(epoch.epoch);
         }
         self.saved.epochs.push(epoch);
+        let (momentum, objective) = self.training.state();
         let state = State {
             model: tensors,
-            momentum: join(self.sgds.iter().map(Sgd::state).collect()),
-            objective: self.objective.state(),
+            momentum,
+            objective,
             dynamics: self.dynamics.state(),
             progress: self.saved.clone(),
         };
@@ -350,6 +338,14 @@ fn check_weights(epoch: usize, step: usize, tensors: &TensorMap) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "wgpu")]
+    use crate::{
+        data::RunData,
+        model::Classifier,
+        objective::{Batch, Objective, Terms},
+    };
+    #[cfg(feature = "wgpu")]
+    use pemm_experiment::{Experiment, Layer};
 
     #[test]
     fn an_objective_hears_numbers_only() {
@@ -367,6 +363,74 @@ mod tests {
                 error.starts_with("epoch 3, step 7: the term `") && error.contains(term),
                 "{error}"
             );
+        }
+    }
+
+    /// The objective, but for saying that its steps repeat.
+    #[cfg(feature = "wgpu")]
+    struct Unlike(Box<dyn Objective>);
+
+    #[cfg(feature = "wgpu")]
+    impl Objective for Unlike {
+        fn forward(
+            &mut self,
+            networks: &[Classifier],
+            batch: &Batch,
+            progress: &mut Progress<'_>,
+        ) -> Terms {
+            self.0.forward(networks, batch, progress)
+        }
+    }
+
+    /// Needs the driver that `tests/gpu.rs` names. The last batch of each epoch is a smaller one, and
+    /// the learning rate changes with each step.
+    #[cfg(feature = "wgpu")]
+    #[test]
+    fn replayed_steps_do_what_the_others_do() {
+        let keys = [
+            "preset=pemm",
+            "data.limit=300",
+            "schedule.batch_size=48",
+            "schedule.kind=cosine",
+            "schedule.num_epochs=3",
+        ];
+        for backbone in ["mlp", "cnn"] {
+            let layers = keys.iter().map(|key| Layer::from_assignment(key).unwrap());
+            let own = [format!("model.backbone={backbone}"), "model.width=8".into()];
+            let own = own.iter().map(|key| Layer::from_assignment(key).unwrap());
+            let layers: Vec<Layer> = layers.chain(own).collect();
+            let experiment = Experiment::from_layers(&layers).unwrap();
+            let [replayed, ordinary] = [true, false].map(|replayed| {
+                let data = RunData::open(&experiment, &Default::default()).unwrap();
+                let mut ready = Ready::of(&experiment, data, "wgpu").unwrap();
+                if !replayed {
+                    ready.objective = Box::new(Unlike(ready.objective));
+                }
+                let mut session = Session::new(ready).unwrap();
+                let cancel = AtomicBool::new(false);
+                let epochs: Vec<EpochRecord> = (0..3)
+                    .map(|_| {
+                        let epoch = session.epoch(&cancel, &mut |_| {}).unwrap().unwrap();
+                        session.saved.epochs.push(epoch.clone());
+                        epoch
+                    })
+                    .collect();
+                assert_eq!(session.training.is_replayed(), replayed);
+                (epochs, collect_all(session.training.networks()), session.training.state().0)
+            });
+            for (replayed, ordinary) in replayed.0.iter().zip(&ordinary.0) {
+                let (a, b) = (replayed.loss, ordinary.loss);
+                assert!((a - b).abs() < 1e-5 * b.abs(), "{backbone}: losses {a} and {b}");
+                assert_eq!(replayed.val_accuracy_given, ordinary.val_accuracy_given);
+            }
+            for (replayed, ordinary) in [(&replayed.1, &ordinary.1), (&replayed.2, &ordinary.2)] {
+                assert!(!replayed.is_empty() && replayed.keys().eq(ordinary.keys()));
+                for (name, values) in replayed {
+                    let apart = values.data.iter().zip(&ordinary[name].data);
+                    let apart = apart.map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+                    assert!(apart < 1e-4, "{backbone}: {name} is {apart} apart");
+                }
+            }
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use pemm_data::score::first_of_highest;
 use pemm_runs::bond;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -81,6 +81,11 @@ pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Values {
 /// The values of a float tensor, row-major.
 pub(crate) fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.try_into_vec_as::<f32>().expect("a float tensor can be read")
+}
+
+/// 0, 1 … `len` - 1, made on `device`: what comes from the host in each step cannot be recorded.
+pub(crate) fn positions(len: usize, device: &Device) -> Tensor<1> {
+    Tensor::<1>::ones([len], device).cumsum(0) - 1.0
 }
 
 /// Puts `tensors` into `model`: every name must be there with its shape, and none may be left over.

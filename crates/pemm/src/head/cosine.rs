@@ -2,6 +2,8 @@
 
 use burn::tensor::{Int, Tensor};
 
+use crate::tensors::positions;
+
 /// Rows divided by their norms, `[N, D]` → `[N, D]`; a row of zeros stays, and gets no gradient.
 pub(super) fn unit(rows: Tensor<2>) -> Tensor<2> {
     // Clamped before the root, whose gradient at 0 is infinite.
@@ -21,6 +23,6 @@ pub(super) fn distances(scores: Tensor<2>, scale: f64) -> Tensor<2> {
 
 /// `[k = y_n]`, `[N]` → `[N, K]`.
 pub(super) fn one_hot(given: Tensor<1, Int>, like: &Tensor<2>) -> Tensor<2> {
-    let classes = Tensor::<1, Int>::arange(0..like.dims()[1] as i64, &given.device());
-    given.unsqueeze_dim::<2>(1).equal(classes.unsqueeze_dim::<2>(0)).float()
+    let classes = positions(like.dims()[1], &like.device());
+    given.float().unsqueeze_dim::<2>(1).equal(classes.unsqueeze_dim::<2>(0)).float()
 }

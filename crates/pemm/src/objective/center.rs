@@ -106,6 +106,10 @@ pub(super) fn times(losses: Tensor<1>, factors: Vec<f32>) -> Tensor<1> {
 }
 
 impl Objective for CenterObjective {
+    fn repeats(&self) -> bool {
+        true
+    }
+
     fn forward(
         &mut self,
         networks: &[Classifier],

@@ -96,6 +96,10 @@ impl Objective for WeakenedEnergy {
         self.apply();
     }
 
+    fn repeats(&self) -> bool {
+        self.base.repeats()
+    }
+
     fn forward(
         &mut self,
         networks: &[Classifier],
