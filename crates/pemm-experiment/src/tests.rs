@@ -176,7 +176,7 @@ fn mistakes_name_key_rule_and_value() {
     assert!(unknown.contains("my.toml") && unknown.contains("line 2"), "{unknown}");
     assert!(unknown.contains("did you mean `learning_rate`?"), "{unknown}");
     assert!(error(&["optim.lerning_rate=1"]).contains("did you mean `learning_rate`?"));
-    assert!(error(&["preset=papr"]).contains("did you mean paper?"));
+    assert!(error(&["preset=papr"]).contains("did you mean `paper`?"));
     for (assignment, key) in [
         ("optim.learning_rate=0", "optim.learning_rate: must be above 0, is 0"),
         ("optim.learning_rate=nan", "optim.learning_rate"),

@@ -42,7 +42,7 @@ fn a_folder_with_a_test_part() {
     place.png("pictures/train/red/99.png", [8, 8], [200, 30, 30], 7);
     place.pemm("evaluate run").fails(2, &["are not those of the run"]);
     fs::rename(place.path("pictures"), place.path("moved")).unwrap();
-    place.pemm("evaluate run").fails(2, &["data.path: there is no file or folder \"pictures\""]);
+    place.pemm("evaluate run").fails(2, &["data.path: there is nothing at \"pictures\""]);
 }
 
 #[test]

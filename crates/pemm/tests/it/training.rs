@@ -127,7 +127,12 @@ fn a_run_is_known_by_its_data_and_not_by_where_they_lie() {
     for name in ["last.safetensors", "best.safetensors", "experiment.toml", "noise.json"] {
         assert!(bytes(&place("run"), name) == bytes(&place("whole"), name), "{name}");
     }
-    assert_eq!(timeless(&place("run")), timeless(&place("whole")));
+    let mut record = timeless(&place("run"));
+    let found_at = std::mem::take(&mut record.data.found_at);
+    assert!(
+        found_at.iter().all(|place| place.contains("moved/renamed.csv")) && found_at.len() == 1
+    );
+    assert_eq!(record, timeless(&place("whole")));
     // Finished, it is told as such at the new place, and at the old one without data.
     assert!(run(settings(&moved), &place("run"), None).unwrap().was_finished);
     let spelled = path.replace("points.csv", "./points.csv");
