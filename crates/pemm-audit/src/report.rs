@@ -227,12 +227,9 @@ fn issues(
     let of_judged: usize = (0..counts.len()).filter(|&k| judged[k]).map(|k| counts[k]).sum();
     let mut num = (rate.estimate * of_judged as f64).round() as usize;
     let mut is_issue = vec![false; samples.len()];
-    for sample in 0..samples.len() {
-        is_issue[sample] = samples.checked(sample).is_some_and(|label| {
-            let is_wrong = label != samples.given()[sample];
-            num -= usize::from(is_wrong && num > 0);
-            is_wrong
-        });
+    for (sample, is_issue) in is_issue.iter_mut().enumerate() {
+        *is_issue = samples.checked(sample).is_some_and(|label| label != samples.given()[sample]);
+        num = num.saturating_sub(usize::from(*is_issue));
     }
     for &sample in order.iter().filter(|&&sample| samples.checked(sample as usize).is_none()) {
         let left = &mut left[samples.given()[sample as usize] as usize];
