@@ -57,7 +57,7 @@ pub fn two_orders(classes: &[String]) -> Option<String> {
 fn in_two_orders(classes: &[String]) -> Option<[String; 2]> {
     let counting = counting_order(classes)?;
     let differ = (0..classes.len()).find(|&at| counting[at] != at).expect("the orders differ");
-    let num_shown = (differ + 1).max(4).min(12);
+    let num_shown = (differ + 1).clamp(4, 12);
     let first = |order: &mut dyn Iterator<Item = usize>| {
         let mut names: Vec<&str> = order.take(num_shown).map(|id| classes[id].as_str()).collect();
         if num_shown < classes.len() {
