@@ -149,7 +149,7 @@ fn data(folder: &Path, is_right: bool, shift: usize) -> [String; 2] {
     std::fs::create_dir_all(folder).unwrap();
     std::fs::write(&path, format!("x,y,label\n{rows}")).unwrap();
     std::fs::write(folder.join("v.test.csv"), format!("x,y,label\n{test}")).unwrap();
-    let given = |i: usize| if i % 5 == 0 { i + 1 } else { i };
+    let given = |i: usize| if i.is_multiple_of(5) { i + 1 } else { i };
     let clean = |i: usize| if is_right { i } else { given(i) };
     let labels: String =
         (0..240).map(|i| format!("{i},{},{}\n", name(given(i)), name(clean(i)))).collect();
