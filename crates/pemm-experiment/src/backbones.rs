@@ -100,6 +100,20 @@ kinds! {
         reference: SMALL_RESNET,
         differs: &[],
     }
+    /// ResNet-34 for small images.
+    Resnet34 = "resnet34" {
+        summary: "residual network of 34 layers, for small images and many classes",
+        equation: &[
+            "a 3×3 convolution to 64 channels, stages of 3, 4, 6, 3 blocks of two 3×3 convolutions with 64, \
+             128, 256, 512 channels, 512 features by global average pooling",
+        ],
+        parameters: &[],
+        reference: "He et al. 2016, section 4.1; the authors' script for CIFAR-100",
+        differs: &[
+            "The 7×7 convolution of stride 2 and the maximum in front, which are for photographs, are a 3×3 \
+             convolution of stride 1, as is usual for images of 32×32 pixels.",
+        ],
+    }
     /// ResNet-50 for photographs.
     Resnet50 = "resnet50" {
         summary: "residual network of 50 layers, for photographs",
@@ -148,7 +162,8 @@ impl BackboneKind {
             | Self::Resnet20
             | Self::Resnet32
             | Self::Resnet44
-            | Self::Resnet56 => Some(8),
+            | Self::Resnet56
+            | Self::Resnet34 => Some(8),
         }
     }
 
@@ -190,6 +205,11 @@ impl BackboneKind {
             Self::Resnet20 | Self::Resnet32 | Self::Resnet44 | Self::Resnet56 => BackboneSizes {
                 num_features: Some(64),
                 tensor: Some("backbone.conv.weight"),
+                num_inputs: Some(channels),
+            },
+            Self::Resnet34 => BackboneSizes {
+                num_features: Some(512),
+                tensor: Some("backbone.conv1.weight"),
                 num_inputs: Some(channels),
             },
             Self::Resnet50 => BackboneSizes {

@@ -36,7 +36,14 @@ impl Count {
         self.kept.largest = self.kept.largest.max(values);
     }
 
-    /// The same, and 2×2 max pooling in the same pass: what is kept of it is a quarter.
+    /// Such a convolution of what the next one sees too.
+    fn beside(&mut self, channels: usize, stride: usize) {
+        let [height, width] = [self.height, self.width];
+        self.convolution(channels, stride);
+        [self.height, self.width] = [height, width];
+    }
+
+    /// A convolution and 2×2 max pooling in the same pass: what is kept of it is a quarter.
     fn pooled(&mut self, channels: usize) {
         let values = channels as f64 * self.height as f64 * self.width as f64;
         self.convolution(channels, 1);
@@ -74,6 +81,20 @@ impl BackboneKind {
             Self::Resnet32 => small_resnet(&mut count, 32),
             Self::Resnet44 => small_resnet(&mut count, 44),
             Self::Resnet56 => small_resnet(&mut count, 56),
+            Self::Resnet34 => {
+                count.convolution(64, 1);
+                for (channels, num) in [(64, 3), (128, 4), (256, 6), (512, 3)] {
+                    for place in 0..num {
+                        let halves = channels > 64 && place == 0;
+                        if halves {
+                            // The way around, at the places that are left.
+                            count.beside(channels, 2);
+                        }
+                        count.convolution(channels, if halves { 2 } else { 1 });
+                        count.convolution(channels, 1);
+                    }
+                }
+            }
             Self::Resnet50 => {
                 count.convolution(64, 2);
                 // The maximum of stride 2, which keeps the place of each.

@@ -8,6 +8,7 @@ pub mod cnn8;
 pub mod identity;
 pub mod mlp;
 pub mod resnet;
+pub mod resnet34;
 pub mod resnet50;
 
 use burn::module::Module;
@@ -20,6 +21,7 @@ pub use cnn8::Cnn8;
 pub use identity::Identity;
 pub use mlp::Mlp;
 pub use resnet::ResNet;
+pub use resnet34::ResNet34;
 pub use resnet50::ResNet50;
 
 /// A backbone of any kind.
@@ -35,6 +37,8 @@ pub enum Backbone {
     Identity(Identity),
     /// See [`ResNet`].
     ResNet(ResNet),
+    /// See [`ResNet34`].
+    ResNet34(ResNet34),
     /// See [`ResNet50`].
     ResNet50(ResNet50),
 }
@@ -59,6 +63,7 @@ impl Backbone {
             BackboneKind::Resnet32 => Self::ResNet(ResNet::new(32, shape, rng, device)),
             BackboneKind::Resnet44 => Self::ResNet(ResNet::new(44, shape, rng, device)),
             BackboneKind::Resnet56 => Self::ResNet(ResNet::new(56, shape, rng, device)),
+            BackboneKind::Resnet34 => Self::ResNet34(ResNet34::new(shape, rng, device)),
             BackboneKind::Resnet50 => Self::ResNet50(ResNet50::new(shape, rng, device)),
         }
     }
@@ -71,6 +76,7 @@ impl Backbone {
             Self::Mlp(net) => net.num_features(),
             Self::Identity(net) => net.num_features(),
             Self::ResNet(net) => net.num_features(),
+            Self::ResNet34(_) => ResNet34::NUM_FEATURES,
             Self::ResNet50(_) => ResNet50::NUM_FEATURES,
         }
     }
@@ -83,6 +89,7 @@ impl Backbone {
             Self::Mlp(net) => net.forward(images),
             Self::Identity(net) => net.forward(images),
             Self::ResNet(net) => net.forward(images),
+            Self::ResNet34(net) => net.forward(images),
             Self::ResNet50(net) => net.forward(images),
         }
     }

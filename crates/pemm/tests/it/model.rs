@@ -30,14 +30,25 @@ fn resnet44_has_the_number_of_parameters_of_its_paper() {
 }
 
 #[test]
+fn resnet34_agrees_with_torchvisions() {
+    let known = include_str!("../reference/resnet34.json");
+    agrees_with_torchvisions(BackboneKind::Resnet34, 512, 21_276_992, known);
+}
+
+#[test]
 fn resnet50_agrees_with_torchvisions() {
-    let reference: serde_json::Value =
-        serde_json::from_str(include_str!("../reference/resnet50.json")).unwrap();
+    let known = include_str!("../reference/resnet50.json");
+    agrees_with_torchvisions(BackboneKind::Resnet50, 2048, 23_508_032, known);
+}
+
+/// Features from weights and images that are sines (tests/reference/README.md).
+fn agrees_with_torchvisions(kind: BackboneKind, num_features: usize, num: usize, known: &str) {
+    let reference: serde_json::Value = serde_json::from_str(known).unwrap();
     let shape = Shape { channels: 3, height: 48, width: 64 };
     let device = Device::flex();
-    let plan = plan(BackboneKind::Resnet50, HeadKind::Linear);
+    let plan = plan(kind, HeadKind::Linear);
     let model = Classifier::new(&plan, shape, 10, Streams::new(1), &device);
-    assert_eq!(num_parameters(&model) - 10 * 2049, 23_508_032);
+    assert_eq!(num_parameters(&model) - 10 * (num_features + 1), num);
 
     let sine = |i: usize, k: usize| (1.0 + 0.7 * i as f64 * (1.0 + 0.01 * k as f64)).sin();
     let mut tensors = collect(&model.backbone);
@@ -58,13 +69,13 @@ fn resnet50_agrees_with_torchvisions() {
         (0..2 * 3 * 48 * 64).map(|i| (0.3 * f64::from(i)).sin() as f32).collect();
     let images = Tensor::from_data(TensorData::new(images, [2, 3, 48, 64]), &device);
     let features: Vec<f32> = backbone.forward(images).into_data().try_to_vec().unwrap();
-    for (row, features) in features.chunks_exact(2048).enumerate() {
+    for (row, features) in features.chunks_exact(num_features).enumerate() {
         let known = reference["features"][row].as_array().unwrap();
-        for (known, found) in known.iter().zip(features.iter().step_by(256)) {
+        for (known, found) in known.iter().zip(features.iter().step_by(num_features / 8)) {
             let known = known.as_f64().unwrap();
             assert!((known - f64::from(*found)).abs() < 2e-5, "{known} {found}");
         }
-        let mean = features.iter().map(|&x| f64::from(x)).sum::<f64>() / 2048.0;
+        let mean = features.iter().map(|&x| f64::from(x)).sum::<f64>() / num_features as f64;
         assert!((mean - reference["mean"][row].as_f64().unwrap()).abs() < 1e-6, "{mean}");
     }
 }
