@@ -181,6 +181,9 @@ fn all_runs_are_checked_before_the_first_starts() {
     place.write("g.toml", quick());
     place.pemm("grid g.toml --only arm=sce").fails(2, &["the grid has arm ce, pemm"]);
     place.pemm("grid g.toml --only armm=ce").fails(2, &["no run of the grid has the key `armm`"]);
+    place.write("g.toml", quick().replace("[1, 2]", "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]"));
+    let known = "the grid has seed 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 others";
+    place.pemm("grid g.toml --only seed=13").fails(2, &[known]);
     place.pemm("grid g.toml --jobs 0").fails(2, &["--jobs: must be from 1"]);
     place.pemm("grid-cell").fails(2, &["is started by pemm grid"]);
     assert_eq!(place.names(""), ["g.toml"]);

@@ -63,6 +63,9 @@ pub(crate) fn default_folder(file: &Path) -> PathBuf {
     Path::new(RUNS).join(file.file_stem().unwrap_or_default())
 }
 
+/// So many values of a key are named where none is the one that was asked for.
+const SHOWN: usize = 10;
+
 /// The cells that every key of `only` lets through.
 fn chosen(cells: Vec<Cell>, only: &[String]) -> Result<Vec<Cell>, Failure> {
     if only.is_empty() {
@@ -81,9 +84,18 @@ fn chosen(cells: Vec<Cell>, only: &[String]) -> Result<Vec<Cell>, Failure> {
         }
         if !values.iter().any(|found| is(found, value)) {
             let mut known: Vec<String> = values.iter().map(plain).collect();
-            known.sort();
+            known.sort_by(|a, b| match (a.parse::<f64>(), b.parse::<f64>()) {
+                (Ok(a), Ok(b)) => a.total_cmp(&b),
+                _ => a.cmp(b),
+            });
             known.dedup();
-            let message = format!("--only {key}={value}: the grid has {key} {}", known.join(", "));
+            let others = match known.len().saturating_sub(SHOWN) {
+                0 => String::new(),
+                others => format!(" and {others} others"),
+            };
+            known.truncate(SHOWN);
+            let known = known.join(", ");
+            let message = format!("--only {key}={value}: the grid has {key} {known}{others}");
             return Err(Failure::usage(message));
         }
     }
