@@ -22,9 +22,10 @@ struct Named<'a> {
 }
 
 impl Experiment {
-    fn named(&mut self) -> [Named<'_>; 3] {
-        let Self { model, loss, pretrained, .. } = self;
+    fn named(&mut self) -> [Named<'_>; 4] {
+        let Self { model, loss, objective, pretrained, .. } = self;
         let (matrix, matrix_sha256) = loss.matrix_file();
+        let (similarity, similarity_sha256) = objective.similarity_file();
         [
             Named {
                 key: "model.weights",
@@ -39,6 +40,12 @@ impl Experiment {
                 max_len: MAX_WEIGHTS,
             },
             Named { key: "loss.matrix", path: matrix, sha256: matrix_sha256, max_len: MAX_MATRIX },
+            Named {
+                key: "objective.similarity",
+                path: similarity,
+                sha256: similarity_sha256,
+                max_len: MAX_MATRIX,
+            },
         ]
     }
 

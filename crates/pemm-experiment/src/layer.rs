@@ -165,14 +165,16 @@ pub(crate) fn drop_other_kinds(below: &mut Table, above: &Table) {
         parameters.into_iter().map(|parameter| parameter.key)
     };
     let of_losses = of(LossKind::parameters()).chain(["matrix_sha256"]).collect();
-    let parameters: [(&str, &str, Vec<&str>); 8] = [
+    let of_objectives = of(ObjectiveKind::parameters()).chain(["similarity_sha256"]).collect();
+    let parameters: [(&str, &str, Vec<&str>); 9] = [
         ("loss", "kind", of_losses),
         ("model", "head", of(HeadKind::parameters()).collect()),
-        ("objective", "kind", of(ObjectiveKind::parameters()).collect()),
+        ("objective", "kind", of_objectives),
         ("schedule", "kind", vec!["milestones", "factor", "half_period"]),
         ("noise", "kind", vec!["groups", "matrix"]),
         // Not kinds, but files whose hash stands beside them.
         ("loss", "matrix", vec!["matrix_sha256"]),
+        ("objective", "similarity", vec!["similarity_sha256"]),
         ("model", "weights", vec!["weights_sha256"]),
         ("pretrained", "backbone", vec!["backbone_sha256"]),
     ];

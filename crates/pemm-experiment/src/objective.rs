@@ -1,10 +1,13 @@
 //! The `[objective]` table: how the losses of the samples are put together.
 
+use std::path::Path;
 use std::sync::LazyLock;
 
+use pemm_data::noise::Transition;
 use serde::de::{Deserialize, Deserializer, MapAccess};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use crate::content;
 use crate::error::{ExperimentError, Result};
 use crate::kind::Kind;
 use crate::method::Parameter;
@@ -20,11 +23,14 @@ pub struct ObjectiveConfig {
     pub kind: ObjectiveKind,
     /// Those of the objective.
     pub parameters: Parameters,
+    /// SHA-256 of the file of `similarity`, if there is one; left out, it is filled in.
+    pub similarity_sha256: Option<String>,
 }
 
 impl Default for ObjectiveConfig {
     fn default() -> Self {
-        Self { kind: ObjectiveKind::Plain, parameters: Parameters::default() }
+        let parameters = Parameters::default();
+        Self { kind: ObjectiveKind::Plain, parameters, similarity_sha256: None }
     }
 }
 
@@ -39,6 +45,24 @@ impl ObjectiveConfig {
     /// Epochs of plain training first, where there are any.
     pub fn warmup_epochs(&self) -> Option<usize> {
         self.parameters.count("warmup_epochs")
+    }
+
+    /// The file of the similarity of the classes, if there is one, and its hash.
+    pub(super) fn similarity_file(&mut self) -> (Option<&str>, &mut Option<String>) {
+        (self.parameters.word("similarity"), &mut self.similarity_sha256)
+    }
+
+    /// How similar the classes are, `[K, K]`, where the objective of a checked experiment was told.
+    ///
+    /// # Errors
+    /// [`ExperimentError::Setting`] for `objective.similarity`: the file cannot be read or has changed;
+    /// and those of [`Transition::from_csv`].
+    pub fn similarity(&self, num_classes: usize) -> Result<Option<Transition>> {
+        let Some(path) = self.parameters.word("similarity") else { return Ok(None) };
+        let (key, sha256) = ("objective.similarity", self.similarity_sha256.as_deref());
+        let bytes = content::read(key, path, sha256, content::MAX_MATRIX)?;
+        let text = String::from_utf8_lossy(&bytes);
+        Ok(Some(Transition::from_csv(Path::new(path), &text, num_classes)?))
     }
 
     /// Fills in defaults, and refuses what does not belong to the kind or is out of range.
@@ -65,7 +89,7 @@ impl Section for ObjectiveConfig {
     fn keys() -> &'static [&'static str] {
         static KEYS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
             let parameters = PARAMETERS.iter().map(|parameter| parameter.key);
-            ["kind"].into_iter().chain(parameters).collect()
+            ["kind"].into_iter().chain(parameters).chain(["similarity_sha256"]).collect()
         });
         &KEYS
     }
@@ -77,6 +101,7 @@ impl Section for ObjectiveConfig {
     ) -> Result<(), A::Error> {
         match key {
             "kind" => self.kind = table.next_value()?,
+            "similarity_sha256" => self.similarity_sha256 = table.next_value()?,
             key => self.parameters.read(section::parameter(&PARAMETERS, key), table)?,
         }
         Ok(())
@@ -94,6 +119,10 @@ impl Serialize for ObjectiveConfig {
         let mut table = to.serialize_struct("ObjectiveConfig", Self::keys().len())?;
         table.serialize_field("kind", &self.kind)?;
         self.parameters.write(&[self.kind.method()], &[], &mut table)?;
+        match &self.similarity_sha256 {
+            Some(sha256) => table.serialize_field("similarity_sha256", sha256)?,
+            None => table.skip_field("similarity_sha256")?,
+        }
         table.end()
     }
 }
@@ -104,7 +133,7 @@ mod tests {
     use crate::parameters::Value;
 
     fn config(kind: ObjectiveKind) -> ObjectiveConfig {
-        ObjectiveConfig { kind, parameters: Parameters::default() }
+        ObjectiveConfig { kind, ..ObjectiveConfig::default() }
     }
 
     #[test]

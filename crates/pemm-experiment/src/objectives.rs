@@ -345,7 +345,7 @@ kinds! {
     Distill = "distill" {
         summary: "what a network said that knew trusted labels only is mixed into the others",
         equation: &[
-            "first: mean ℓ_n over the trusted samples; then s = softmax(scores / temperature), kept",
+            "first: mean ℓ_n over the trusted samples; then s = softmax(scores / temperature) S, kept",
             "then: mean of λ ℓ_n - (1 - λ) Σ_k s_k log p_k, λ = label_weight, and 1 where n is trusted",
         ],
         parameters: &[
@@ -362,11 +362,18 @@ kinds! {
                 Range::within(0.01, 100.0),
                 "of the predictions that are learned from; larger makes the classes more alike",
             ),
+            Parameter::text(
+                "similarity",
+                "none",
+                "a file",
+                "S[i][j], how much of what is said of class i is meant for class j: a CSV file of K×K with \
+                 rows that sum to 1",
+            ),
         ],
         reference: "paper, (10): Li et al. 2017",
         differs: &[
-            "Their knowledge graph, by which s is spread to related labels, is left out: it is of labels \
-             in Wikipedia. Where classes have nothing to do with each other this changes nothing.",
+            "Their knowledge graph of labels in Wikipedia, by which s is spread to related classes, is \
+             replaced by a matrix that you give: s S stands in the place of s. Without one nothing is spread.",
             "label_weight: 0.5 believes both alike. The paper weighs them by their risks; its text was not at \
              hand, and we have not held this entry against it.",
             "One model goes on, where theirs begins anew with the targets: it keeps what it learned from \

@@ -201,7 +201,8 @@ pub fn build<'a>(
                 label_weight: number("label_weight"),
                 temperature: number("temperature"),
             };
-            Box::new(Distillation::new(base, parameters, trusted()?, num_classes))
+            let similarity = experiment.objective.similarity(num_classes)?;
+            Box::new(Distillation::new(base, parameters, trusted()?, num_classes, similarity))
         }
         ObjectiveKind::CoTeaching => Box::new(CoTeaching {
             base,

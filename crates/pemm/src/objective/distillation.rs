@@ -1,6 +1,7 @@
 //! Distillation: a network that learned from trusted labels alone says what the others may be.
 
 use burn::tensor::{Tensor, TensorData, activation};
+use pemm_data::noise::Transition;
 
 use super::center::weighted;
 use super::co_teaching::mean_of;
@@ -12,7 +13,7 @@ use crate::model::Classifier;
 use crate::tensors::TensorMap;
 
 /// Distillation. For `warmup_epochs` the network learns from the trusted samples alone. What it then
-/// says of every sample, `s_n = softmax(scores / T)`, stays, and from there on all samples are learned
+/// says of every sample, `s_n = softmax(scores / T) S`, stays, and from there on all samples are learned
 /// from with the targets `λ y_n + (1 - λ) s_n`:
 ///
 /// `mean_n w_n (λ ℓ_n - (1 - λ) Σ_k s[n,k] log p[n,k])` plus the center terms; a trusted sample has its
@@ -20,7 +21,9 @@ use crate::tensors::TensorMap;
 ///
 /// # Parameters
 /// `warmup_epochs` ≥ 1. `label_weight` λ in `[0, 1]`: 1 is the loss alone, 0 learns from the trusted labels
-/// only. `temperature` T > 0: the larger, the more alike the classes are in `s`.
+/// only. `temperature` T > 0: the larger, the more alike the classes are in `s`. The similarity S of the
+/// classes, `[K, K]` with rows that sum to 1: what is said of class i is meant for class j by `S[i][j]`; the
+/// identity where it is not given.
 ///
 /// # Reference
 /// Li et al. 2017, Learning from Noisy Labels with Distillation; what differs stands in the entry.
@@ -30,6 +33,8 @@ pub struct Distillation {
     num_classes: usize,
     /// Which samples of the training part are trusted.
     trusted: Vec<bool>,
+    /// S, if it is not the identity.
+    similarity: Option<Transition>,
     /// `s`, `[N, K]`, once it is known.
     soft: Option<EpochMemory>,
 }
@@ -52,8 +57,9 @@ impl Distillation {
         parameters: DistillationParameters,
         trusted: Vec<bool>,
         num_classes: usize,
+        similarity: Option<Transition>,
     ) -> Self {
-        Self { base, parameters, num_classes, trusted, soft: None }
+        Self { base, parameters, num_classes, trusted, similarity, soft: None }
     }
 
     fn empty(&self) -> EpochMemory {
@@ -86,6 +92,17 @@ fn softened(scores: &[f32], num_classes: usize, temperature: f64) -> Vec<f32> {
     scores.chunks_exact(num_classes).flat_map(row).collect()
 }
 
+/// `s S` of one row.
+fn spread(row: &[f32], similarity: &Transition) -> Vec<f32> {
+    let mut meant = vec![0.0; row.len()];
+    for (said, shares) in row.iter().zip(similarity.rows()) {
+        for (meant, share) in meant.iter_mut().zip(shares) {
+            *meant += f64::from(*said) * share;
+        }
+    }
+    meant.into_iter().map(|meant| meant as f32).collect()
+}
+
 impl Objective for Distillation {
     fn wants_survey(&self, epoch: usize) -> bool {
         epoch >= self.parameters.warmup_epochs && self.soft.is_none()
@@ -95,7 +112,10 @@ impl Objective for Distillation {
         let rows = softened(&survey.scores[0], self.num_classes, self.parameters.temperature);
         let mut soft = self.empty();
         for (index, row) in (0..).zip(rows.chunks_exact(self.num_classes)) {
-            soft.row_mut(index).copy_from_slice(row);
+            match &self.similarity {
+                None => soft.row_mut(index).copy_from_slice(row),
+                Some(similarity) => soft.row_mut(index).copy_from_slice(&spread(row, similarity)),
+            }
         }
         self.soft = Some(soft);
     }
@@ -167,13 +187,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_a_class_is_meant_for_similar_ones_too() {
+        let similarity = vec![vec![0.5, 0.25, 0.25], vec![0.0, 1.0, 0.0], vec![0.0, 0.5, 0.5]];
+        let similarity = Transition::new(similarity).unwrap();
+        assert_eq!(spread(&[0.5, 0.25, 0.25], &similarity), [0.25, 0.5, 0.25]);
+    }
+
+    #[test]
     fn what_was_said_survives_a_checkpoint() {
         let objective = || {
             let base =
                 CenterObjective { loss: Box::new(CrossEntropy), energy: None, reconstruction: 0.0 };
             let parameters =
                 DistillationParameters { warmup_epochs: 1, label_weight: 0.5, temperature: 2.0 };
-            Distillation::new(base, parameters, vec![true, false], 2)
+            Distillation::new(base, parameters, vec![true, false], 2, None)
         };
         let mut before = objective();
         assert!(!before.wants_survey(0) && before.wants_survey(1));
