@@ -53,7 +53,8 @@ pub struct EnergyConfig {
     pub start: CenterStart,
     /// Share of doubted labels, 0–1, from which on the energy has its full weight; where fewer are
     /// doubted it is weaker, by the square of the ratio (`pemm::objective::weakened`). 0: its full weight always.
-    /// Not written where it is 0, for the same reason. With `objective.kind = "plain"` only.
+    /// Not written where it is 0, for the same reason. With `objective.kind = "plain"` only;
+    /// with others it becomes 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub full_at: f64,
 }

@@ -115,10 +115,15 @@ impl Experiment {
         }
         let is_plain =
             self.objective.kind == ObjectiveKind::Plain && self.loss.estimate_after().is_none();
-        if self.loss.energy.is_on() && self.loss.energy.full_at > 0.0 && !is_plain {
-            let reason = "goes with objective.kind = \"plain\", and with a loss that estimates \
-                          nothing, only; set it to 0";
-            return Err(ExperimentError::setting("loss.energy.full_at", reason));
+        let energy = &mut self.loss.energy;
+        if !energy.is_on() {
+            energy.full_at = 0.0;
+        } else if energy.full_at > 0.0 && !is_plain {
+            // The preset `pemm` has it, so it is no mistake of the one who asked for another objective.
+            energy.full_at = 0.0;
+            let warning = "loss.energy.full_at goes with objective.kind = \"plain\", and with a loss \
+                           that estimates nothing, only; the energy has its full weight";
+            warnings.push(warning.into());
         }
         self.check_trusted_loss()?;
         if let Some(parts) = facts.parts {
