@@ -1,6 +1,7 @@
 //! The layers of an experiment: what a file, the arguments and each `--set` say, to be put over each
 //! other.
 
+use pemm_data::config::NoiseKind;
 use pemm_data::nearest;
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -165,12 +166,13 @@ pub(crate) fn drop_other_kinds(below: &mut Table, above: &Table) {
         parameters.into_iter().map(|parameter| parameter.key)
     };
     let of_losses = of(LossKind::parameters()).chain(["matrix_sha256"]).collect();
+    let of_noises = of(NoiseKind::parameters()).filter(|&key| key != "rate").collect();
     let parameters: [(&str, &str, Vec<&str>); 8] = [
         ("loss", "kind", of_losses),
         ("model", "head", of(HeadKind::parameters()).collect()),
         ("objective", "kind", of(ObjectiveKind::parameters()).collect()),
         ("schedule", "kind", vec!["milestones", "factor", "half_period"]),
-        ("noise", "kind", vec!["groups", "matrix"]),
+        ("noise", "kind", of_noises),
         // Not kinds, but files whose hash stands beside them.
         ("loss", "matrix", vec!["matrix_sha256"]),
         ("model", "weights", vec!["weights_sha256"]),
