@@ -6,7 +6,7 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use pemm_data::config::DataConfig;
-use pemm_data::source::{matrix, npy_header, open};
+use pemm_data::source::{Kind, matrix, npy_header, open};
 use pemm_data::{DataSet, labels};
 
 use crate::{MIB, Target, images, place};
@@ -28,6 +28,20 @@ pub(crate) const TARGETS: [Target; 10] = [
     Target { name: "cifar", seeds: cifar, read: read_cifar, max_bytes: MAX_BYTES },
     Target { name: "archive", seeds: archives, read: read_archive, max_bytes: MAX_UNPACKED },
 ];
+
+/// The targets that read each kind of source; the compiler sees to it that a new one is thought of.
+pub fn targets_of(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        // Compiled in: nobody else writes them.
+        Kind::Digits => &[],
+        Kind::CifarFolder => &["cifar"],
+        Kind::CifarArchive => &["archive"],
+        Kind::Idx => &["idx", "idx-labels"],
+        Kind::ImageFolder => &["png", "jpeg"],
+        Kind::FeaturesCsv => &["features"],
+        Kind::FeaturesNpy => &["npy", "npy-labels"],
+    }
+}
 
 fn config(path: &Path) -> DataConfig {
     let path = path.to_str().expect("temporary folders have plain names").to_owned();

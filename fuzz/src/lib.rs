@@ -14,6 +14,8 @@ mod settings;
 
 use pemm_data::Rng;
 
+pub use data::targets_of;
+
 const MIB: usize = 1 << 20;
 
 /// A reader.

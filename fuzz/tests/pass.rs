@@ -5,8 +5,9 @@ use std::alloc::System;
 use std::time::{Duration, Instant};
 
 use cap::Cap;
+use pemm_data::source::Kind;
 use pemm_data::{Stream, Streams};
-use pemm_fuzz::{mutated, targets};
+use pemm_fuzz::{mutated, targets, targets_of};
 
 /// An allocation above its limit ends the process, and the last line names the target.
 #[global_allocator]
@@ -19,7 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
 fn no_reader_panics_hangs_or_fills_the_memory() {
-    for target in targets() {
+    let all = targets();
+    for name in Kind::ALL.into_iter().flat_map(targets_of) {
+        assert!(all.iter().any(|target| target.name == *name), "no target is called {name}");
+    }
+    for target in all {
         eprintln!("{}", target.name);
         let seeds = (target.seeds)();
         let mut rng = Streams::new(20).open(Stream::Shuffle);

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::noise::NoiseKind;
+
 /// What to do with samples that the labels file does not list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -121,37 +123,6 @@ impl Default for DataConfig {
             memory_mib: 4096,
         }
     }
-}
-
-/// A convention of label noise; each docstring gives `T[i][j]` = P(given j | true i) at rate ε.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NoiseKind {
-    /// Labels stay as they are.
-    #[default]
-    None,
-    /// To each of the other K-1 classes with ε/(K-1); an exact count per class.
-    Symmetric,
-    /// To each of all K classes with ε/K, the true one included: the realised rate is ε(K-1)/K.
-    SymmetricInclusive,
-    /// CIFAR-10's truck→automobile, bird→airplane, deer→horse, cat↔dog; sources from clean labels.
-    Asymmetric,
-    /// The same drawn in place one pair after the other, so that some cats and dogs flip back.
-    AsymmetricInplace,
-    /// CIFAR-100: the next class inside blocks of 5 consecutive ids.
-    BlockCycle,
-    /// CIFAR-100: one random pair of classes per block of 5 ids.
-    BlockPair,
-    /// To the next class within the true superclass.
-    Superclass,
-    /// i → i+1 modulo K.
-    Pair,
-    /// The flip depends on the image, whose values are standardised (after Xia et al. 2020).
-    Instance,
-    /// The same from the bytes as they are, as the public generator of Xia et al. 2020 has it.
-    InstanceRaw,
-    /// A given row-stochastic matrix.
-    Matrix,
 }
 
 /// Label noise to draw on the training labels.

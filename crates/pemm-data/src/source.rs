@@ -69,7 +69,69 @@ pub enum Kind {
     FeaturesNpy,
 }
 
+/// What a source is known by, and that in the words of a message.
+enum Sign {
+    /// Its path is this word.
+    Word(&'static str),
+    /// Something in a folder.
+    InFolder(fn(&Path) -> Result<bool>, String),
+    /// One of these endings of a file, in small letters.
+    Ending(&'static [&'static str], &'static str),
+}
+
 impl Kind {
+    /// Every kind, in the order in which a path is held against their signs.
+    pub const ALL: [Self; 7] = [
+        Self::Digits,
+        Self::CifarFolder,
+        Self::CifarArchive,
+        Self::Idx,
+        Self::FeaturesNpy,
+        Self::FeaturesCsv,
+        // Last, because the folders of others may hold images too.
+        Self::ImageFolder,
+    ];
+
+    fn sign(self) -> Sign {
+        match self {
+            Self::Digits => Sign::Word(DIGITS),
+            Self::CifarFolder => Sign::InFolder(
+                |folder| Ok(cifar::is_here(folder)),
+                "data_batch_1.bin (CIFAR-10), train.bin (CIFAR-100)".into(),
+            ),
+            Self::CifarArchive => {
+                Sign::Ending(&[".tar.gz", ".tgz", ".tar"], ".tar.gz (CIFAR, binary version)")
+            }
+            Self::Idx => Sign::InFolder(
+                |folder| Ok(idx::is_here(folder)),
+                "train-images-idx3-ubyte[.gz] (IDX)".into(),
+            ),
+            Self::ImageFolder => Sign::InFolder(
+                folder::is_here,
+                format!(
+                    "train/<class>/ or <class>/ with {} files (images)",
+                    walk::ENDINGS.join(", ")
+                ),
+            ),
+            Self::FeaturesCsv => Sign::Ending(&[".csv"], ".csv (features)"),
+            Self::FeaturesNpy => {
+                Sign::InFolder(|folder| Ok(npy::is_here(folder)), "features.npy (features)".into())
+            }
+        }
+    }
+
+    /// Whether its samples are vectors of features, and no images.
+    pub fn is_of_vectors(self) -> bool {
+        match self {
+            Self::Digits
+            | Self::CifarFolder
+            | Self::CifarArchive
+            | Self::Idx
+            | Self::ImageFolder => false,
+            Self::FeaturesCsv | Self::FeaturesNpy => true,
+        }
+    }
+
     /// What it is, in a few words.
     pub fn title(self) -> &'static str {
         match self {
@@ -90,37 +152,41 @@ impl Kind {
 /// `data.path` if there is nothing, with the nearest name that is there, or nothing that any
 /// source reads, with what was looked for.
 pub fn detect(path: &str) -> Result<Kind> {
-    if path == DIGITS {
-        return Ok(Kind::Digits);
-    }
     let place = Path::new(path);
-    if place.is_dir() {
-        return match () {
-            () if cifar::is_here(place) => Ok(Kind::CifarFolder),
-            () if idx::is_here(place) => Ok(Kind::Idx),
-            () if npy::is_here(place) => Ok(Kind::FeaturesNpy),
-            () if folder::is_here(place)? => Ok(Kind::ImageFolder),
-            () => Err(DataError::setting("data.path", unknown_folder(path))),
+    let (is_folder, lower) = (place.is_dir(), path.to_ascii_lowercase());
+    let ends = |endings: &[&str]| endings.iter().any(|ending| lower.ends_with(ending));
+    let (mut in_folder, mut of_files) = (Vec::new(), Vec::new());
+    for kind in Kind::ALL {
+        let is_it = match kind.sign() {
+            Sign::Word(word) => path == word,
+            Sign::InFolder(is_here, looked_for) => {
+                in_folder.push(looked_for);
+                is_folder && is_here(place)?
+            }
+            Sign::Ending(endings, looked_for) => {
+                of_files.push(looked_for);
+                !is_folder && place.exists() && ends(endings)
+            }
         };
+        if is_it {
+            return Ok(kind);
+        }
     }
-    if !place.exists() {
-        return Err(DataError::setting("data.path", missing(path)));
-    }
-    let ends = |end: &str| path.to_ascii_lowercase().ends_with(end);
-    if ends(".tar.gz") || ends(".tgz") || ends(".tar") {
-        Ok(Kind::CifarArchive)
-    } else if ends(".csv") {
-        Ok(Kind::FeaturesCsv)
-    } else if [".zip", ".rar", ".7z", ".gz", ".xz", ".bz2", ".zst"].iter().any(|end| ends(end)) {
-        let reason = format!("{path:?} is an archive; unpack it and give the folder");
-        Err(DataError::setting("data.path", reason))
+    let reason = if is_folder {
+        let looked_for = in_folder.join(", ");
+        format!("no source is found in the folder {path:?}; looked for {looked_for}")
+    } else if !place.exists() {
+        missing(path)
+    } else if ends(&[".zip", ".rar", ".7z", ".gz", ".xz", ".bz2", ".zst"]) {
+        format!("{path:?} is an archive; unpack it and give the folder")
     } else {
-        let reason = format!(
-            "{path:?} is a file, but of files only .csv (features) and .tar.gz (CIFAR, binary \
-             version) are read; images belong into a folder <class>/ or train/<class>/"
-        );
-        Err(DataError::setting("data.path", reason))
-    }
+        format!(
+            "{path:?} is a file, but of files only {} are read; images belong into a folder <class>/ \
+             or train/<class>/",
+            of_files.join(" and ")
+        )
+    };
+    Err(DataError::setting("data.path", reason))
 }
 
 /// [`open_until`] without a way to stop it.
@@ -204,15 +270,6 @@ fn missing(path: &str) -> String {
             "there is no file or folder {path:?}; the images that are built in are called {DIGITS:?}"
         ),
     }
-}
-
-fn unknown_folder(path: &str) -> String {
-    format!(
-        "no source is found in the folder {path:?}; looked for data_batch_1.bin (CIFAR-10), \
-         train.bin (CIFAR-100), train-images-idx3-ubyte[.gz] (IDX), features.npy (features), \
-         train/<class>/ or <class>/ with {} files (images)",
-        walk::ENDINGS.join(", ")
-    )
 }
 
 /// What holds for every source.
@@ -319,12 +376,25 @@ fn resize(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::fs;
 
     use super::*;
 
     fn error(path: &str) -> String {
         open(&DataConfig { path: path.into(), ..DataConfig::default() }).unwrap_err().to_string()
+    }
+
+    /// The parser of the words in reports knows every kind; a kind that is not in the list is detected
+    /// nowhere.
+    #[test]
+    fn no_kind_is_missing_in_the_list() {
+        let error = serde_json::from_str::<Kind>("\"no such word\"").unwrap_err().to_string();
+        let known: BTreeSet<&str> = error.split('`').skip(1).step_by(2).skip(1).collect();
+        let words = Kind::ALL.map(|kind| serde_json::to_value(kind).unwrap());
+        let listed: BTreeSet<&str> = words.iter().filter_map(|word| word.as_str()).collect();
+        assert_eq!(known, listed);
+        assert_eq!(listed.len(), Kind::ALL.len(), "each once");
     }
 
     #[test]

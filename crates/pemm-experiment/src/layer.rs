@@ -1,6 +1,7 @@
 //! The layers of an experiment: what a file, the arguments and each `--set` say, to be put over each
 //! other.
 
+use pemm_data::config::NoiseKind;
 use pemm_data::nearest;
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -166,12 +167,13 @@ pub(crate) fn drop_other_kinds(below: &mut Table, above: &Table) {
     };
     let of_losses = of(LossKind::parameters()).chain(["matrix_sha256"]).collect();
     let of_objectives = of(ObjectiveKind::parameters()).chain(["similarity_sha256"]).collect();
+    let of_noises = of(NoiseKind::parameters()).filter(|&key| key != "rate").collect();
     let parameters: [(&str, &str, Vec<&str>); 9] = [
         ("loss", "kind", of_losses),
         ("model", "head", of(HeadKind::parameters()).collect()),
         ("objective", "kind", of_objectives),
         ("schedule", "kind", vec!["milestones", "factor", "half_period"]),
-        ("noise", "kind", vec!["groups", "matrix"]),
+        ("noise", "kind", of_noises),
         // Not kinds, but files whose hash stands beside them.
         ("loss", "matrix", vec!["matrix_sha256"]),
         ("objective", "similarity", vec!["similarity_sha256"]),

@@ -8,7 +8,6 @@ use std::sync::{Arc, OnceLock};
 use pemm_data::config::BrokenImages;
 use pemm_data::normalize::Normalization;
 use pemm_data::prepare::{Prepared, prepare_set};
-use pemm_data::source::Kind;
 use pemm_data::{DataError, DataSet, Part, labels, source};
 use pemm_embed::{Backbone, BackboneCard, EmbedError, EmbedOptions, FeatureCache, Progress};
 use pemm_experiment::{DataFacts, Experiment, ExperimentError};
@@ -79,7 +78,7 @@ impl Opened {
         let mut backbone = None;
         if let Some(file) = &experiment.pretrained.backbone {
             let opened = Backbone::open(Path::new(file), &experiment.pretrained.keys())?;
-            if matches!(source::detect(&data.path)?, Kind::FeaturesCsv | Kind::FeaturesNpy) {
+            if source::detect(&data.path)?.is_of_vectors() {
                 let reason = "is for images, and these data are feature vectors; leave it out";
                 return Err(ExperimentError::setting("pretrained.backbone", reason).into());
             }

@@ -49,6 +49,25 @@ fn help_of_every_command() {
     assert_eq!(known.count(), commands.len(), "a snapshot without its command");
 }
 
+/// A file of a command that `commands.rs` or `main.rs` passes over is compiled by nobody, or offered to
+/// nobody.
+#[test]
+fn every_file_of_a_command_is_a_command() {
+    let known = listed(&Place::new(), "");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let is_of_rust = path.extension().is_some_and(|extension| extension == "rs");
+        if is_of_rust && std::fs::read_to_string(&path).unwrap().contains("struct Arguments") {
+            let name = path.file_stem().unwrap().to_str().unwrap().replace('_', "-");
+            assert!(known.contains(&name), "main.rs has no command `pemm {name}`: {known:?}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, known.len(), "one file each: {known:?}");
+}
+
 #[test]
 fn wrong_arguments_exit_with_2() {
     let place = Place::new();

@@ -1,11 +1,12 @@
 //! What each name means: the classes to which each class's labels flip, and where that comes from.
 
-use crate::config::{NoiseConfig, NoiseKind};
+use crate::config::NoiseConfig;
 use crate::error::{DataError, Result};
 use crate::seed::{Stream, Streams};
 use crate::split::choose;
 
 use super::groups;
+use super::kind::NoiseKind;
 use super::scheme::Scheme;
 use super::transition::Transition;
 

@@ -1,11 +1,44 @@
-//! Names of the noises, `--noise kind:value` strings, and the checks that need no data.
+//! The kinds of noise, their names, `--noise kind:value` strings, and the checks that need no data.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::config::{NoiseConfig, NoiseKind};
+use serde::{Deserialize, Serialize};
+
+use crate::config::NoiseConfig;
 use crate::error::{DataError, Result};
 use crate::nearest;
+
+/// A convention of label noise; each docstring gives `T[i][j]` = P(given j | true i) at rate ε.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoiseKind {
+    /// Labels stay as they are.
+    #[default]
+    None,
+    /// To each of the other K-1 classes with ε/(K-1); an exact count per class.
+    Symmetric,
+    /// To each of all K classes with ε/K, the true one included: the realised rate is ε(K-1)/K.
+    SymmetricInclusive,
+    /// CIFAR-10's truck→automobile, bird→airplane, deer→horse, cat↔dog; sources from clean labels.
+    Asymmetric,
+    /// The same drawn in place one pair after the other, so that some cats and dogs flip back.
+    AsymmetricInplace,
+    /// CIFAR-100: the next class inside blocks of 5 consecutive ids.
+    BlockCycle,
+    /// CIFAR-100: one random pair of classes per block of 5 ids.
+    BlockPair,
+    /// To the next class within the true superclass.
+    Superclass,
+    /// i → i+1 modulo K.
+    Pair,
+    /// The flip depends on the image, whose values are standardised (after Xia et al. 2020).
+    Instance,
+    /// The same from the bytes as they are, as the public generator of Xia et al. 2020 has it.
+    InstanceRaw,
+    /// A given row-stochastic matrix.
+    Matrix,
+}
 
 impl NoiseKind {
     /// Every kind, in the order of the documentation.
@@ -105,7 +138,19 @@ impl NoiseConfig {
 
     /// Whether labels are drawn from the values of the samples, which have to be at hand.
     pub fn looks_at_samples(&self) -> bool {
-        matches!(self.kind, NoiseKind::Instance | NoiseKind::InstanceRaw)
+        match self.kind {
+            NoiseKind::Instance | NoiseKind::InstanceRaw => true,
+            NoiseKind::None
+            | NoiseKind::Symmetric
+            | NoiseKind::SymmetricInclusive
+            | NoiseKind::Asymmetric
+            | NoiseKind::AsymmetricInplace
+            | NoiseKind::BlockCycle
+            | NoiseKind::BlockPair
+            | NoiseKind::Superclass
+            | NoiseKind::Pair
+            | NoiseKind::Matrix => false,
+        }
     }
 
     /// Whether drawing would leave every label as it is, whatever the data.

@@ -1,20 +1,7 @@
 //! Label noise: drawn once, from a convention with a name, and described in a manifest.
 //!
-//! | kind | what flips | T at rate ε |
-//! |---|---|---|
-//! | `symmetric` | round(ε·n_c) of each class, to another class | 1-ε, ε/(K-1) |
-//! | `symmetric-inclusive` | the same, to any class, its own included | 1-ε+ε/K, ε/K |
-//! | `asymmetric` | CIFAR-10: truck→automobile, bird→airplane, deer→horse, cat↔dog | 1-ε, ε |
-//! | `asymmetric-inplace` | the same in place, so that some cats flip back | T\[cat\]\[dog\] = ε(1-ε) |
-//! | `block-cycle` | to the next id inside blocks of 5 | 1-ε, ε |
-//! | `block-pair` | one pair of classes per block of 5, into each other | 1-ε, ε |
-//! | `superclass` | to the next class of the superclass | 1-ε, ε |
-//! | `pair` | i → i+1 modulo K | 1-ε, ε |
-//! | `instance` | depends on the image, see `instance.rs` | one per image |
-//! | `instance-raw` | the same, from values that are not standardised | one per image |
-//! | `matrix` | every sample by itself, from its class's row | the file |
-//!
-//! Sources, and where public code differs, stand at each function of `convention.rs`.
+//! What each kind flips, and its T at rate ε, stands at its function in `convention.rs` with its
+//! source; `instance.rs` has those that look at the image.
 
 mod convention;
 mod estimate;
@@ -26,10 +13,11 @@ mod manifest;
 mod scheme;
 mod transition;
 
+pub use kind::NoiseKind;
 pub use manifest::{NOISE_SCHEMA_VERSION, NoiseManifest, Realised, labels_sha256};
 pub use transition::Transition;
 
-use crate::config::{NoiseConfig, NoiseKind};
+use crate::config::NoiseConfig;
 use crate::error::{DataError, Result};
 use crate::seed::{Stream, Streams};
 use scheme::Scheme;

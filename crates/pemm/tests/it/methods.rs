@@ -40,6 +40,36 @@ fn batch(device: &Device) -> Batch {
     }
 }
 
+/// The compiler sees to it that each entry has its code, but not that each code has its entry.
+#[test]
+fn no_code_of_a_method_lacks_its_entry() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    type Wanted = fn(&str, &str) -> String;
+    // Where the code of the methods lies, after what a method's name stands there, which file joins
+    // entries and code, and what that says of a file and a name.
+    let joined: [(&str, &str, &str, Wanted); 4] = [
+        ("loss", "impl Loss for ", "loss.rs", |file, _| format!("=> {file}::CODE")),
+        ("objective", "impl Objective for ", "objective/build.rs", |_, name| name.to_owned()),
+        ("head", "pub struct ", "head.rs", |_, name| format!("({name})")),
+        ("backbone", "pub struct ", "backbone.rs", |_, name| format!("({name})")),
+    ];
+    for (folder, before, by, wanted) in joined {
+        let joining = std::fs::read_to_string(source.join(by)).unwrap();
+        let mut seen = 0;
+        for entry in std::fs::read_dir(source.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let names = text.split(before).skip(1).filter_map(|rest| rest.split([' ', '{']).next());
+            let file = path.file_stem().unwrap().to_str().unwrap();
+            let wanted: Vec<String> = names.map(|name| wanted(file, name)).collect();
+            let is_joined = wanted.iter().any(|wanted| joining.contains(wanted));
+            assert!(wanted.is_empty() || is_joined, "{by} has none of {wanted:?}, of {path:?}");
+            seen += usize::from(is_joined);
+        }
+        assert!(seen > 2, "{folder}: {seen}");
+    }
+}
+
 #[test]
 fn every_loss_trains_on_every_head_with_every_regulariser_that_fits() {
     let device = Device::flex().autodiff();

@@ -93,9 +93,10 @@ fn cnn8_at_width_64_has_the_layers_of_the_authors_script() {
 #[test]
 fn every_backbone_takes_odd_sizes_and_gives_finite_scores() {
     let mut rng = Streams::new(1).open(Stream::Step);
-    for backbone in [BackboneKind::Cnn8, BackboneKind::Mlp, BackboneKind::Resnet20] {
-        let model = build(&plan(backbone, HeadKind::Distance), 13, 2);
-        let images = Tensor::<4>::ones([3, 3, 13, 13], &Device::flex());
+    for &backbone in BackboneKind::ALL {
+        let side = backbone.smallest_side().unwrap_or(1).max(12) + 1;
+        let model = build(&plan(backbone, HeadKind::Distance), side, 2);
+        let images = Tensor::<4>::ones([3, 3, side, side], &Device::flex());
         let scores: Vec<f32> =
             model.forward(images, &mut rng).scores.into_data().try_to_vec().unwrap();
         assert_eq!(scores.len(), 30);
