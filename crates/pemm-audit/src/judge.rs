@@ -132,7 +132,11 @@ pub fn judge(samples: &Samples<'_>, model: &NoiseModel, pattern: &Pattern) -> Ju
         true => pattern.suspicious,
         false => 0.0,
     };
-    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+    // With hundreds of classes chance is less than half a percent.
+    let percent = |share: f64| match share {
+        0.01.. | 0.0 => format!("{:.0} %", 100.0 * share),
+        _ => format!("{:.2} %", 100.0 * share),
+    };
     let reason = if occurring.len() < 2 {
         Some("all samples are given one class".to_owned())
     } else if balanced_agreement < chance + ERRORS * error {

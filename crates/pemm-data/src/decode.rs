@@ -133,15 +133,19 @@ fn check_size(width: usize, height: usize, decoded_bytes: u64) -> Result<(), Str
     }
     if width > MAX_SIDE || height > MAX_SIDE || decoded_bytes > MAX_BYTES {
         let mib = decoded_bytes.div_ceil(1 << 20);
-        return Err(format!(
-            "{width}×{height} pixels take {mib} MiB, and an image may have sides of at most \
-             {MAX_SIDE} pixels and take at most {} MiB. No setting raises this, and data.resize \
-             comes after decoding: make the file smaller with an image program, or cut it into \
-             tiles",
-            MAX_BYTES >> 20
-        ));
+        return Err(too_large(&format!("{width}×{height} pixels take {mib} MiB")));
     }
     Ok(())
+}
+
+/// Refuses an image of which `what` is too much.
+fn too_large(what: &str) -> String {
+    format!(
+        "{what}: an image may have sides of at most {MAX_SIDE} pixels and take at most {} MiB. No \
+         setting raises this, and data.resize comes after decoding: make the file smaller with an \
+         image program, or cut it into tiles",
+        MAX_BYTES >> 20
+    )
 }
 
 /// Resizes `[C, H, W]` pixels of `shape` to `[height, width]` with Lanczos3 in fixed point, channel

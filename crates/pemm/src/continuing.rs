@@ -1,20 +1,25 @@
 //! What is found in a run folder before a run begins in it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use pemm_data::config::DataConfig;
 use pemm_experiment::identity::{Difference, differences, flatten};
 use pemm_experiment::same::only_places;
 use pemm_experiment::{Experiment, Plan};
 use pemm_runs::{DataRecord, Environment, NoiseRecord, Record, RunFolder, Status, Tried};
 use serde_json::Value;
 
+use crate::data::{Embedding, Hashes};
 use crate::error::{Error, Result};
-use crate::run::Outcome;
+use crate::run::{Outcome, RunOptions};
 
-/// The finished run of this very experiment in `out`, if it is there: it can be told without its
-/// data.
-pub(crate) fn finished(experiment: &Experiment, out: &Path) -> Result<Option<Outcome>> {
-    let Ok(folder) = RunFolder::open(out) else { return Ok(None) };
+/// The finished run of this very experiment in the folder of `options`, if it is there: it can be told
+/// without its data.
+pub(crate) fn finished(
+    experiment: &Experiment,
+    options: &RunOptions<'_>,
+) -> Result<Option<Outcome>> {
+    let Ok(folder) = RunFolder::open(options.out) else { return Ok(None) };
     if !folder.has(pemm_runs::folder::RECORD) {
         return Ok(None);
     }
@@ -24,12 +29,50 @@ pub(crate) fn finished(experiment: &Experiment, out: &Path) -> Result<Option<Out
     }
     // What does not go with the data of the record is refused with the data at hand.
     let same = record.compare(experiment).is_ok_and(|found| found.differences.is_empty());
-    if same {
-        // It may have been killed after its last epoch, while it wrote its report.
-        folder.tidy();
+    if !same {
+        return Ok(None);
     }
+    // It may have been killed after its last epoch, while it wrote its report.
+    folder.tidy();
+    let changed = changed(&record, experiment, &folder, &options.embedding);
     let folder = folder.path().to_owned();
-    Ok(same.then_some(Outcome { folder, record, was_finished: true }))
+    Ok(Some(Outcome { folder, record, was_finished: true, changed }))
+}
+
+/// What is to be said where the data that `experiment` names are not those that the finished run of
+/// `record` in `folder` was trained on; nothing where they are gone.
+fn changed(
+    record: &Record,
+    experiment: &Experiment,
+    folder: &RunFolder,
+    embedding: &Embedding<'_>,
+) -> Option<String> {
+    let is_run_of = |hashes: &Hashes| {
+        hashes.data == record.data.data_sha256 && hashes.labels == record.noise.labels_sha256
+    };
+    match Hashes::of(experiment, embedding, is_run_of) {
+        Ok(hashes) => (!is_run_of(&hashes)).then(|| other_data(folder)),
+        Err(_) if embedding.is_cancelled() || is_gone(&experiment.data) => None,
+        Err(error) => {
+            let folder = folder.path().display();
+            Some(format!("what {folder} was trained on can no longer be read: {error}"))
+        }
+    }
+}
+
+/// Whether a file or folder that `data` name is not there.
+fn is_gone(data: &DataConfig) -> bool {
+    let files = data.labels.iter().chain(&data.trusted).map(PathBuf::as_path);
+    files.chain([Path::new(&data.path)]).any(|path| !path.exists())
+}
+
+/// That the data are not those of the run in `folder`.
+fn other_data(folder: &RunFolder) -> String {
+    format!(
+        "samples or labels are not those that {} was started on; choose another --out, or bring the old \
+         data back",
+        folder.path().display()
+    )
 }
 
 /// What a run is known by: its experiment as a value and as a text, and their identity.
@@ -118,12 +161,5 @@ pub(crate) fn refuse_other_data(
         data.found_at = before.data.found_at;
         return Ok(());
     }
-    Err(Error::setting(
-        "data",
-        format!(
-            "samples or labels are not those that {} was started on; choose another --out, or \
-             bring the old data back",
-            folder.path().display()
-        ),
-    ))
+    Err(Error::setting("data", other_data(folder)))
 }

@@ -2,7 +2,7 @@
 //! pretrained backbone, and the mean and deviation of what is trained on.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use pemm_data::config::BrokenImages;
@@ -29,6 +29,11 @@ impl Embedding<'_> {
     fn stop(&self) -> &AtomicBool {
         static NEVER: AtomicBool = AtomicBool::new(false);
         self.cancel.unwrap_or(&NEVER)
+    }
+
+    /// Whether the work was told to end.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.stop().load(Ordering::Relaxed)
     }
 
     fn options(&self) -> EmbedOptions<'_> {
@@ -105,6 +110,38 @@ impl Opened {
         match backbone {
             Some(backbone) => data.through(&backbone, embedding),
             None => Ok(data),
+        }
+    }
+}
+
+/// What tells the data of a run from others, without their pixels.
+#[derive(Debug)]
+pub(crate) struct Hashes {
+    /// See [`pemm_data::prepare::data_sha256`].
+    pub(crate) data: String,
+    /// Of the given labels of the training part.
+    pub(crate) labels: String,
+}
+
+impl Hashes {
+    /// Those of the data that `experiment` names. Broken images are only looked for, which decodes all
+    /// of them, if the hashes with them are not the `expected` ones.
+    pub(crate) fn of(
+        experiment: &Experiment,
+        embedding: &Embedding<'_>,
+        expected: impl Fn(&Self) -> bool,
+    ) -> Result<Self> {
+        let open = |broken: BrokenImages| {
+            let mut experiment = experiment.clone();
+            experiment.data.broken = broken;
+            experiment.data.memory_mib = 0;
+            let Opened { set, .. } = Opened::open(&experiment, embedding)?;
+            let of = prepare_set(set, &experiment.data, &experiment.noise, experiment.seed)?;
+            Ok(Self { data: of.data_sha256, labels: of.manifest.labels_sha256 })
+        };
+        match open(BrokenImages::Error) {
+            Ok(hashes) if expected(&hashes) => Ok(hashes),
+            _ => open(experiment.data.broken),
         }
     }
 }

@@ -84,6 +84,9 @@ pub fn out_of_sample(
         if outcome.record.status != Status::Finished {
             return Ok(None);
         }
+        if let Some(changed) = outcome.changed {
+            return Err(Error::setting("data", changed));
+        }
         let Reopened { record, trained, data, .. } =
             reopen(&out, Weights::Last, &Places::of(experiment), &device, &options.embedding)?;
         gathered.training_secs += record.total_seconds;

@@ -57,4 +57,6 @@ pub struct Outcome {
     pub record: Record,
     /// Whether it had been finished before.
     pub was_finished: bool,
+    /// What is to be said where the data are no longer those of a run that had been finished before.
+    pub changed: Option<String>,
 }

@@ -15,8 +15,8 @@ use crate::records;
 pub use crate::run::{Event, Outcome, RunOptions};
 use crate::session::Session;
 
-/// Tells the finished run of `experiment` in the folder of `options`, which needs no data, or makes it
-/// ready and [`train`]s it.
+/// Tells the finished run of `experiment` in the folder of `options`, which needs no data but says where
+/// those that are there changed, or makes it ready and [`train`]s it.
 ///
 /// # Errors
 /// Those of [`Ready::of`] and [`train`].
@@ -25,7 +25,7 @@ pub fn run(
     options: &RunOptions<'_>,
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<Outcome> {
-    if let Some(outcome) = finished(experiment, options.out)? {
+    if let Some(outcome) = finished(experiment, options)? {
         return Ok(outcome);
     }
     let ready =
@@ -64,7 +64,12 @@ pub fn train(
                 // A run may lie where nobody may write any more; then it is looked at again next time.
                 let _ = record.write(&folder.file(pemm_runs::folder::RECORD));
             }
-            return Ok(Outcome { folder: folder.path().to_owned(), record, was_finished: true });
+            return Ok(Outcome {
+                folder: folder.path().to_owned(),
+                record,
+                was_finished: true,
+                changed: None,
+            });
         }
         Claim::Fresh(folder) => folder,
         Claim::Continue(folder) => folder,
@@ -122,6 +127,7 @@ pub fn train(
                     folder: folder.path().to_owned(),
                     record,
                     was_finished: false,
+                    changed: None,
                 });
             }
             Err(error) => {
@@ -151,5 +157,5 @@ pub fn train(
     record.environment.peak_memory = process::memory(std::process::id()).map(|memory| memory.peak);
     record.status = Status::Finished;
     folder.write_record(&record)?;
-    Ok(Outcome { folder: folder.path().to_owned(), record, was_finished: false })
+    Ok(Outcome { folder: folder.path().to_owned(), record, was_finished: false, changed: None })
 }

@@ -162,10 +162,11 @@ fn describe(info: &Info) -> String {
     let total = |pick: fn(&ClassInfo) -> Option<usize>| info.classes.iter().map(pick).sum();
     let mut lines = vec![
         format!(
-            "{} ({}), {} classes, {:.1} MB",
+            "{} ({}), {} class{}, {:.1} MB",
             info.name,
             info.kind.title(),
             info.classes.len(),
+            if info.classes.len() == 1 { "" } else { "es" },
             info.num_bytes as f64 / 1e6
         ),
         format!("{:<24} {:>8} {:>8} {:>8}", "class", "train", "val", "test"),

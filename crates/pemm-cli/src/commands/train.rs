@@ -171,6 +171,9 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
             out.display()
         )));
     }
+    if let Some(changed) = &outcome.changed {
+        console.warn(&format!("data: {changed}"));
+    }
     if outcome.was_finished {
         metrics.begin(&outcome.record.epochs)?;
     }
@@ -391,7 +394,7 @@ fn epoch_line(epoch: &EpochRecord, num_epochs: usize) -> String {
 }
 
 fn summary(outcome: &Outcome) -> String {
-    let Outcome { folder, record, was_finished } = outcome;
+    let Outcome { folder, record, was_finished, .. } = outcome;
     let mut lines = Vec::new();
     if *was_finished {
         lines.push("already finished; this is the stored result".to_owned());

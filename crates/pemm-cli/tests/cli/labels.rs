@@ -36,7 +36,32 @@ fn weights_clean_labels_and_another_column() {
     place.pemm("evaluate run").ok();
     place.write("labels.csv", place.text("labels.csv").replace("00.png,red", "00.png,blue"));
     place.pemm("evaluate run").fails(2, &["given labels are not those of the run"]);
-    place.pemm(&format!("train pictures --labels labels.csv --out run {train}")).ok();
+    let again = format!("train pictures --labels labels.csv --out run {train}");
+    let said = place.pemm(&again).ok();
+    said.says(&["already finished"]);
+    assert!(said.err.contains("samples or labels are not those that run was started"), "{said}");
+    // The labels name an image that is gone.
+    std::fs::remove_file(place.path("pictures/red/03.png")).unwrap();
+    let said = place.pemm(&again).ok();
+    assert!(said.err.contains("run was trained on can no longer be read: labels.csv"), "{said}");
+    std::fs::remove_dir_all(place.path("pictures")).unwrap();
+    let said = place.pemm(&again).ok();
+    assert!(!said.err.contains("data:"), "{said}");
+}
+
+#[test]
+fn an_audit_does_not_go_on_with_the_folds_of_other_labels() {
+    let (place, mut rows) = pictures();
+    let write = |rows: &[String]| {
+        place.write("labels.csv", format!("path,label\n{}\n", rows.join("\n")));
+    };
+    write(&rows);
+    let audit = format!("audit pictures --labels labels.csv --folds 2 --out audit {QUICK}");
+    place.pemm(&audit).ok();
+    rows[0] = "blue/00.png,red".into();
+    write(&rows);
+    let said = ["are not those that audit/folds/1 was started on; choose another --out"];
+    place.pemm(&audit).fails(2, &said);
 }
 
 #[test]

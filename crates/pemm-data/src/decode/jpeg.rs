@@ -17,7 +17,7 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{DECODING, Decoded, MAX_SIDE, MAX_WORK_BYTES, check_size};
+use super::{DECODING, Decoded, MAX_WORK_BYTES, check_size};
 use crate::Shape;
 
 /// Image data of ones, of which a decoder reads the first eight bytes ahead of its need.
@@ -84,7 +84,9 @@ pub(super) fn decode(bytes: &[u8], planes: impl Fn(Shape) -> u64) -> Result<Deco
 }
 
 fn options() -> DecoderOptions {
-    DecoderOptions::default().set_strict_mode(true).set_max_width(MAX_SIDE).set_max_height(MAX_SIDE)
+    // Sides have 16 bits in the file; `check_size` refuses large ones in words of ours.
+    let most = usize::from(u16::MAX);
+    DecoderOptions::default().set_strict_mode(true).set_max_width(most).set_max_height(most)
 }
 
 /// Size as stored and orientation of the JPEG that `reader` gives, before any pixel is decoded.
@@ -204,6 +206,15 @@ mod tests {
             let error = image_bytes(&closed, None, None).expect_err(&format!("{kept} bytes"));
             assert!(error.contains("end too early"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_panorama_that_is_too_wide_is_refused_with_its_size_and_the_limit() {
+        let mut wide = jpeg();
+        let at = wide.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        wide[at + 7..at + 9].copy_from_slice(&17_000u16.to_be_bytes());
+        let error = image_bytes(&wide, None, None).unwrap_err();
+        assert!(error.starts_with("17000×8 pixels take 1 MiB: an image may have"), "{error}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::io::{BufRead, Cursor, Seek};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
-use super::{DECODING, Decoded, MAX_BYTES, MAX_SIDE, alpha, check_size};
+use super::{DECODING, Decoded, MAX_BYTES, MAX_SIDE, alpha, check_size, too_large};
 use crate::Shape;
 
 /// Decodes an image that is no JPEG, turns it upright and lays it on white; `planes` are the bytes
@@ -72,8 +72,12 @@ fn header(decoder: &mut impl ImageDecoder) -> Result<(Shape, Orientation), Strin
     Ok((shape, orientation))
 }
 
-/// What is wrong with a file, in one way of saying that it is cut off for those of all decoders.
+/// What is wrong with a file, in one way of saying that it is cut off, or too large, for those of all
+/// decoders.
 fn reason(error: ImageError) -> String {
+    if matches!(error, ImageError::Limits(_)) {
+        return too_large("the image is too large");
+    }
     const CUT: [&str; 3] = ["unexpected end", "failed to fill whole buffer", "image truncated"];
     let text = error.to_string();
     let lower = text.to_lowercase();
@@ -252,6 +256,14 @@ mod tests {
         let shape = Shape { channels: 3, height: 4000, width: 4000 };
         assert!(check_webp(&chunk(1541), shape).is_ok(), "as libwebp writes a white ground");
         assert!(check_webp(&chunk(7000), shape).is_err());
+    }
+
+    #[test]
+    fn a_picture_that_is_too_wide_is_refused_with_the_limit() {
+        let mut wide = encoded(&noise(), ImageFormat::Gif);
+        wide[6..8].copy_from_slice(&17_000u16.to_le_bytes());
+        let error = image_bytes(&wide, None, None).unwrap_err();
+        assert!(error.contains("sides of at most 16384 pixels"), "{error}");
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub enum Rule {
     DeadLink,
     /// A pipe, a socket or a device.
     NoFile,
+    /// An archive, as a class that nobody unpacked.
+    Archive,
     /// A file that is no image, or a folder without images beside the parts.
     OtherFile,
     /// An image that does not decode and was left out as `data.broken = "skip"` says.
@@ -68,6 +70,7 @@ impl Rule {
             Self::LinkedFolder => ("link to a folder", "links to folders"),
             Self::DeadLink => ("link that leads nowhere", "links that lead nowhere"),
             Self::NoFile => ("pipe, socket or device", "pipes, sockets or devices"),
+            Self::Archive => ("archive", "archives"),
             Self::OtherFile => ("other entry without images", "other entries without images"),
             Self::Broken => ("image that does not decode", "images that do not decode"),
         };
@@ -87,6 +90,7 @@ impl Rule {
             Self::UnlabelledPart => "; to use them, move the images into class folders",
             Self::LinkedFolder => "; copy the folders",
             Self::DeadLink => "; bring back what they lead to, or remove them",
+            Self::Archive => "; unpack what holds images",
             Self::Broken => "; repair or replace them",
             Self::NoImages | Self::OwnOutput | Self::System | Self::Hidden => "",
             Self::NoFile | Self::OtherFile => "",
@@ -102,6 +106,7 @@ impl Rule {
             | Self::LinkedFolder
             | Self::DeadLink
             | Self::NoFile
+            | Self::Archive
             | Self::Broken => true,
             Self::OwnOutput | Self::System | Self::Hidden | Self::OtherFile => false,
         }

@@ -76,6 +76,12 @@ fn table(path: &Path, stop: &AtomicBool) -> Result<Columns> {
         let reason = "line 1: a header with at least one feature and a label column is needed";
         return Err(DataError::format(path, reason));
     }
+    let names_images = |name: &String| name.eq_ignore_ascii_case("path");
+    if columns.iter().any(names_images) {
+        let reason = "line 1: a column \"path\" names images, so this is a labels file: give the folder \
+                      of the images as the data, and this file with --labels";
+        return Err(DataError::format(path, reason));
+    }
     let last = columns.len() - 1;
     let label_column = columns.iter().position(|name| name == "label").unwrap_or(last);
     let (mut values, mut labels, mut lines) = (Vec::new(), Vec::new(), Vec::new());
@@ -146,6 +152,7 @@ mod tests {
             ("x,label\n1,\n", None, "line 2, column \"label\": the label is missing"),
             ("x,label\n1,a,7\n", None, "line: 2"),
             ("x,label\n", None, "no row"),
+            ("path,label\na.jpg,a\n", None, "this is a labels file: give the folder"),
             ("label\na\n", None, "at least one feature"),
             ("x,label\n1,a\n", Some("y,label\n1,a\n"), "columns are y, label"),
             ("x,label\n1,a\n", Some("x,label\n1,c\n"), "line 2: label \"c\" is no class"),

@@ -14,6 +14,7 @@
 //! Images that lie flat in the training part have no class; with a labels file they are a data set,
 //! see `flat.rs`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::account::{Account, ReadPart, Rule};
@@ -24,6 +25,7 @@ use super::read::file_name;
 use super::walk::{Met, Walk, holds_image, relative};
 use crate::config::DataConfig;
 use crate::nearest;
+use crate::shown::shown;
 use crate::{DataError, Result};
 
 /// One image file.
@@ -104,15 +106,16 @@ pub(crate) fn list(config: &DataConfig) -> Result<Listing> {
     let classes = class_order(part.classes.iter().map(|class| class.name.as_str()));
     if let Some([one, other]) = same_to_the_eye(&classes) {
         let reason = format!(
-            "two class folders are both called {one:?}, once in Unicode's composed and once in its \
+            "two class folders are both called {one}, once in Unicode's composed and once in its \
              decomposed form ({} and {}); move their images into one",
-            one.escape_unicode(),
-            other.escape_unicode()
+            one.escape_default(),
+            other.escape_default()
         );
         return Err(DataError::format(parts.train, reason));
     }
     listing.notes.extend(twin_notes(&classes));
     listing.notes.extend(order_note(&classes));
+    listing.notes.extend(part.group_note());
     let finder = Finder::new(classes.iter().map(String::as_str));
     listing.train = part.by_class(root, &finder, &mut walk)?;
     let mut other = |path: Option<PathBuf>| -> Result<Option<Vec<ImageFile>>> {
@@ -181,6 +184,36 @@ impl PartFolder {
             1 => has_labels,
             _ => false,
         }
+    }
+
+    /// What is to be said where a class folder looks like a group of classes: it has no image itself,
+    /// but several folders with some.
+    fn group_note(&self) -> Option<String> {
+        let folders_of = |class: &ClassFolder| -> BTreeSet<PathBuf> {
+            let below =
+                class.images.iter().filter_map(|image| image.strip_prefix(&class.path).ok());
+            below.filter_map(|image| image.parent()?.iter().next().map(PathBuf::from)).collect()
+        };
+        let is_direct = |class: &ClassFolder| {
+            class.images.iter().any(|image| image.parent() == Some(&class.path))
+        };
+        let groups = self.classes.iter().filter(|class| !is_direct(class));
+        let (class, folders) = groups
+            .map(|class| (class, folders_of(class)))
+            .find(|(_, folders)| folders.len() > 1)?;
+        let names: Vec<_> = folders
+            .iter()
+            .take(3)
+            .map(|folder| shown(&folder.to_string_lossy()).into_owned())
+            .collect();
+        let more = if folders.len() > names.len() { ", …" } else { "" };
+        Some(format!(
+            "folders within a class folder are no classes: all images in {} ({}{more}) are of \
+             class {:?}; if they are classes, move them to where the class folders are",
+            shown(&class.name),
+            names.join(", "),
+            class.name
+        ))
     }
 
     /// All images, sorted by path, as of one class.

@@ -172,6 +172,14 @@ mod tests {
     }
 
     #[test]
+    fn a_download_that_broke_off_is_named_as_such() {
+        let name = "train-images-idx3-ubyte.gz";
+        let whole = fs::read(folder().path().join(name)).unwrap();
+        let error = error_with(name, &whole[..whole.len() - 12]);
+        assert!(error.contains("cut off; copy or download the file again"), "{error}");
+    }
+
+    #[test]
     fn gzip_and_dotted_names_are_read() {
         let folder = folder();
         assert!(is_here(folder.path()));

@@ -1,7 +1,7 @@
 //! Reading what somebody hands us: files with a size cap, gzip when they are, folders in order.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
@@ -58,7 +58,13 @@ pub(crate) fn exactly(reader: impl Read, expected: u64, path: &Path) -> Result<V
 pub(crate) fn at_most(reader: impl Read, limit: u64, path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = reader.take(limit.saturating_add(1)).read_to_end(&mut bytes);
-    read.map_err(|error| DataError::io(path, error))?;
+    read.map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof => DataError::format(
+            path,
+            "the compressed data are cut off; copy or download the file again",
+        ),
+        _ => DataError::io(path, error),
+    })?;
     if bytes.len() as u64 > limit {
         let reason = format!("there are more than the {limit} bytes that the format allows");
         return Err(DataError::format(path, reason));

@@ -61,7 +61,7 @@ impl Table {
     pub(crate) fn columns(&mut self) -> Result<Vec<String>> {
         match self.reader.headers() {
             Ok(columns) => Ok(columns.iter().map(Into::into).collect()),
-            Err(error) => Err(DataError::format(&self.path, error.to_string())),
+            Err(error) => Err(DataError::format(&self.path, reason(&error, 1))),
         }
     }
 
@@ -77,13 +77,21 @@ impl Table {
             Ok(false) => Ok(None),
             Err(error) => {
                 let line = self.reader.position().line();
-                let reason = match error.kind() {
-                    csv::ErrorKind::Io(error) => format!("line {line}: {error}"),
-                    _ => error.to_string(),
-                };
-                Err(DataError::format(&self.path, reason))
+                Err(DataError::format(&self.path, reason(&error, line)))
             }
         }
+    }
+}
+
+/// What is wrong with a row; `line` is where the reader is.
+fn reason(error: &csv::Error, line: u64) -> String {
+    match error.kind() {
+        csv::ErrorKind::Io(error) => format!("line {line}: {error}"),
+        csv::ErrorKind::Utf8 { pos, .. } => {
+            let line = pos.as_ref().map_or(line, csv::Position::line);
+            format!("line {line}: the text is not of UTF-8; save the file as UTF-8")
+        }
+        _ => error.to_string(),
     }
 }
 
@@ -178,6 +186,16 @@ mod tests {
             let message = table(bytes, Trim::All).1.unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         }
+    }
+
+    #[test]
+    fn text_in_another_coding_is_named_by_line() {
+        let (_folder, table) = table(b"path,label\na.jpg,cafe\nb.jpg,caf\xe9\n", Trim::All);
+        let mut table = table.unwrap();
+        table.columns().unwrap();
+        assert!(table.next_row().is_ok());
+        let message = table.next_row().unwrap_err().to_string();
+        assert!(message.contains("line 3: the text is not of UTF-8"), "{message}");
     }
 
     #[test]

@@ -18,6 +18,9 @@ const OTHER_FORMATS: [&str; 26] = [
     "heic", "heif", "hif", "avif", "jp2", "j2k", "jpf", "jpx", "jxl", "jxr", "ppm", "pgm", "pbm",
     "pnm", "svg", "tga", "psd", "ico", "exr", "hdr", "dng", "cr2", "cr3", "nef", "arw", "raf",
 ];
+/// How names of archives end, in small letters.
+const ARCHIVES: [&str; 9] =
+    [".zip", ".rar", ".7z", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst"];
 /// Names of folders and files that no person made, in small letters.
 const SYSTEM: [&str; 18] = [
     "@eadir",
@@ -186,6 +189,8 @@ fn kind(path: &Path) -> Result<Kind, Rule> {
         Err(Rule::OtherEnding)
     } else if metadata.is_none() && path.is_symlink() {
         Err(Rule::DeadLink)
+    } else if ARCHIVES.iter().any(|ending| name.ends_with(ending)) {
+        Err(Rule::Archive)
     } else {
         Err(Rule::OtherFile)
     }

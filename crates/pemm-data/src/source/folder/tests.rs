@@ -47,6 +47,28 @@ fn parts_classes_and_order() {
 }
 
 #[test]
+fn folders_that_look_like_classes_of_a_group_are_told() {
+    let grouped = ["warm/rose/1.jpg", "cold/ice/1.jpg", "cold/sky/deep/1.jpg", "cold/sea/1.jpg"];
+    let notes = list_at(tree(&grouped).path()).unwrap().notes;
+    let told = "all images in cold (ice, sea, sky) are of class \"cold\"";
+    assert!(notes[0].starts_with("folders within") && notes[0].contains(told), "{notes:?}");
+    // One folder in each class, or images beside the folders: somebody sorted within the class.
+    for sorted in [["a/x/1.jpg", "a/x/2.jpg", "b/1.jpg"], ["a/x/1.jpg", "a/y/1.jpg", "a/1.jpg"]] {
+        let folder = tree(&[&sorted[..], &["c/1.jpg"]].concat());
+        assert!(list_at(folder.path()).unwrap().notes.is_empty());
+    }
+}
+
+#[test]
+fn an_archive_is_told_as_it_may_be_a_class() {
+    let folder = tree(&["cat/1.jpg", "cat/more.tar.gz", "dog/1.jpg", "notes.txt.gz", "sheep.ZIP"]);
+    let account = list_at(folder.path()).unwrap().account;
+    let expected = "left out 2 archives: sheep.ZIP, cat/more.tar.gz; unpack what holds images";
+    assert_eq!(account.warnings(), [expected]);
+    assert_eq!(account.num_left_out(Rule::OtherFile), 1);
+}
+
+#[test]
 fn images_that_are_not_read_are_counted() {
     let folder = tree(&["cat/1.jpg", "cat/2.HEIC", "cat/3.heic", "dog/4.avif", "dog/notes.txt"]);
     let account = list_at(folder.path()).unwrap().account;
@@ -285,7 +307,8 @@ fn names_that_look_alike_stop_or_are_told() {
     let (composed, decomposed) = ("caf\u{e9}", "cafe\u{301}");
     let both = tree(&[&format!("{composed}/1.jpg"), &format!("{decomposed}/1.jpg"), "tea/1.jpg"]);
     let error = list_at(both.path()).unwrap_err().to_string();
-    assert!(error.contains("two class folders are both called"), "{error}");
+    assert!(error.contains("both called cafe\u{301}, once"), "{error}");
+    assert!(error.contains("(cafe\\u{301} and caf\\u{e9})"), "{error}");
     let apart = tree(&[
         &format!("train/{composed}/1.jpg"),
         "train/tea/1.jpg",
