@@ -180,6 +180,7 @@ kinds! {
             "With a percentile the authors' code sets the probabilities above it to 0 in place, so that \
              a sample which is too sure of one class stands with a hole for another; here nothing is \
              changed.",
+            NO_CLAMP,
         ],
     }
     /// Backward correction.
@@ -191,6 +192,8 @@ kinds! {
         differs: &[
             ONE_MODEL,
             "percentile: as of forward.",
+            "Their code clamps p at 1e-7: a class whose weight (T⁻¹)[y][j] is negative lowers the loss until \
+             then, and teaches nothing beyond; here it lowers it without limit.",
             "Where T has no inverse, or next to none (a pivot below 1e-3), it is mixed with the identity \
              in steps of a hundredth until it has one. The paper says to mix them and not how much, its \
              code inverts whatever there is: near such a T the loss then is of any size.",

@@ -4,9 +4,8 @@ use burn::tensor::{Tensor, TensorData, activation};
 use pemm_data::noise::Transition;
 
 use super::center::weighted;
-use super::co_teaching::mean_of;
 use super::epoch_memory::EpochMemory;
-use super::gold::by_trust;
+use super::gold::{by_trust, of_trusted};
 use super::{Batch, CenterObjective, Objective, Progress, Survey, Terms};
 use crate::error::Result;
 use crate::model::Classifier;
@@ -131,7 +130,7 @@ impl Objective for Distillation {
         let trusted = batch.pick(&self.trusted);
         let losses = self.base.losses(network, &output, batch.given.clone());
         let loss = match &mut self.soft {
-            None => mean_of(weighted(losses, batch), &trusted, 0.0),
+            None => of_trusted(weighted(losses, batch), &trusted),
             Some(soft) => {
                 let rows = batch.indices.iter().flat_map(|&i| soft.row_mut(i).to_vec());
                 let rows = TensorData::new(rows.collect::<Vec<f32>>(), output.scores.dims());

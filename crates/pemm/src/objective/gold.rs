@@ -86,6 +86,13 @@ pub(super) fn by_trust(trusted: &[bool], first: Tensor<1>, second: Tensor<1>) ->
     first * marks.clone() + second * (-marks + 1.0)
 }
 
+/// The mean of losses `[N]` over the batch, of which those of `trusted` samples alone count. Divided by N and
+/// not by their number, so that each pulls as hard as it does when all count: with 5 of 128 it would be 25
+/// times as hard, and a network that is trained so is sure of what it says and wrong.
+pub(super) fn of_trusted(losses: Tensor<1>, trusted: &[bool]) -> Tensor<1> {
+    mean_of(losses, trusted, trusted.len() as f64)
+}
+
 impl Objective for GoldCorrection {
     fn wants_survey(&self, epoch: usize) -> bool {
         epoch >= self.warmup_epochs && self.correction.is_none()
@@ -158,6 +165,22 @@ mod tests {
             let corrected = ForwardCorrection::new(&matrix).forward(logits.clone(), case.given());
             case.agrees(by_trust(&trusted, own, corrected).mean(), &[("logits", &logits)]);
         }
+    }
+
+    #[test]
+    fn a_trusted_sample_alone_pulls_as_hard_as_among_the_others() {
+        let losses = |values: [f32; 4]| {
+            Tensor::<1>::from_floats(values, &burn::tensor::Device::flex().autodiff())
+                .require_grad()
+        };
+        let (alone, among) = (losses([2.0, 9.0, 9.0, 9.0]), losses([2.0, 9.0, 9.0, 9.0]));
+        let trusted = [true, false, false, false];
+        let pull = |losses: &Tensor<1>, mean: Tensor<1>| {
+            floats(losses.grad(&mean.backward()).expect("the mean depends on it"))
+        };
+        let of_alone = pull(&alone, of_trusted(alone.clone(), &trusted));
+        assert_eq!(of_alone, [0.25, 0.0, 0.0, 0.0]);
+        assert_eq!(of_alone[0], pull(&among, among.clone().mean())[0]);
     }
 
     #[test]

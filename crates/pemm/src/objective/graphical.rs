@@ -4,8 +4,8 @@ use burn::tensor::{Int, Tensor, TensorData, activation};
 use pemm_data::noise::Transition;
 
 use super::center::weighted;
-use super::co_teaching::{forward_both, mean_of};
-use super::gold::by_trust;
+use super::co_teaching::forward_both;
+use super::gold::{by_trust, of_trusted};
 use super::{Batch, CenterObjective, Objective, Progress, Terms};
 use crate::loss::{ForwardCorrection, Loss, log_probability};
 use crate::model::Classifier;
@@ -20,8 +20,8 @@ use crate::model::Classifier;
 /// - a trusted sample: `ℓ_n` of its label, and cross entropy of its type;
 /// - another, from epoch `warmup_epochs` on: `-log Σ_z p(z | x_n) Σ_y p(y | x_n) p(ỹ_n | y, z)`,
 ///
-/// of which the mean is taken over the batch (over its trusted samples until then), plus the center terms
-/// of the first network. C, and the type of a trusted sample, are read off what trusted samples were called
+/// of which the mean is taken over the batch, in which another counts 0 until then, plus the center terms of
+/// the first network. C, and the type of a trusted sample, are read off what trusted samples were called
 /// before somebody looked ([`ConfusingLabels`]).
 ///
 /// # Parameters
@@ -162,7 +162,7 @@ impl Objective for GraphicalModel {
         let supervised = own - log_probability(types.clone(), of_known);
         let trusted: Vec<bool> = known.iter().map(Option::is_some).collect();
         let loss = if progress.epoch < self.warmup_epochs {
-            mean_of(weighted(supervised, batch), &trusted, 0.0)
+            of_trusted(weighted(supervised, batch), &trusted)
         } else {
             let marginal = self.marginal(output.scores.clone(), types, batch.given.clone());
             weighted(by_trust(&trusted, supervised, marginal), batch).mean()
