@@ -180,7 +180,7 @@ kinds! {
             "With a percentile the authors' code sets the probabilities above it to 0 in place, so that \
              a sample which is too sure of one class stands with a hole for another; here nothing is \
              changed.",
-            NO_CLAMP,
+            "Their code clamps p at 1e-7: a class that is less probable teaches nothing; here nothing is clamped.",
         ],
     }
     /// Backward correction.
