@@ -157,10 +157,10 @@ impl Reader<'_> {
         files: Vec<(ImageFile, Shape)>,
         shape: Shape,
     ) -> Result<Vec<(ImageFile, Shape)>> {
-        let size = Some([shape.height, shape.width]);
         let tried = self.each(files.into_par_iter(), |entry| {
             let path = &entry.0.path;
-            match decode::image_file(path, Some(shape.channels), size) {
+            // At its own size: to bring small images to a backbone's takes longer than to decode them.
+            match decode::image_file(path, Some(shape.channels), None) {
                 Ok(image) => Ok((entry, image.is_transparent)),
                 Err(reason) => Err((path.clone(), reason)),
             }

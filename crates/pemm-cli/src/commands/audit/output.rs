@@ -108,8 +108,9 @@ pub(super) fn text(
             let reason = judgement.reason.as_deref().unwrap_or("they know too little");
             lines.push(format!("the models cannot judge these labels: {reason}"));
             lines.push(
-                "the samples are ranked all the same. A pretrained backbone (--backbone), more images or \
-                 longer training may help, or your own look at 100 of the samples (--write-check)"
+                "the samples are ranked all the same. A pretrained backbone (--backbone) or a larger one, \
+                 more images or longer training may help, or your own look at 100 of the samples \
+                 (--write-check)"
                     .into(),
             );
         }
