@@ -1,5 +1,6 @@
 //! The grid file as an argument, and the choice among its runs.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -84,9 +85,12 @@ fn chosen(cells: Vec<Cell>, only: &[String]) -> Result<Vec<Cell>, Failure> {
         }
         if !values.iter().any(|found| is(found, value)) {
             let mut known: Vec<String> = values.iter().map(plain).collect();
+            // Numbers by their size and before words: by size or by letters as it comes is no order.
             known.sort_by(|a, b| match (a.parse::<f64>(), b.parse::<f64>()) {
                 (Ok(a), Ok(b)) => a.total_cmp(&b),
-                _ => a.cmp(b),
+                (Ok(_), Err(_)) => Ordering::Less,
+                (Err(_), Ok(_)) => Ordering::Greater,
+                (Err(_), Err(_)) => a.cmp(b),
             });
             known.dedup();
             let others = match known.len().saturating_sub(SHOWN) {
