@@ -4,7 +4,8 @@
 //! allocator that has given its memory back costs the kernel a page fault and a cleared page for
 //! every 4 KiB: tens of milliseconds a step at 32 MiB an activation. So buffers that are dropped
 //! wait here for the next of their size. They are always initialised memory, with whatever numbers
-//! stood in them, and those that are not wanted for a while are freed.
+//! stood in them, and those that are not wanted for a while are freed. The long ones come from the system
+//! itself, so that freeing them does give their memory back.
 
 use std::collections::BTreeMap;
 use std::mem::MaybeUninit;
@@ -12,20 +13,108 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
 
 use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
+use memmap2::MmapMut;
 
 /// Shorter buffers are the allocator's own business.
 const LEAST: usize = 1 << 14;
-/// Buffers from this length on, activations of a large network, may stand in a waiting one of up to
-/// twice their length: in the forward pass the large buffers of the backward pass lie idle.
-const SHARED: usize = 1 << 20;
+/// Buffers from this length on (512 KiB) may stand in a waiting one of up to twice their length: in the
+/// forward pass the large buffers of the backward pass lie idle.
+const SHARED: usize = 1 << 17;
 /// Buffers handed out, of any size, after which one that waits is freed; more than a step of the
 /// deepest network here takes.
 const PATIENCE: u64 = 2048;
 
+/// Numbers, zero at first.
+#[derive(Debug)]
+enum Memory {
+    Short(Vec<f32>),
+    /// From the system and back to it: an allocator would keep what is dropped to make way.
+    Long(MmapMut),
+}
+
+impl Memory {
+    fn new(length: usize) -> Self {
+        let long = (length >= SHARED).then(|| MmapMut::map_anon(size_of::<f32>() * length));
+        match long {
+            Some(Ok(long)) => {
+                #[cfg(target_os = "linux")]
+                // An advice, which makes things faster where it is taken.
+                let _ = long.advise(memmap2::Advice::HugePage);
+                Self::Long(long)
+            }
+            Some(Err(_)) | None => Self::Short(vec![0.0; length]),
+        }
+    }
+}
+
+impl Deref for Memory {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match self {
+            Self::Short(numbers) => numbers,
+            // SAFETY: whole pages, aligned for any number, whose bytes are initialised; any four are an f32.
+            Self::Long(map) => unsafe {
+                std::slice::from_raw_parts(map.as_ptr().cast(), map.len() / size_of::<f32>())
+            },
+        }
+    }
+}
+
+impl DerefMut for Memory {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        match self {
+            Self::Short(numbers) => numbers,
+            // SAFETY: as above, and it is lent alone.
+            Self::Long(map) => unsafe {
+                let length = map.len() / size_of::<f32>();
+                std::slice::from_raw_parts_mut(map.as_mut_ptr().cast(), length)
+            },
+        }
+    }
+}
+
 struct Waiting {
     /// By length; each with the time it came, oldest first.
-    by_length: BTreeMap<usize, Vec<(u64, Vec<f32>)>>,
+    by_length: BTreeMap<usize, Vec<(u64, Memory)>>,
     time: u64,
+}
+
+impl Waiting {
+    /// One that `length` numbers stand in, if there is one, and those that need not wait any longer.
+    fn take(&mut self, length: usize) -> (Option<Memory>, Vec<(u64, Memory)>) {
+        let mut dropped = Vec::new();
+        self.time += 1;
+        let time = self.time;
+        if time.is_multiple_of(64) {
+            for kept in self.by_length.values_mut() {
+                let stale = kept.iter().take_while(|(came, _)| came + PATIENCE < time).count();
+                dropped.extend(kept.drain(..stale));
+            }
+            self.by_length.retain(|_, kept| !kept.is_empty());
+        }
+        let longest = if length < SHARED { length } else { 2 * length };
+        let kept = self.by_length.range_mut(length..=longest).find_map(|(_, kept)| kept.pop());
+        if kept.is_none() && length > SHARED {
+            self.make_way(length, &mut dropped);
+        }
+        (kept.map(|(_, kept)| kept), dropped)
+    }
+
+    /// Drops shorter ones, the longest first, in exchange for a new one of `length` numbers. In the next
+    /// step what stood in them finds place in it while it lies idle, so that this ends after a few steps:
+    /// of the longest there are enough then, and they are never dropped for others.
+    fn make_way(&mut self, length: usize, dropped: &mut Vec<(u64, Memory)>) {
+        let mut freed = 0;
+        for (each, kept) in self.by_length.range_mut(SHARED..length).rev() {
+            while freed < length
+                && let Some(one) = kept.pop()
+            {
+                freed += each;
+                dropped.push(one);
+            }
+        }
+    }
 }
 
 static WAITING: Mutex<Waiting> = Mutex::new(Waiting { by_length: BTreeMap::new(), time: 0 });
@@ -33,7 +122,7 @@ static WAITING: Mutex<Waiting> = Mutex::new(Waiting { by_length: BTreeMap::new()
 /// A buffer of `f32` that goes back to wait when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    memory: Vec<f32>,
+    memory: Memory,
     /// Numbers of `memory` that are in use.
     length: usize,
 }
@@ -42,25 +131,13 @@ impl Buffer {
     /// One of `length` numbers, in which any may stand.
     pub(crate) fn take(length: usize) -> Self {
         if length < LEAST {
-            return Self { memory: vec![0.0; length], length };
+            return Self { memory: Memory::Short(vec![0.0; length]), length };
         }
-        let mut dropped = Vec::new();
-        let kept = {
-            let mut waiting = WAITING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            waiting.time += 1;
-            let time = waiting.time;
-            if time.is_multiple_of(64) {
-                for kept in waiting.by_length.values_mut() {
-                    let stale = kept.iter().take_while(|(came, _)| came + PATIENCE < time).count();
-                    dropped.extend(kept.drain(..stale));
-                }
-                waiting.by_length.retain(|_, kept| !kept.is_empty());
-            }
-            let longest = if length < SHARED { length } else { 2 * length };
-            waiting.by_length.range_mut(length..=longest).find_map(|(_, kept)| kept.pop())
-        };
+        let (kept, dropped) =
+            WAITING.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take(length);
+        // Before a new one is made: that is what they are dropped for.
         drop(dropped);
-        Self { memory: kept.map_or_else(|| vec![0.0; length], |(_, kept)| kept), length }
+        Self { memory: kept.unwrap_or_else(|| Memory::new(length)), length }
     }
 
     /// The memory of a tensor; it comes back here when the tensor is dropped.
@@ -75,7 +152,8 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         if self.memory.len() >= LEAST {
             let mut waiting = WAITING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            let (time, buffer) = (waiting.time, std::mem::take(&mut self.memory));
+            let memory = std::mem::replace(&mut self.memory, Memory::Short(Vec::new()));
+            let (time, buffer) = (waiting.time, memory);
             waiting.by_length.entry(buffer.len()).or_default().push((time, buffer));
         }
     }
@@ -109,7 +187,7 @@ impl AllocationController for Buffer {
         _policy: AccessPolicy,
     ) -> Result<&mut [MaybeUninit<u8>], AccessError> {
         let length = size_of_val(&**self);
-        // SAFETY: the bytes of the vector's numbers, lent for as long as the vector; the caller
+        // SAFETY: the bytes of the numbers, lent for as long as they live; the caller
         // promises to write initialised bytes only, and any four are an f32.
         Ok(unsafe { std::slice::from_raw_parts_mut(self.memory.as_mut_ptr().cast(), length) })
     }
@@ -154,6 +232,26 @@ mod tests {
         drop(again);
         assert_eq!(Buffer::take(length - 1).len(), length - 1);
         assert_ne!(Buffer::take(length - 1).as_ptr(), address);
+    }
+
+    #[test]
+    fn shorter_ones_make_way_for_a_new_one_and_longer_ones_never_do() {
+        let mut waiting = Waiting { by_length: BTreeMap::new(), time: 0 };
+        let lengths = [SHARED, 2 * SHARED, 2 * SHARED, 5 * SHARED, LEAST];
+        for length in lengths {
+            waiting.by_length.entry(length).or_default().push((0, Memory::new(length)));
+        }
+        let (kept, dropped) = waiting.take(4 * SHARED + 1);
+        assert!(kept.is_some() && dropped.is_empty(), "5 stands in");
+        let (kept, dropped) = waiting.take(3 * SHARED);
+        let dropped: Vec<usize> = dropped.iter().map(|(_, kept)| kept.len()).collect();
+        assert!(kept.is_none() && dropped == [2 * SHARED; 2], "{dropped:?}");
+        let left = waiting.by_length.iter().filter(|(_, kept)| !kept.is_empty());
+        assert_eq!(left.map(|(length, _)| *length).collect::<Vec<_>>(), [LEAST, SHARED]);
+        waiting.by_length.entry(9 * SHARED).or_default().push((0, Memory::new(9 * SHARED)));
+        let (kept, dropped) = waiting.take(2 * SHARED);
+        assert!(kept.is_none() && dropped.len() == 1 && dropped[0].1.len() == SHARED);
+        assert_eq!(waiting.by_length[&(9 * SHARED)].len(), 1);
     }
 
     #[test]
