@@ -4,6 +4,8 @@
 use std::io;
 use std::path::Path;
 
+use pemm_data::noise::Transition;
+
 use crate::error::{ExperimentError, Result};
 use crate::experiment::Experiment;
 use crate::identity::of_bytes;
@@ -11,7 +13,7 @@ use crate::identity::of_bytes;
 /// Larger files of weights are refused before they are read.
 pub const MAX_WEIGHTS: u64 = 4 << 30;
 /// Larger files of a matrix are refused before they are read: 1,000 classes with 64 bytes a value.
-pub(crate) const MAX_MATRIX: u64 = 64 << 20;
+const MAX_MATRIX: u64 = 64 << 20;
 
 /// A file that an experiment names.
 struct Named<'a> {
@@ -110,6 +112,21 @@ pub fn read(key: &str, path: &str, sha256: Option<&str>, max_len: u64) -> Result
         )),
         _ => Ok(bytes),
     }
+}
+
+/// The matrix of K classes in the CSV file at `path`, read as [`read`] does.
+///
+/// # Errors
+/// Those of [`read`] and [`Transition::from_csv`].
+pub(crate) fn matrix(
+    key: &str,
+    path: &str,
+    sha256: Option<&str>,
+    num_classes: usize,
+) -> Result<Transition> {
+    let bytes = read(key, path, sha256, MAX_MATRIX)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(Transition::from_csv(Path::new(path), &text, num_classes)?)
 }
 
 fn bounded(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {

@@ -1,6 +1,5 @@
 //! The `[loss]` table: what is minimised, as written and checked.
 
-use std::path::Path;
 use std::sync::LazyLock;
 
 use pemm_data::noise::{NoiseManifest, Transition};
@@ -204,9 +203,7 @@ impl LossConfig {
             }),
             Some(path) => {
                 let sha256 = self.matrix_sha256.as_deref();
-                let bytes = content::read("loss.matrix", path, sha256, content::MAX_MATRIX)?;
-                let text = String::from_utf8_lossy(&bytes);
-                Ok(Some(Transition::from_csv(Path::new(path), &text, context.num_classes)?))
+                content::matrix("loss.matrix", path, sha256, context.num_classes).map(Some)
             }
         }
     }

@@ -1,6 +1,5 @@
 //! The `[objective]` table: how the losses of the samples are put together.
 
-use std::path::Path;
 use std::sync::LazyLock;
 
 use pemm_data::noise::Transition;
@@ -59,10 +58,8 @@ impl ObjectiveConfig {
     /// and those of [`Transition::from_csv`].
     pub fn similarity(&self, num_classes: usize) -> Result<Option<Transition>> {
         let Some(path) = self.parameters.word("similarity") else { return Ok(None) };
-        let (key, sha256) = ("objective.similarity", self.similarity_sha256.as_deref());
-        let bytes = content::read(key, path, sha256, content::MAX_MATRIX)?;
-        let text = String::from_utf8_lossy(&bytes);
-        Ok(Some(Transition::from_csv(Path::new(path), &text, num_classes)?))
+        let sha256 = self.similarity_sha256.as_deref();
+        content::matrix("objective.similarity", path, sha256, num_classes).map(Some)
     }
 
     /// Fills in defaults, and refuses what does not belong to the kind or is out of range.
