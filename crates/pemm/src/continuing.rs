@@ -1,15 +1,14 @@
 //! What is found in a run folder before a run begins in it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use pemm_data::config::DataConfig;
 use pemm_experiment::identity::{Difference, differences, flatten};
 use pemm_experiment::same::only_places;
 use pemm_experiment::{Experiment, Plan};
 use pemm_runs::{DataRecord, Environment, NoiseRecord, Record, RunFolder, Status, Tried};
 use serde_json::Value;
 
-use crate::data::{Embedding, Hashes};
+use crate::changed::{Held, other_data};
 use crate::error::{Error, Result};
 use crate::run::{Outcome, RunOptions};
 
@@ -34,45 +33,9 @@ pub(crate) fn finished(
     }
     // It may have been killed after its last epoch, while it wrote its report.
     folder.tidy();
-    let changed = changed(&record, experiment, &folder, &options.embedding);
+    let changed = Held::default().changed(&record, experiment, &folder, &options.embedding);
     let folder = folder.path().to_owned();
     Ok(Some(Outcome { folder, record, was_finished: true, changed }))
-}
-
-/// What is to be said where the data that `experiment` names are not those that the finished run of
-/// `record` in `folder` was trained on; nothing where they are gone.
-fn changed(
-    record: &Record,
-    experiment: &Experiment,
-    folder: &RunFolder,
-    embedding: &Embedding<'_>,
-) -> Option<String> {
-    let is_run_of = |hashes: &Hashes| {
-        hashes.data == record.data.data_sha256 && hashes.labels == record.noise.labels_sha256
-    };
-    match Hashes::of(experiment, embedding, is_run_of) {
-        Ok(hashes) => (!is_run_of(&hashes)).then(|| other_data(folder)),
-        Err(_) if embedding.is_cancelled() || is_gone(&experiment.data) => None,
-        Err(error) => {
-            let folder = folder.path().display();
-            Some(format!("what {folder} was trained on can no longer be read: {error}"))
-        }
-    }
-}
-
-/// Whether a file or folder that `data` name is not there.
-fn is_gone(data: &DataConfig) -> bool {
-    let files = data.labels.iter().chain(&data.trusted).map(PathBuf::as_path);
-    files.chain([Path::new(&data.path)]).any(|path| !path.exists())
-}
-
-/// That the data are not those of the run in `folder`.
-fn other_data(folder: &RunFolder) -> String {
-    format!(
-        "samples or labels are not those that {} was started on; choose another --out, or bring the old \
-         data back",
-        folder.path().display()
-    )
 }
 
 /// What a run is known by: its experiment as a value and as a text, and their identity.

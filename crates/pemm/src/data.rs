@@ -97,6 +97,15 @@ impl Opened {
         Ok(Self { set, backbone })
     }
 
+    /// What tells these data from others, with the noise and split of `experiment`: no pixel is read.
+    ///
+    /// # Errors
+    /// Those of [`prepare_set`].
+    pub(crate) fn hashes(self, experiment: &Experiment) -> Result<Hashes> {
+        let of = prepare_set(self.set, &experiment.data, &experiment.noise, experiment.seed)?;
+        Ok(Hashes { data: of.data_sha256, labels: of.manifest.labels_sha256 })
+    }
+
     /// Draws the noise of `experiment` and splits; then puts what is left through the backbone. So
     /// noise and split are those of the same experiment without one.
     ///
@@ -114,36 +123,13 @@ impl Opened {
     }
 }
 
-/// What tells the data of a run from others, without their pixels.
-#[derive(Debug)]
+/// What tells the data of a run from others.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Hashes {
     /// See [`pemm_data::prepare::data_sha256`].
     pub(crate) data: String,
     /// Of the given labels of the training part.
     pub(crate) labels: String,
-}
-
-impl Hashes {
-    /// Those of the data that `experiment` names. Broken images are only looked for, which decodes all
-    /// of them, if the hashes with them are not the `expected` ones.
-    pub(crate) fn of(
-        experiment: &Experiment,
-        embedding: &Embedding<'_>,
-        expected: impl Fn(&Self) -> bool,
-    ) -> Result<Self> {
-        let open = |broken: BrokenImages| {
-            let mut experiment = experiment.clone();
-            experiment.data.broken = broken;
-            experiment.data.memory_mib = 0;
-            let Opened { set, .. } = Opened::open(&experiment, embedding)?;
-            let of = prepare_set(set, &experiment.data, &experiment.noise, experiment.seed)?;
-            Ok(Self { data: of.data_sha256, labels: of.manifest.labels_sha256 })
-        };
-        match open(BrokenImages::Error) {
-            Ok(hashes) if expected(&hashes) => Ok(hashes),
-            _ => open(experiment.data.broken),
-        }
-    }
 }
 
 /// The data of a run. Clones share the pixels, and the normalisation once one of them has measured it.

@@ -19,6 +19,7 @@ pub mod auto;
 pub mod backbone;
 pub mod cells;
 pub mod centers;
+pub mod changed;
 pub mod checkpoint;
 mod continuing;
 pub mod data;

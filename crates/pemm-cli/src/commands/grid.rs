@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pemm::cells::{Checked, check};
+use pemm::changed::changed_since;
 use pemm_experiment::Grid;
 use pemm_runs::found::{Found, look, look_at_record, record_file};
 use pemm_runs::grid_lock::GridLock;
@@ -105,6 +106,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
 
     // ---- what is there already ------------------------------------------------------------------
     let jobs_of_grid = look_at_all(&opened, &out, records.as_deref())?;
+    warn_of_changed(&jobs_of_grid, console);
     let mut pace = Pace::default();
     for job in &jobs_of_grid {
         if let Found::Finished(record) = &job.found {
@@ -177,6 +179,21 @@ fn look_at_all<'a>(
         jobs.push(Job { cell, folder, found });
     }
     Ok(jobs)
+}
+
+/// Says which finished runs were trained on other samples or labels than there are now: they are not run
+/// again, and would be taken for results of these.
+fn warn_of_changed(jobs: &[Job<'_>], console: &Console) {
+    let finished: Vec<_> = jobs
+        .iter()
+        .filter_map(|job| match &job.found {
+            Found::Finished(record) => Some((job.cell, &**record)),
+            Found::Nothing | Found::Begun { .. } | Found::Moved(_) => None,
+        })
+        .collect();
+    let features = Features::new(console, None);
+    let changed = features.with(|embedding| changed_since(&finished, &embedding));
+    changed.iter().for_each(|warning| console.warn(warning));
 }
 
 /// Checks the runs `jobs` of `grid` and their data, and says what is to be warned of.

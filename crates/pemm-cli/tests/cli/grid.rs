@@ -404,3 +404,28 @@ fn arms_that_no_table_can_compare_are_told_before_they_run() {
     assert!(said.err.contains("schedule.kind"), "{said}");
     place.pemm("table two.toml").fails(1, &["schedule.kind"]);
 }
+
+#[test]
+fn a_grid_whose_labels_were_corrected_since_says_so() {
+    let place = Place::new();
+    place.features("data.csv", 60);
+    let grid = "[base]\ndata.path = \"data.csv\"\nmodel = { backbone = \"mlp\", width = 4 }\n\
+                schedule.num_epochs = 1\n[[axis]]\nkey = \"seed\"\nvalues = [1, 2]\n[[axis]]\n\
+                points = [{ preset = \"ce\" }, { preset = \"pemm\" }]\n";
+    place.write("g.toml", grid);
+    place.pemm("grid g.toml --only seed=1").ok();
+    let said = place.pemm("grid g.toml --dry-run").ok();
+    assert!(!said.err.contains("changed since"), "{said}");
+    let text = place.text("data.csv");
+    place.write("data.csv", text.replacen(",a\n", ",b\n", 1));
+    let changed = ["data.csv changed since 2 finished runs", "(seed-1_ce, seed-1_pemm)", "--out"];
+    let said = place.pemm("grid g.toml --dry-run").ok();
+    assert!(changed.iter().all(|part| said.err.contains(part)), "{said}");
+    let said = place.pemm("grid g.toml").ok();
+    assert!(changed.iter().all(|part| said.err.contains(part)), "{said}");
+    assert!(said.out.contains("4 finished (2 before)"), "{said}");
+    // Where the data are gone, what is finished stands as it is.
+    std::fs::remove_file(place.path("data.csv")).unwrap();
+    let said = place.pemm("grid g.toml --dry-run").ok();
+    assert!(!said.err.contains("changed since") && said.out.contains("4 finished"), "{said}");
+}
