@@ -91,6 +91,10 @@ const MOST_WRONG: f64 = 0.6;
 const CONFUSED: [f64; 3] = [0.15, 0.5, 0.5];
 /// Share of the samples in classes that are not judged, beyond which nothing is.
 const MOST_LEFT_OUT: f64 = 0.5;
+/// Samples of the middle class below which agreement has to be this much: with so few, models that
+/// learned too little and wrong labels look the same.
+const FEW_SAMPLES: usize = 50;
+const LEAST_AGREEMENT_OF_FEW: f64 = 0.6;
 /// Groups of the calibration.
 const GROUPS: usize = 10;
 
@@ -99,6 +103,7 @@ const GROUPS: usize = 10;
 /// No, where
 /// - the mean agreement of the classes is not 3 standard errors above chance, or
 /// - more than 60 % of the labels seem wrong, or
+/// - the middle class in size has fewer than 50 samples and the mean agreement is below 60 %, or
 /// - more than a fifth of the predictions seem wrong, and less than a tenth is certain (5 %), or
 /// - more than a fifth of the predictions seem wrong, and either less than a fifth is certain and
 ///   the wrong labels look like the model's mistakes rather than chance, or more than a fifth of all
@@ -127,6 +132,9 @@ pub fn judge(samples: &Samples<'_>, model: &NoiseModel, pattern: &Pattern) -> Ju
     let error = occurring.iter().map(variance).sum::<f64>().sqrt() / num;
     let chance = 1.0 / num;
     let plateau = model.plateau(CERTAIN);
+    let mut sizes: Vec<usize> = occurring.iter().map(|&class| counts[class]).collect();
+    sizes.sort_unstable();
+    let middle = sizes.get(sizes.len() / 2).copied().unwrap_or(0);
     let is_like_mistakes = pattern.like_mistakes >= pattern.like_chance;
     let suspicious = match pattern.like_mistakes > pattern.like_chance + 0.1 {
         true => pattern.suspicious,
@@ -151,6 +159,12 @@ pub fn judge(samples: &Samples<'_>, model: &NoiseModel, pattern: &Pattern) -> Ju
             "{} of the labels seem wrong; above {} models that know little look the same",
             percent(model.rate),
             percent(MOST_WRONG)
+        ))
+    } else if middle < FEW_SAMPLES && balanced_agreement < LEAST_AGREEMENT_OF_FEW {
+        Some(format!(
+            "the models agree with {} of the labels only, and have learned from about {middle} samples \
+             of a class: with so few, wrong labels and models that learned too little look the same",
+            percent(balanced_agreement)
         ))
     } else if model.mistaken > MISTAKEN && plateau < LEAST_PLATEAU {
         Some(format!(
@@ -308,23 +322,37 @@ mod tests {
         assert!(bad.unjudged.iter().all(|(_, why)| *why != Unjudged::TooFew));
     }
 
-    #[test]
-    fn models_that_know_little_may_not_judge_right_labels() {
-        // Twenty classes of 25, all labels right, the true class barely ahead.
+    /// What is said of twenty classes of `size` samples, all labels right, the true class `lead` ahead.
+    fn of_right_labels(size: u32, lead: f64) -> Judgement {
         let mut random = Random::new(8);
-        let given: Vec<u32> = (0..500).map(|i| i % 20).collect();
+        let given: Vec<u32> = (0..20 * size).map(|i| i % 20).collect();
         let probabilities: Vec<f32> = given
             .iter()
             .flat_map(|&class| {
-                let lead = |k: u32| if k == class { 0.8 } else { 0.0 };
+                let lead = |k: u32| if k == class { lead } else { 0.0 };
                 let odds: Vec<f64> = (0..20).map(|k| (lead(k) + random.normal()).exp()).collect();
                 let sum: f64 = odds.iter().sum();
                 odds.into_iter().map(move |odds| (odds / sum) as f32)
             })
             .collect();
-        let found = judged(20, &given, &probabilities);
+        judged(20, &given, &probabilities)
+    }
+
+    #[test]
+    fn models_that_know_little_may_not_judge_right_labels() {
+        let found = of_right_labels(25, 0.8);
         assert!(found.agreement > 0.1 && found.agreement < 0.3, "{found:?}");
         assert_eq!(found.verdict, Verdict::No, "{found:?}");
+    }
+
+    #[test]
+    fn with_few_samples_a_class_the_models_have_to_be_better() {
+        let few = of_right_labels(25, 2.0);
+        assert!(few.agreement > 0.45 && few.agreement < 0.6, "{few:?}");
+        assert_eq!(few.verdict, Verdict::No, "{few:?}");
+        assert!(few.reason.unwrap().contains("about 25 samples of a class"));
+        let good = of_right_labels(25, 4.0);
+        assert!(good.agreement > 0.9 && good.verdict == Verdict::Yes, "{good:?}");
     }
 
     #[test]
