@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from statistics import median
 
+from table import TITLES, fastest, table
+
 HERE = Path(__file__).resolve().parent
 MODES = ["eager", "channels_last", "compiled"]
 NETWORKS = {
@@ -131,45 +133,16 @@ def measure(options, task, keys, modes=None):
     return result
 
 
-def fastest(result):
-    """The fastest mode of PyTorch in a result, and how many times its time is ours."""
-    sides = {side: s for side, s in result["sides"].items() if side != "pemm"}
-    name = min(sides, key=lambda side: sides[side]["seconds"])
-    return name, sides[name]["ratio"]
-
-
-def table_of_runs(results, title, modes):
-    sides_of = ["pemm", *modes]
-    print(f"\n## {title}\n")
-    print("| | batch | " + " | ".join(sides_of) + " | fastest / pemm | memory growth, MiB: "
-          + ", ".join(sides_of) + " | others |")
-    print("|---|---|" + "---|" * (len(sides_of) + 3))
-    for name, result in results:
-        sides = result["sides"]
-        cells = []
-        for side in sides_of:
-            rate = f"{sides[side]['images_per_sec']:.0f}"
-            cells.append(rate if side == "pemm" else f"{rate} ({sides[side]['ratio']:.2f})")
-        mode, ratio = fastest(result)
-        pairs = sides[mode]["paired_ratios"]
-        memory = ", ".join(f"{sides[side]['growth_kib'] / 1024:.0f}" for side in sides_of)
-        print(
-            f"| {name} | {result['keys']['batch']} | " + " | ".join(cells)
-            + f" | **{ratio:.2f}** {mode} ({min(pairs):.2f}–{max(pairs):.2f})"
-            + f" | {memory} | {result['others_load']:.0%} |",
-            flush=True,
-        )
-
-
 def runs(options, task, title):
     results = []
     for name in options.networks:
         for batch in BATCHES.get(name, options.batches):
             result = measure(options, task, {**NETWORKS[name], "batch": batch})
-            results.append((name, result))
-            print(f"{title}: {name}, batch {batch}: {fastest(result)}", file=sys.stderr)
-    table_of_runs(results, title, options.modes)
-    return [result for _, result in results]
+            results.append(result)
+            mode, ratio = fastest(result)
+            print(f"{title}: {name}, batch {batch}: {ratio:.2f} ({mode})", file=sys.stderr)
+    print("\n" + table(title, results), flush=True)
+    return results
 
 
 def layers_of(name):
@@ -277,8 +250,8 @@ def machine():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parts = {"step": lambda o: runs(o, "step", "Training step, images/s (ratio)"),
-             "forward": lambda o: runs(o, "forward", "Inference, images/s (ratio)"),
+    parts = {"step": lambda o: runs(o, "step", TITLES["step"]),
+             "forward": lambda o: runs(o, "forward", TITLES["forward"]),
              "layers": layers, "epochs": epochs, "alone": alone}
     parser.add_argument("--pemm", default=str(HERE.parent / "target/release/pemm-bench"),
                         help="our worker, built by `cargo build --release` in bench/")
