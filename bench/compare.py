@@ -248,6 +248,13 @@ def machine():
     }
 
 
+def lines(results):
+    """As JSON with a line for each measurement."""
+    plain = lambda value: json.dumps(json.loads(json.dumps(value), parse_float=lambda text: float(f"{float(text):.6g}")))
+    part = lambda value: "[\n" + ",\n".join(map(plain, value)) + "\n]" if isinstance(value, list) else plain(value)
+    return "{" + ",\n".join(f"{json.dumps(key)}: {part(value)}" for key, value in results.items()) + "}\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parts = {"step": lambda o: runs(o, "step", TITLES["step"]),
@@ -278,7 +285,7 @@ def main():
         results[part] = parts[part](options)
         if options.out:
             Path(options.out).parent.mkdir(parents=True, exist_ok=True)
-            Path(options.out).write_text(json.dumps(results, indent=1) + "\n")
+            Path(options.out).write_text(lines(results))
 
 
 main()
