@@ -11,7 +11,7 @@ use burn::backend::{Autodiff, AutodiffBackend, Flex, TensorMetadata};
 use crate::descent::Descent;
 use crate::flex::{
     Convolution, Normalization, NormalizedConvolution, Residual, channels_last, halve,
-    halve_gradient, join, join_gradient, row_tensor,
+    halve_gradient, join, join_gradient, max_pool, max_pool_gradient, row_tensor,
 };
 use crate::normalization::After;
 use crate::ops::{KernelOps, Layer};
@@ -167,6 +167,26 @@ impl Backward<Flex, 1> for ShortcutStep {
     }
 }
 
+#[derive(Debug)]
+struct PoolStep;
+
+impl Backward<Flex, 1> for PoolStep {
+    /// The input, channels-last.
+    type State = FlexTensor;
+
+    fn backward(
+        self,
+        ops: Ops<FlexTensor, 1>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let dy = channels_last(&gradients.consume::<Flex>(&ops.node));
+        for parent in ops.parents.into_iter().flatten() {
+            gradients.register::<Flex>(parent.id, max_pool_gradient(&ops.state, &dy));
+        }
+    }
+}
+
 impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
     fn kernel_conv2d(
         x: FloatTensor<Self>,
@@ -303,6 +323,16 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         let prepared = ShortcutStep.prepare::<C>([x.node()]);
         match prepared.compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish(size, output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    fn kernel_max_pool(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let input = channels_last(x.primitive());
+        let output = max_pool(&input);
+        let prepared = PoolStep.prepare::<C>([x.node()]);
+        match prepared.compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(input, output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }

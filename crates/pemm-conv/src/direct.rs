@@ -26,24 +26,42 @@ struct Panels {
 }
 
 impl Panels {
-    fn new(rows: usize, columns: usize, value: impl Fn(usize, usize) -> f32 + Sync) -> Self {
+    /// The number in row r and column c is `weight[rows[r] + columns[c]]`.
+    fn new(weight: &[f32], rows: &[usize], columns: &[usize]) -> Self {
         let width = panel_width();
-        let panel = rows * width;
-        let mut packed = Buffer::take(panel * columns.div_ceil(width));
-        packed.par_chunks_mut(panel.max(1)).enumerate().for_each(|(index, packed)| {
-            // Some rows at a time: the weights of a column lie side by side, and far from those of
-            // the next column.
-            for (block, packed) in packed.chunks_mut(BLOCK * width).enumerate() {
-                for lane in 0..width {
-                    let column = index * width + lane;
-                    for (row, packed) in packed.chunks_exact_mut(width).enumerate() {
-                        let row = block * BLOCK + row;
-                        packed[lane] = if column < columns { value(row, column) } else { 0.0 };
+        let panel = rows.len() * width;
+        let mut packed = Buffer::take(panel * columns.len().div_ceil(width));
+        let panels = packed.par_chunks_mut(panel.max(1)).zip(columns.par_chunks(width));
+        panels.for_each(|(packed, columns)| {
+            if columns.len() < width {
+                packed.fill(0.0);
+            }
+            // The columns of a row may lie side by side.
+            if columns.windows(2).all(|pair| pair[1] == pair[0] + 1) {
+                for (packed, row) in packed.chunks_exact_mut(width).zip(rows) {
+                    let from = &weight[row + columns[0]..][..columns.len()];
+                    packed[..columns.len()].copy_from_slice(from);
+                }
+                return;
+            }
+            // Else some rows at a time: the numbers of a column do, and far from those of the next.
+            for (packed, rows) in packed.chunks_mut(BLOCK * width).zip(rows.chunks(BLOCK)) {
+                for (lane, column) in columns.iter().enumerate() {
+                    for (packed, row) in packed.chunks_exact_mut(width).zip(rows) {
+                        packed[lane] = weight[row + column];
                     }
                 }
             }
         });
         Self { packed, panel }
+    }
+
+    /// The filters of `geometry`: a row for each tap, or turned, one for each output channel.
+    fn of_filters(geometry: &Geometry, weight: &[f32], turned: bool) -> Self {
+        let of_out = geometry.channels_in * geometry.kernel[0] * geometry.kernel[1];
+        let taps: Vec<usize> = (0..of_out).map(|k| tap(geometry, 0, k)).collect();
+        let outs: Vec<usize> = (0..geometry.channels_out).map(|out| out * of_out).collect();
+        if turned { Self::new(weight, &outs, &taps) } else { Self::new(weight, &taps, &outs) }
     }
 }
 
@@ -178,9 +196,8 @@ pub(crate) fn convolve_then<R: Send>(
     let [_, across] = geometry.output();
     let reader = Reader::new(geometry, PIXELS / across.max(1));
     let stretch = geometry.kernel[1] * geometry.channels_in;
-    let taps = geometry.kernel[0] * stretch;
     let outs = geometry.channels_out;
-    let filters = Panels::new(taps, outs, |k, out| weight[tap(geometry, out, k)]);
+    let filters = Panels::of_filters(geometry, weight, false);
     let patches = reader.patches();
     let copy_len = if reader.in_place() { 0 } else { reader.window() };
     let jobs = cut(y, &reader, geometry.batch, across * outs).into_par_iter().enumerate();
@@ -240,7 +257,7 @@ pub(crate) fn input_gradient(geometry: &Geometry, weight: &[f32], dy: &[f32], dx
     let (ins, outs) = (geometry.channels_in, geometry.channels_out);
     let stretch = geometry.kernel[1] * ins;
     let taps = geometry.kernel[0] * stretch;
-    let filters = Panels::new(outs, taps, |out, k| weight[tap(geometry, out, k)]);
+    let filters = Panels::of_filters(geometry, weight, true);
     let pixels: Vec<usize> = (0..reader.rows * across).map(|pixel| pixel * outs).collect();
     let patches = reader.patches();
     let padded_len = geometry.padded()[0] * reader.line;
@@ -295,7 +312,7 @@ fn flat_input_gradient(geometry: &Geometry, weight: &[f32], dy: &[f32], dx: &mut
     if dx.is_empty() {
         return;
     }
-    let filters = Panels::new(outs, ins, |out, k| weight[out * ins + k]);
+    let filters = Panels::of_filters(geometry, weight, true);
     let pixels: Vec<usize> = (0..PIXELS).map(|pixel| pixel * outs).collect();
     let parts = dx.par_chunks_mut(PIXELS * ins).zip(dy.par_chunks(PIXELS * outs));
     parts.for_each(|(dx, dy)| {

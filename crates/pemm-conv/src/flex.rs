@@ -18,6 +18,7 @@ use crate::junction;
 use crate::normalization::{After, Extent, Statistics, gradients, normalize, statistics};
 use crate::normalized;
 use crate::ops::{KernelOps, Layer};
+use crate::pool;
 use crate::residual::{Activations, Blocks, Gradients};
 use crate::shortcut;
 
@@ -391,6 +392,22 @@ pub(crate) fn halve_gradient(
     image_tensor(dx, [batch, channels, height, width])
 }
 
+/// The largest of each window of a channels-last tensor.
+pub(crate) fn max_pool(x: &FlexTensor) -> FlexTensor {
+    let size = x.shape().dims();
+    let [batch, height, width, channels] = pool::pooled(size);
+    let mut y = Buffer::take(batch * height * width * channels);
+    pool::largest(numbers(x), size, &mut y);
+    image_tensor(y, [batch, channels, height, width])
+}
+
+/// The gradient of [`max_pool`]; both channels-last.
+pub(crate) fn max_pool_gradient(x: &FlexTensor, dy: &FlexTensor) -> FlexTensor {
+    let mut dx = Buffer::take(numbers(x).len());
+    pool::gradient(numbers(x), x.shape().dims(), numbers(dy), &mut dx);
+    of_channels_last(dx, x)
+}
+
 /// An image tensor of the size of `like`, which is channels-last, \[N, H, W, C\].
 fn of_channels_last(numbers: Buffer, like: &FlexTensor) -> FlexTensor {
     let [batch, height, width, channels] = like.shape().dims();
@@ -484,6 +501,10 @@ impl KernelOps for Flex {
 
     fn kernel_halve(x: FlexTensor) -> FlexTensor {
         halve(&channels_last(&x))
+    }
+
+    fn kernel_max_pool(x: FlexTensor) -> FlexTensor {
+        max_pool(&channels_last(&x))
     }
 
     fn kernel_add_relu(x: FlexTensor, shortcut: FlexTensor) -> FlexTensor {

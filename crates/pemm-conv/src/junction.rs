@@ -3,7 +3,10 @@
 
 use rayon::prelude::*;
 
-/// Numbers of a job.
+use crate::rows::{put, streams};
+use crate::simd::{Lanes, Task, dispatch, fence, lanes};
+
+/// Numbers of a job, a multiple of any vector.
 const PART: usize = 1 << 15;
 
 /// Writes max(x + shortcut, 0); a NaN comes through.
@@ -12,12 +15,13 @@ const PART: usize = 1 << 15;
 /// If the slices differ in length.
 pub(crate) fn join(x: &[f32], shortcut: &[f32], y: &mut [f32]) {
     assert!([x.len(), shortcut.len()] == [y.len(); 2], "both sides are as long as the output");
+    let stream = streams(y, lanes());
     let from = x.par_chunks(PART).zip(shortcut.par_chunks(PART));
     from.zip(y.par_chunks_mut(PART)).for_each(|((x, shortcut), y)| {
-        for ((y, x), shortcut) in y.iter_mut().zip(x).zip(shortcut) {
-            let sum = x + shortcut;
-            *y = if sum < 0.0 { 0.0 } else { sum };
-        }
+        let (from, to) = ([x.as_ptr(), shortcut.as_ptr()], y.as_mut_ptr());
+        // SAFETY: the three have the same numbers.
+        unsafe { dispatch(Join { from, to, count: y.len(), stream }) }
+        fence();
     });
 }
 
@@ -27,10 +31,66 @@ pub(crate) fn join(x: &[f32], shortcut: &[f32], y: &mut [f32]) {
 /// If the slices differ in length.
 pub(crate) fn gradient(y: &[f32], dy: &[f32], dx: &mut [f32]) {
     assert!([y.len(), dy.len()] == [dx.len(); 2], "gradients are as long as the output");
+    let stream = streams(dx, lanes());
     let from = y.par_chunks(PART).zip(dy.par_chunks(PART));
     from.zip(dx.par_chunks_mut(PART)).for_each(|((y, dy), dx)| {
-        for ((dx, y), dy) in dx.iter_mut().zip(y).zip(dy) {
-            *dx = if *y > 0.0 { *dy } else { 0.0 };
-        }
+        let (from, to) = ([y.as_ptr(), dy.as_ptr()], dx.as_mut_ptr());
+        // SAFETY: the three have the same numbers.
+        unsafe { dispatch(Through { from, to, count: dx.len(), stream }) }
+        fence();
     });
+}
+
+struct Join {
+    from: [*const f32; 2],
+    to: *mut f32,
+    count: usize,
+    /// See [`streams`].
+    stream: bool,
+}
+
+impl Task for Join {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        for at in (0..self.count).step_by(L::LANES) {
+            let left = self.count - at;
+            // SAFETY: partial loads and stores keep to the numbers.
+            unsafe {
+                let zero = L::splat(0.0);
+                let [x, shortcut] = self.from.map(|from| L::load_up_to(from.add(at), left));
+                let sum = L::add(x, shortcut);
+                // The order matters: a NaN must come through, not turn into 0.
+                let y = L::select_greater(zero, sum, zero, sum);
+                put::<L>(self.to.add(at), left, y, self.stream);
+            }
+        }
+    }
+}
+
+struct Through {
+    from: [*const f32; 2],
+    to: *mut f32,
+    count: usize,
+    /// See [`streams`].
+    stream: bool,
+}
+
+impl Task for Through {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        for at in (0..self.count).step_by(L::LANES) {
+            let left = self.count - at;
+            // SAFETY: partial loads and stores keep to the numbers.
+            unsafe {
+                let zero = L::splat(0.0);
+                let [y, dy] = self.from.map(|from| L::load_up_to(from.add(at), left));
+                let dx = L::select_greater(y, zero, dy, zero);
+                put::<L>(self.to.add(at), left, dx, self.stream);
+            }
+        }
+    }
 }

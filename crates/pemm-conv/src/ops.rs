@@ -87,6 +87,9 @@ pub(crate) trait KernelOps: Backend {
     /// Every second pixel between new zero channels.
     fn kernel_halve(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
+    /// The largest of each 3×3 window, two pixels apart.
+    fn kernel_max_pool(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
     /// max(x + shortcut, 0).
     fn kernel_add_relu(x: FloatTensor<Self>, shortcut: FloatTensor<Self>) -> FloatTensor<Self>;
 
@@ -427,6 +430,17 @@ pub fn halve(x: Tensor<4>) -> Tensor<4> {
     let [batch, _, height, width] = sampled.dims();
     let zeros = Tensor::zeros([batch, channels / 2, height, width], &sampled.device());
     Tensor::cat(vec![zeros.clone(), sampled, zeros], 1)
+}
+
+/// The largest of each 3×3 window, two pixels apart, with one pixel of nothing around; \[N, C, H, W\] →
+/// \[N, C, ⌈H/2⌉, ⌈W/2⌉\]. Of equal ones the first takes the gradient.
+pub fn max_pool(x: Tensor<4>) -> Tensor<4> {
+    let x = x.into_dispatch();
+    if suits(&x) {
+        return Tensor::from_dispatch(Dispatch::kernel_max_pool(x));
+    }
+    let window = MaxPoolOptions::new([3, 3]).with_stride([2, 2]).with_padding([1, 1]);
+    module::max_pool2d(Tensor::from_dispatch(x), window)
 }
 
 /// max(x + shortcut, 0), the end of a residual block, laid out as the channels lie.

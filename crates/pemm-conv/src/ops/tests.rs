@@ -311,6 +311,28 @@ fn a_step_of_descent_is_that_of_single_operations() {
 }
 
 #[test]
+fn pooling_and_its_gradient_are_those_of_burn() {
+    let device = Device::flex().autodiff();
+    let window = MaxPoolOptions::new([3, 3]).with_stride([2, 2]).with_padding([1, 1]);
+    for shape in [[2, 64, 8, 6], [3, 5, 5, 7], [1, 17, 1, 1], [2, 3, 2, 9]] {
+        // Whole numbers, so that some windows have equal ones.
+        let x = tensor(shape, 1, &device).mul_scalar(3.0).round().detach().require_grad();
+        let results =
+            [max_pool(x.clone()), module::max_pool2d(x.clone(), window.clone())].map(|y| {
+                let weights = tensor(y.dims(), 2, &device);
+                let gradients = (y.clone() * weights).sum().backward();
+                [y.inner(), x.grad(&gradients).unwrap()]
+                    .map(|t| t.into_data().try_to_vec::<f32>().unwrap())
+            });
+        assert_eq!(results[0][0], results[1][0], "{shape:?}");
+        let pairs = results[0][1].iter().zip(&results[1][1]);
+        assert!(pairs.clone().all(|(a, b)| (a - b).abs() < 1e-5), "{shape:?}");
+    }
+    let empty = tensor([0, 4, 6, 6], 1, &Device::flex());
+    assert_eq!(max_pool(empty).dims(), [0, 4, 3, 3]);
+}
+
+#[test]
 fn halving_and_its_gradient_are_those_of_burn() {
     let device = Device::flex().autodiff();
     for shape in [[2, 4, 6, 8], [3, 2, 5, 7], [1, 6, 1, 1]] {

@@ -5,8 +5,7 @@
 //! not. 23,508,032 parameters without head, for three channels.
 
 use burn::module::Module;
-use burn::tensor::ops::MaxPoolOptions;
-use burn::tensor::{Device, Tensor, module as functional};
+use burn::tensor::{Device, Tensor};
 use pemm_data::{Rng, Shape};
 
 use crate::layers::{After, BatchNorm, Conv2d};
@@ -114,8 +113,7 @@ impl ResNet50 {
     /// Features, `[N, C, H, W]` → `[N, 2048]`, none negative.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let first = self.bn1.forward(self.conv1.forward(images), After::Relu); // [N, 64, H/2, W/2]
-        let pooling = MaxPoolOptions::new([3, 3]).with_stride([2, 2]).with_padding([1, 1]);
-        let first = functional::max_pool2d(first, pooling);
+        let first = pemm_conv::max_pool(first);
         let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
         let blocks = stages.into_iter().flatten();
         let last = blocks.fold(first, |x, block| block.forward(x)); // [N, 2048, H/32, W/32]
