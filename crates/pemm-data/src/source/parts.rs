@@ -35,7 +35,7 @@ impl PartKind {
 
     /// What the name of a folder says.
     fn of(name: &str) -> Option<Self> {
-        let name: String = name.to_lowercase().chars().filter(|c| !"_- ".contains(*c)).collect();
+        let name = plain(Path::new(name));
         let name = name.strip_prefix("seg").unwrap_or(&name);
         let ends = ["set", "data", "images"];
         let name = ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
@@ -199,6 +199,17 @@ fn check_classes(root: &Path, folders: &[PathBuf]) -> Result<()> {
         }
     }
     let folders = &with_images[..];
+    if folders.len() >= 2
+        && folders.iter().any(|path| is_of_masks(path))
+        && folders.iter().all(|path| is_of_segmentation(path))
+    {
+        let reason = format!(
+            "{} look like images and their masks, as for segmentation, not like classes; pemm wants a \
+             folder for each class, or, if these are the classes, set data.layout = \"classes\"",
+            names(folders)
+        );
+        return Err(DataError::format(root, reason));
+    }
     let mut common: Option<BTreeSet<String>> = None;
     for folder in folders {
         let mut inner = BTreeSet::new();
@@ -245,6 +256,25 @@ fn check_classes(root: &Path, folders: &[PathBuf]) -> Result<()> {
         ),
     };
     Err(DataError::format(root, reason))
+}
+
+/// Whether a folder is named like one of masks that say what each pixel shows.
+fn is_of_masks(path: &Path) -> bool {
+    let masks =
+        ["mask", "masks", "groundtruth", "gt", "segmentation", "segmentations", "annotations"];
+    masks.contains(&&*plain(path))
+}
+
+/// Whether a folder is named like one of such masks, or of the images that they belong to.
+fn is_of_segmentation(path: &Path) -> bool {
+    let images = ["image", "images", "img", "imgs", "jpegimages", "photos", "labels"];
+    is_of_masks(path) || images.contains(&&*plain(path))
+}
+
+/// The name of a folder in small letters, without what parts its words.
+fn plain(path: &Path) -> String {
+    let name = file_name(path).unwrap_or("").to_lowercase();
+    name.chars().filter(|c| !"_- ".contains(*c)).collect()
 }
 
 /// The innermost folder that is alone in the one around it, from `folder` on.

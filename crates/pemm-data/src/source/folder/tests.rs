@@ -140,7 +140,9 @@ fn parts_are_known_by_the_names_that_people_use() {
 
 #[test]
 fn what_could_be_parts_or_classes_stops_and_says_how_to_choose() {
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 10] = [
+        (&["images", "masks"], "images/, masks/ look like images and their masks"),
+        (&["Ground_Truth", "imgs"], "Ground_Truth/, imgs/ look like images and their masks"),
         (&["train1", "val1"], "train1/, val1/ are named like parts"),
         (&["set_a", "set_b"], "set_a/, set_b/ all hold the same folders (rose, tulip)"),
         (&["2023", "2024", "2025"], "2023/, 2024/, 2025/ all hold the same folders"),
