@@ -32,33 +32,52 @@ const MAX_CLASSES: usize = 1500;
 
 /// `None` where the columns fit, or where there are more than 1,500 classes.
 pub fn permutation(samples: &Samples<'_>) -> Option<Permutation> {
-    let (n, k) = (samples.len(), samples.num_classes());
-    let mut counts = vec![vec![0u32; k]; k];
-    samples.rows().for_each(|(given, row)| counts[given][predicted(row)] += 1);
-    let total = |column: &[usize]| {
-        let sum: u32 = counts.iter().zip(column).map(|(row, &to)| row[to]).sum();
-        f64::from(sum) / n as f64
-    };
-    let agreement = total(&(0..k).collect::<Vec<_>>());
+    let k = samples.num_classes();
+    let counts = counts(samples);
+    let share = |column: &[usize]| fitting(&counts, column) / samples.len() as f64;
+    let agreement = share(&(0..k).collect::<Vec<_>>());
     if k > MAX_CLASSES || agreement > 1.0 - RISE {
         return None;
     }
     let column = assigned(&counts);
-    let agreement_permuted = total(&column);
-    let (mut of_moved, mut fitting) = (0, 0);
+    let agreement_permuted = share(&column);
+    let (mut of_moved, mut moved_fitting) = (0, 0);
     for (class, (row, &to)) in counts.iter().zip(&column).enumerate() {
         if to != class {
             of_moved += row.iter().sum::<u32>();
-            fitting += row[to];
+            moved_fitting += row[to];
         }
     }
-    let is_sharp =
-        agreement_permuted >= agreement + RISE && f64::from(fitting) >= MOVED * f64::from(of_moved);
+    let is_sharp = agreement_permuted >= agreement + RISE
+        && f64::from(moved_fitting) >= MOVED * f64::from(of_moved);
     is_sharp.then(|| Permutation {
         column: column.iter().map(|&to| to as u32).collect(),
         agreement,
         agreement_permuted,
     })
+}
+
+/// Share of the samples whose given class is the most probable one: as the columns came, and in the
+/// order that makes it largest (the same where there are more than 1,500 classes).
+pub fn agreements(samples: &Samples<'_>) -> [f64; 2] {
+    let k = samples.num_classes();
+    let counts = counts(samples);
+    let share = |column: &[usize]| fitting(&counts, column) / samples.len() as f64;
+    let came = share(&(0..k).collect::<Vec<_>>());
+    [came, if k > MAX_CLASSES { came } else { share(&assigned(&counts)) }]
+}
+
+/// `C[given][predicted]`.
+fn counts(samples: &Samples<'_>) -> Vec<Vec<u32>> {
+    let k = samples.num_classes();
+    let mut counts = vec![vec![0; k]; k];
+    samples.rows().for_each(|(given, row)| counts[given][predicted(row)] += 1);
+    counts
+}
+
+/// Samples whose class is predicted, where class k is in column `column[k]`.
+fn fitting(counts: &[Vec<u32>], column: &[usize]) -> f64 {
+    counts.iter().zip(column).map(|(row, &to)| f64::from(row[to])).sum()
 }
 
 /// The column of each row that makes the sum of `values` `[K][K]` largest: shortest augmenting paths

@@ -61,6 +61,9 @@ pub(crate) struct Arguments {
     /// name them
     #[arg(long, value_name = "CLASSES", requires = "probs", value_delimiter = ',')]
     columns: Vec<String>,
+    /// Order of the rows of --probs and --features, where class folders have numbers in their names
+    #[arg(long, value_enum, requires = "probs")]
+    rows: Option<RowOrder>,
     /// Features that go with --probs, one row per training sample: .npy or CSV
     #[arg(long, value_name = "FILE", requires = "probs")]
     features: Option<PathBuf>,
@@ -93,6 +96,15 @@ pub(crate) struct Arguments {
     /// Where to compute: cpu, gpu (the first there is), cuda:N or wgpu:N; `pemm devices` lists them
     #[arg(long, default_value = "cpu")]
     device: String,
+}
+
+/// Order of the rows of a file from elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RowOrder {
+    /// As `pemm noise` lists the samples: folder 2 comes before folder 10
+    Counting,
+    /// Sorted by path as text, as torchvision and Keras do: folder 10 comes before folder 2
+    Text,
 }
 
 /// What becomes of doubtful labels.
@@ -192,7 +204,7 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
     if let Some(permutation) = &audit.summary.permutation {
         console.warn(&format!(
             "with its columns in another order the probabilities agree with {:.1} % of the labels \
-             instead of {:.1} %; name the columns in a header",
+             instead of {:.1} %; name the columns, by a header in a CSV or by --columns",
             100.0 * permutation.agreement_permuted,
             100.0 * permutation.agreement
         ));

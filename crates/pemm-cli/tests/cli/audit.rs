@@ -228,3 +228,35 @@ fn an_interrupted_audit_goes_on() {
     assert!(again.err.contains("fold 1 continues after epoch"), "{again}");
     assert_eq!(place.read("cut/label_issues.csv"), place.read("whole/label_issues.csv"));
 }
+
+/// Folders 0 … 11: torchvision reads 10 before 2, pemm counts.
+#[test]
+fn rows_that_are_sorted_as_text_are_told_from_counted_ones() {
+    const EACH: usize = 10;
+    let place = Place::new();
+    let mut folders: Vec<String> = (0..12).map(|class| class.to_string()).collect();
+    for (class, folder) in folders.iter().enumerate() {
+        for i in 0..EACH as u32 {
+            place.png(&format!("numbers/{folder}/{i:02}.png"), [8, 8], [20 * class as u8; 3], i);
+        }
+    }
+    let rows = |folders: &[String]| -> String {
+        let row = |folder: &String| {
+            let class: usize = folder.parse().unwrap();
+            let cell = |k: usize| if k == class { "0.89" } else { "0.01" };
+            let row = (0..12).map(cell).collect::<Vec<_>>().join(",") + "\n";
+            row.repeat(EACH)
+        };
+        folders.iter().map(row).collect()
+    };
+    place.write("counting.csv", rows(&folders));
+    folders.sort();
+    place.write("text.csv", rows(&folders));
+    let right = "about 0.0 % of the labels are wrong";
+    place.pemm("audit numbers --probs counting.csv --out a").ok().says(&[right]);
+    let refused = ["sorted by path as text", "agree with 100.0 %", "--rows text"];
+    place.pemm("audit numbers --probs text.csv --out b").fails(2, &refused);
+    place.pemm("audit numbers --probs text.csv --rows text --out b").ok().says(&[right]);
+    let said = place.pemm("audit numbers --probs text.csv --rows counting --out c").ok();
+    assert!(!said.out.contains(right), "{said}");
+}

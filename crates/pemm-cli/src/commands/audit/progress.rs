@@ -21,7 +21,7 @@ pub(super) struct FoldsDisplay<'a> {
     /// Images that the folds before the current one are, and those of the current one so far.
     before: usize,
     here: usize,
-    /// When this process began, and the images that were done then.
+    /// When the first fold of this process began, and the images that were done then.
     started: Instant,
     found: usize,
     last_line: Instant,
@@ -58,6 +58,8 @@ impl<'a> FoldsDisplay<'a> {
                 self.here = record.epochs.len() * self.num_train;
                 let done = self.before + self.here;
                 if self.bar.is_none() {
+                    // Not before: reading the images once says nothing of the folds' pace.
+                    self.started = Instant::now();
                     self.found = done;
                     let bar = self.console.bar((self.num_folds * per_fold) as u64, "images");
                     bar.set_position(done as u64);
