@@ -317,6 +317,19 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         (output, means, variances)
     }
 
+    fn kernel_conv_normalized(
+        _x: FloatTensor<Self>,
+        _weight: FloatTensor<Self>,
+        _bias: FloatTensor<Self>,
+        _gamma: FloatTensor<Self>,
+        _beta: FloatTensor<Self>,
+        _mean: FloatTensor<Self>,
+        _variance: FloatTensor<Self>,
+        _layer: Layer,
+    ) -> FloatTensor<Self> {
+        unreachable!("`conv_norm` takes `conv2d` and `batch_norm` under autodiff")
+    }
+
     fn kernel_halve(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let output = halve(&channels_last(x.primitive()));
         let size = x.primitive().shape().dims();

@@ -187,7 +187,7 @@ pub(crate) fn convolve_then<R: Send>(
     weight: &[f32],
     bias: Option<&[f32]>,
     y: &mut [f32],
-    then: impl Fn(&[f32]) -> R + Sync,
+    then: impl Fn(&mut [f32]) -> R + Sync,
 ) -> Vec<R> {
     if y.is_empty() {
         return Vec::new();

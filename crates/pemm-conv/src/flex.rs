@@ -86,6 +86,28 @@ impl Convolution {
         image_tensor(y, [self.geometry.batch, self.geometry.channels_out, height, width])
     }
 
+    /// The output after a normalization by given mean and variance, `rows` its scale and shift.
+    pub(crate) fn normalized(
+        &self,
+        bias: &FlexTensor,
+        rows: [&FlexTensor; 2],
+        given: [&FlexTensor; 2],
+        layer: &Layer,
+    ) -> FlexTensor {
+        let bias = bias.to_contiguous();
+        let [gamma, beta] = rows.map(FlexTensor::to_contiguous);
+        let [mean, variance] = given.map(|row| numbers(&row.to_contiguous()).to_vec());
+        let (epsilon, after) = (layer.epsilon as f32, layer.after);
+        let norm =
+            normalized::Norm { gamma: numbers(&gamma), beta: numbers(&beta), epsilon, after };
+        let mut y = Buffer::take(self.geometry.output_len());
+        let from = [&self.x, &self.weight, &bias].map(numbers);
+        let statistics = Statistics { mean, variance };
+        normalized::convolve_normalized(&self.geometry, from, &statistics, &norm, &mut y);
+        let [height, width] = self.geometry.output();
+        image_tensor(y, [self.geometry.batch, self.geometry.channels_out, height, width])
+    }
+
     /// `dy` channels-last, here and below.
     pub(crate) fn by_input(&self, dy: &FlexTensor) -> FlexTensor {
         let mut dx = Buffer::take(self.geometry.input_len());
@@ -485,6 +507,20 @@ impl KernelOps for Flex {
         let work = NormalizedConvolution::new(work, Some(&bias), rows, layer.epsilon, layer.after);
         let output = work.output();
         (output, row_tensor(work.statistics.mean), row_tensor(work.statistics.variance))
+    }
+
+    fn kernel_conv_normalized(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        mean: FlexTensor,
+        variance: FlexTensor,
+        layer: Layer,
+    ) -> FlexTensor {
+        let work = Convolution::new(&x, &weight, layer.stride, layer.padding);
+        work.normalized(&bias, [&gamma, &beta], [&mean, &variance], &layer)
     }
 
     fn kernel_residual(

@@ -13,9 +13,10 @@ use crate::geometry::Geometry;
 use crate::normalization::{
     After, Extent, Part, Rows, Shared, Slopes, Statistics, gradients, join, sums,
 };
+use crate::passes::Normalize;
 use crate::rows::{
-    Gather, GatherMoments, Open, SpreadGradient, SpreadGradientPool, fill, gather, own_rows,
-    spread, streams,
+    Gather, GatherMoments, GatherNormalized, Open, SpreadGradient, SpreadGradientPool, fill,
+    gather, own_rows, spread, streams,
 };
 use crate::simd::dispatch;
 use crate::strips::{Job, Strips};
@@ -46,7 +47,7 @@ pub(crate) fn convolution_with_statistics(
 ) -> Statistics {
     if !by_winograd(geometry) {
         let channels = geometry.channels_out;
-        let part = |a: &[f32]| Part::of(a, channels);
+        let part = |a: &mut [f32]| Part::of(a, channels);
         return join(&convolve_then(geometry, x, weight, bias, a, part), channels);
     }
     let [ins, outs] = [geometry.channels_in, geometry.channels_out];
@@ -56,6 +57,55 @@ pub(crate) fn convolution_with_statistics(
         spread(&strips, job, x, ins, [0, ins], window);
     };
     convolve_to(&strips, [ins, outs], &filters, bias, [a, &mut []], &[x], fill)
+}
+
+/// y = after(norm(x ∗ w + bias)) by given statistics, in one pass.
+///
+/// # Panics
+/// If pooling is to follow.
+pub(crate) fn convolve_normalized(
+    geometry: &Geometry,
+    [x, weight, bias]: [&[f32]; 3],
+    statistics: &Statistics,
+    norm: &Norm,
+    y: &mut [f32],
+) {
+    let relu = match norm.after {
+        After::Nothing => false,
+        After::Relu => true,
+        After::ReluPool => panic!("pooling is a pass of its own"),
+    };
+    let [ins, outs] = [geometry.channels_in, geometry.channels_out];
+    let rows = Rows::new(statistics, norm.gamma, norm.beta, norm.epsilon);
+    let by = Shared(rows.channels(outs));
+    if !by_winograd(geometry) {
+        convolve_then(geometry, x, weight, Some(bias), y, |y| {
+            let (x, count) = (y.as_ptr(), y.len() / outs);
+            let y = y.as_mut_ptr();
+            // SAFETY: whole pixels, each number read before it is written.
+            unsafe { dispatch(Normalize { by: *by.get(), x, y, count, relu, stream: false }) }
+        });
+        return;
+    }
+    let strips = Strips::new(geometry.batch, geometry.input);
+    let filters = Filters::new(weight, outs, ins, false);
+    let stream = streams(y, outs);
+    convolve_with(
+        &strips,
+        [ins, outs],
+        &filters,
+        Some(bias),
+        strips.cut(y, outs),
+        &[x],
+        |job, window, _| spread(&strips, job, x, ins, [0, ins], window),
+        |job, window, y| {
+            own_rows(&strips, job, outs, |at, _, to| {
+                let gather = Gather::row(&strips, outs, &window[at..], &mut y[to..], stream);
+                // SAFETY: each plane of the window has the row, and `y` a row of pixels.
+                unsafe { dispatch(GatherNormalized { gather, by: *by.get(), relu }) }
+            });
+        },
+    );
 }
 
 /// A convolution by Winograd to `a`, whose statistics are returned; `fill` makes the window of a job from

@@ -9,7 +9,7 @@ use burn::backend::backend_extension;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, DispatchTensor, DispatchTensorKind, TensorMetadata};
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
-use burn::tensor::{DType, Tensor, activation, module, s};
+use burn::tensor::{DType, Device, Tensor, activation, module, s};
 
 use crate::convolution;
 use crate::descent::Descent;
@@ -74,6 +74,19 @@ pub(crate) trait KernelOps: Backend {
         beta: FloatTensor<Self>,
         layer: Layer,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// A convolution with a bias and the normalization after it, by given statistics; has no gradient.
+    #[allow(clippy::too_many_arguments)]
+    fn kernel_conv_normalized(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        layer: Layer,
+    ) -> FloatTensor<Self>;
 
     /// Output of residual blocks, and means and variances of their normalizations.
     fn kernel_residual(
@@ -327,6 +340,42 @@ pub fn conv_norm_train(
         mean: Tensor::from_dispatch(mean),
         variance: Tensor::from_dispatch(variance),
     }
+}
+
+/// [`conv2d`] and [`batch_norm`] by given statistics as one operation, to the same numbers. Where a
+/// gradient is asked for, these two give it.
+///
+/// Shapes: as there, `norm` is scale and shift, `given` mean and variance.
+///
+/// # Panics
+/// As there.
+pub fn conv_norm(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    norm: [Tensor<1>; 2],
+    given: [Tensor<1>; 2],
+    layer: Layer,
+) -> Tensor<4> {
+    let Layer { stride, padding, epsilon, after } = layer;
+    let outs = weight.dims()[0];
+    let plain = |tensor: &Tensor<1>| {
+        let is_plain = tensor.dims() == [outs] && !tensor.device().is_autodiff();
+        is_plain && suits(&tensor.clone().into_dispatch())
+    };
+    let all_suit = fits(&x, &weight, bias.as_ref(), stride, padding)
+        && norm.iter().chain(&given).chain(&bias).all(plain)
+        && ![x.device(), weight.device()].iter().any(Device::is_autodiff);
+    if after == After::ReluPool || !all_suit {
+        let a = conv2d(x, weight, bias, stride, padding);
+        return batch_norm(a, norm, given, epsilon, after);
+    }
+    let bias = bias.unwrap_or_else(|| Tensor::zeros([outs], &x.device()));
+    let [x, weight] = [x, weight].map(Tensor::into_dispatch);
+    let [gamma, beta] = norm.map(Tensor::into_dispatch);
+    let ([mean, variance], bias) = (given.map(Tensor::into_dispatch), bias.into_dispatch());
+    let y = Dispatch::kernel_conv_normalized(x, weight, bias, gamma, beta, mean, variance, layer);
+    Tensor::from_dispatch(y)
 }
 
 /// Weight of a convolution, and scale and shift of the normalization after it.

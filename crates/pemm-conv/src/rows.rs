@@ -290,6 +290,34 @@ impl Task for Gather {
     }
 }
 
+/// And normalizes on the way: z or max(z, 0) is written.
+pub(crate) struct GatherNormalized {
+    pub(crate) gather: Gather,
+    pub(crate) by: Channels,
+    pub(crate) relu: bool,
+}
+
+impl Task for GatherNormalized {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        // SAFETY: the rows are whole vectors.
+        unsafe {
+            let floor = L::splat(if self.relu { 0.0 } else { f32::NEG_INFINITY });
+            self.gather.each::<L, By<L>>(
+                |channel, _| self.by.at::<L>(channel),
+                |by, _, _, value| {
+                    let z = by.z(value);
+                    // The order matters: a NaN must come through, not turn into 0.
+                    L::select_greater(floor, z, floor, z)
+                },
+                |_, _, _| (),
+            );
+        }
+    }
+}
+
 /// And adds Σ (y − first) and Σ (y − first)² to `out`.
 pub(crate) struct GatherMoments {
     pub(crate) gather: Gather,

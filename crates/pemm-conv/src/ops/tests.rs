@@ -311,6 +311,32 @@ fn a_step_of_descent_is_that_of_single_operations() {
 }
 
 #[test]
+fn a_convolution_normalized_by_given_statistics_is_the_two_operations_to_the_bit() {
+    let device = Device::flex();
+    for (channels, kernel, stride) in
+        [([3, 8], 7, 2), ([16, 16], 3, 1), ([8, 24], 1, 1), ([9, 5], 3, 2)]
+    {
+        let x = tensor([2, channels[0], 9, 11], 1, &device);
+        let weight = tensor([channels[1], channels[0], kernel, kernel], 2, &device);
+        let row = |seed| tensor([channels[1]], seed, &device);
+        let (norm, given) = ([row(3), row(4)], [row(5), row(6).abs()]);
+        for (bias, after) in
+            [(None, After::Relu), (Some(row(7)), After::Nothing), (Some(row(8)), After::ReluPool)]
+        {
+            let padding = [kernel / 2; 2];
+            let layer = Layer { stride: [stride; 2], padding, epsilon: 1e-5, after };
+            let (norm, given) = (norm.clone(), given.clone());
+            let a = conv2d(x.clone(), weight.clone(), bias.clone(), layer.stride, padding);
+            let expected = batch_norm(a, norm.clone(), given.clone(), 1e-5, after);
+            let found = conv_norm(x.clone(), weight.clone(), bias, norm, given, layer);
+            let [found, expected] =
+                [found, expected].map(|t| t.into_data().try_to_vec::<f32>().unwrap());
+            assert_eq!(found, expected, "{channels:?} {kernel} {after:?}");
+        }
+    }
+}
+
+#[test]
 fn pooling_and_its_gradient_are_those_of_burn() {
     let device = Device::flex().autodiff();
     let window = MaxPoolOptions::new([3, 3]).with_stride([2, 2]).with_padding([1, 1]);

@@ -55,11 +55,11 @@ impl Bottleneck {
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let [input, around] = pemm_conv::fork(input);
-        let inner = self.bn1.forward(self.conv1.forward(input), After::Relu);
-        let inner = self.bn2.forward(self.conv2.forward(inner), After::Relu);
-        let residual = self.bn3.forward(self.conv3.forward(inner), After::Nothing);
+        let inner = self.bn1.forward_wide(&self.conv1, input, After::Relu);
+        let inner = self.bn2.forward_wide(&self.conv2, inner, After::Relu);
+        let residual = self.bn3.forward_wide(&self.conv3, inner, After::Nothing);
         let around = match &self.downsample {
-            Some((conv, norm)) => norm.forward(conv.forward(around), After::Nothing),
+            Some((conv, norm)) => norm.forward_wide(conv, around, After::Nothing),
             None => around,
         };
         pemm_conv::add_relu(residual, around)
@@ -112,7 +112,7 @@ impl ResNet50 {
 
     /// Features, `[N, C, H, W]` → `[N, 2048]`, none negative.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let first = self.bn1.forward(self.conv1.forward(images), After::Relu); // [N, 64, H/2, W/2]
+        let first = self.bn1.forward_wide(&self.conv1, images, After::Relu); // [N, 64, H/2, W/2]
         let first = pemm_conv::max_pool(first);
         let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
         let blocks = stages.into_iter().flatten();
