@@ -43,9 +43,8 @@ def fastest(result):
 
 def row(result):
     sides, batch = result["sides"], result["keys"]["batch"]
-    cells = [f"{sides['pemm']['images_per_sec']:,.0f}"]
-    for side in list(sides)[1:]:
-        cells.append(f"{sides[side]['images_per_sec']:,.0f} ({sides[side]['ratio']:.2f})")
+    rate = lambda side: f"{sides[side]['images_per_sec']:,.{0 if sides[side]['images_per_sec'] > 99 else 1}f}"
+    cells = [rate("pemm"), *(f"{rate(side)} ({sides[side]['ratio']:.2f})" for side in list(sides)[1:])]
     mode, ratio = fastest(result)
     pairs = sides[mode]["paired_ratios"]
     goal = goal_of(result["task"], name_of(result), batch)

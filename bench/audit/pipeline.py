@@ -120,7 +120,8 @@ def average_precision(wrong, score):
 
 def call(pemm, *arguments):
     done = subprocess.run([pemm, *map(str, arguments)], capture_output=True, text=True)
-    if done.returncode not in (0, 1):
+    # 1: the models cannot judge, so the labels were not written.
+    if done.returncode not in (0, 1) or "was not written" not in done.stderr and done.returncode:
         raise SystemExit(f"{arguments}\n{done.stdout}{done.stderr}")
     return done
 
@@ -130,15 +131,15 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-def one(pemm, data, true, names, source, used, given, seed, folder):
+def one(pemm, data, true, names, index, used, given, seed, folder):
     """Everything of one set with one seed."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "given.csv", "w") as file:
-        file.write("index,label\n" + "".join(f"{i},{names[k]}\n" for i, k in zip(used, given)))
+        file.write("index,label\n" + "".join(f"{index[i]},{names[k]}\n" for i, k in zip(used, given)))
     common = ["--seed", seed, "--set", "data.unlisted=drop"]
     audit = ["audit", data, "--labels", folder / "given.csv", *common, "--out", folder / "audit"]
-    wrong = {int(i): g != t for i, g, t in zip(used, given, true[used])}
-    truth = {int(i): names[k] for i, k in zip(used, true[used])}
+    wrong = {int(index[i]): g != t for i, g, t in zip(used, given, true[used])}
+    truth = {int(index[i]): names[k] for i, k in zip(used, true[used])}
     for how in HOWS:
         if not (folder / f"{how}.csv").exists():
             call(pemm, *audit, "--force", "--keep-outputs", "--how", how,
@@ -199,6 +200,10 @@ def one(pemm, data, true, names, source, used, given, seed, folder):
     return result
 
 
+def dumped(value):
+    return json.dumps(value, default=lambda number: number.item())
+
+
 def paired(differences):
     d = np.array(differences)
     reach = student.ppf(0.975, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d)) if len(d) > 1 else 0
@@ -218,11 +223,12 @@ def main():
     for source in arguments.sources:
         if source == "digits":
             data = "digits"
-            true, names = digits_truth(pemm, arguments.work)
+            true, names, index = digits_truth(pemm, arguments.work)
         else:
             data = arguments.features
             true = np.load(data / "labels.npy").astype(int)
             names = [str(k) for k in range(int(true.max()) + 1)]
+            index = np.arange(len(true))
         people = {}
         if source == "features":
             by_path = {row["path"]: row for row in rows(arguments.human)}
@@ -235,20 +241,21 @@ def main():
             for seed in arguments.seeds:
                 used, given = made(true, name, seed, people)
                 folder = arguments.work / source / noise / str(seed)
-                results[name][seed] = one(pemm, data, true, names, source, used, given, seed, folder)
-                print(name, seed, json.dumps(results[name][seed]), flush=True)
-            arguments.out.write_text(json.dumps(finished(arguments, results)) + "\n")
+                results[name][seed] = one(pemm, data, true, names, index, used, given, seed, folder)
+                print(name, seed, dumped(results[name][seed]), flush=True)
+            arguments.out.write_text(dumped(finished(arguments, results)) + "\n")
 
 
 def digits_truth(pemm, work):
-    """True labels of the training samples of the built-in digits, in their order."""
+    """True labels of the training samples of the built-in digits, the names, and the indices in a labels file."""
     work.mkdir(parents=True, exist_ok=True)
     path = work / "digits.csv"
     if not path.exists():
         call(pemm, "noise", "digits", "--noise", "none", "-o", path)
-    labels = [row["label"] for row in rows(path)]
-    names = sorted(set(labels))
-    return np.array([names.index(label) for label in labels]), names
+    listed = rows(path)
+    names = sorted({row["label"] for row in listed})
+    true = np.array([names.index(row["label"]) for row in listed])
+    return true, names, np.array([int(row["index"]) for row in listed])
 
 
 def finished(arguments, results):
