@@ -245,9 +245,15 @@ impl Record {
     }
 
     /// Whether the best weights by noisy validation are to be used instead of the last, see
-    /// [`Choice::prefers_best`].
+    /// [`Choice::prefers_best`]. A finished run keeps to the ones that it was scored with, by whatever
+    /// rule they were chosen then.
     pub fn prefers_best(&self) -> bool {
-        self.choice.prefers_best(self.data.num_val)
+        let epoch = |chosen: Option<Chosen>| chosen.map(|chosen| chosen.epoch);
+        let (best, last) = (epoch(self.choice.best_by_noisy_val), epoch(self.choice.last));
+        match &self.scores {
+            Some(scores) => best != last && Some(scores.epoch) == best,
+            None => self.choice.prefers_best(&self.epochs, self.data.num_val),
+        }
     }
 
     /// The epoch whose weights are to be used, if one is done.
