@@ -49,7 +49,7 @@ def command(arguments, source, size, noise, seed, preset, out):
     elif noise != "none":
         line += ["--noise", noise]
     if source == "features":
-        line += ["--set", "recipe=features"]
+        line += ["--set", "recipe=features", "--set", "model.backbone=none"]
     return line
 
 

@@ -162,8 +162,8 @@ pub fn judge(samples: &Samples<'_>, model: &NoiseModel, pattern: &Pattern) -> Ju
         ))
     } else if middle < FEW_SAMPLES && balanced_agreement < LEAST_AGREEMENT_OF_FEW {
         Some(format!(
-            "the models agree with {} of the labels only, and have learned from about {middle} samples \
-             of a class: with so few, wrong labels and models that learned too little look the same",
+            "the models agree with only {} of the labels, and a class has about {middle} samples: with so \
+             few, wrong labels and models that have learned too little look the same",
             percent(balanced_agreement)
         ))
     } else if model.mistaken > MISTAKEN && plateau < LEAST_PLATEAU {
@@ -350,7 +350,7 @@ mod tests {
         let few = of_right_labels(25, 2.0);
         assert!(few.agreement > 0.45 && few.agreement < 0.6, "{few:?}");
         assert_eq!(few.verdict, Verdict::No, "{few:?}");
-        assert!(few.reason.unwrap().contains("about 25 samples of a class"));
+        assert!(few.reason.unwrap().contains("a class has about 25 samples"));
         let good = of_right_labels(25, 4.0);
         assert!(good.agreement > 0.9 && good.verdict == Verdict::Yes, "{good:?}");
     }

@@ -19,7 +19,8 @@ pub const NAME: &str = "auto";
 pub const TEXT: &str = "\
 # Tries a few presets by noisy validation labels and trains the best, where nobody knows the noise. It is no
 # method itself, so only `pemm train` and `pemm explain` know it; `pemm explain DATA --preset auto` says what
-# would be tried.
+# would be tried. Where it was measured, always `elr` or always `pemm` gave better models
+# (docs/guide/auto.md).
 ";
 /// What is tried, the simplest first: it is taken where the labels do not tell the better ones from it.
 /// docs/guide/auto.md says why these.

@@ -92,7 +92,8 @@ impl Choice {
     pub fn prefers_best(&self, epochs: &[EpochRecord], num_val: usize) -> bool {
         let given: Vec<_> = epochs.iter().map(|epoch| epoch.val_accuracy_given).collect();
         let agreement = |chosen: Option<Chosen>| {
-            let at = epochs.iter().position(|epoch| Some(epoch.epoch) == chosen.map(|c| c.epoch))?;
+            let at =
+                epochs.iter().position(|epoch| Some(epoch.epoch) == chosen.map(|c| c.epoch))?;
             mean(&given, at, self.over)
         };
         let (Some(best), Some(last)) = (agreement(self.best_by_noisy_val), agreement(self.last))

@@ -25,6 +25,10 @@ impl<'a> Trials<'a> {
     }
 
     pub(super) fn begin(&mut self, program: &Program) {
+        self.console.warn(
+            "where it was measured, each of the presets elr and pemm alone gave better models than this \
+             choice, at a third of its cost",
+        );
         self.console.note(&beginning(program));
         self.num_trials = program.num_trials();
         self.num_epochs = program.num_epochs;
