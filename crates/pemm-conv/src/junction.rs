@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use crate::rows::{put, streams};
-use crate::simd::{Lanes, Task, dispatch, fence, lanes};
+use crate::simd::{Lanes, Task, dispatch, fence};
 
 /// Numbers of a job, a multiple of any vector.
 const PART: usize = 1 << 15;
@@ -15,7 +15,7 @@ const PART: usize = 1 << 15;
 /// If the slices differ in length.
 pub(crate) fn join(x: &[f32], shortcut: &[f32], y: &mut [f32]) {
     assert!([x.len(), shortcut.len()] == [y.len(); 2], "both sides are as long as the output");
-    let stream = streams(y, lanes());
+    let stream = streams(y, y.len());
     let from = x.par_chunks(PART).zip(shortcut.par_chunks(PART));
     from.zip(y.par_chunks_mut(PART)).for_each(|((x, shortcut), y)| {
         let (from, to) = ([x.as_ptr(), shortcut.as_ptr()], y.as_mut_ptr());
@@ -31,7 +31,7 @@ pub(crate) fn join(x: &[f32], shortcut: &[f32], y: &mut [f32]) {
 /// If the slices differ in length.
 pub(crate) fn gradient(y: &[f32], dy: &[f32], dx: &mut [f32]) {
     assert!([y.len(), dy.len()] == [dx.len(); 2], "gradients are as long as the output");
-    let stream = streams(dx, lanes());
+    let stream = streams(dx, dx.len());
     let from = y.par_chunks(PART).zip(dy.par_chunks(PART));
     from.zip(dx.par_chunks_mut(PART)).for_each(|((y, dy), dx)| {
         let (from, to) = ([y.as_ptr(), dy.as_ptr()], dx.as_mut_ptr());
@@ -92,5 +92,26 @@ impl Task for Through {
                 put::<L>(self.to.add(at), left, dx, self.stream);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_past_the_end_of_a_length_that_no_vector_divides() {
+        // Long enough to be stored past the caches, where the memory is aligned.
+        let length = (1 << 20) + 5;
+        let (x, y) = (vec![1.0; length], vec![2.0; length]);
+        let mut memory = vec![7.0f32; length + 64];
+        let start = memory.as_ptr().align_offset(64);
+        let check = |run: &dyn Fn(&mut [f32]), expected: f32, memory: &mut [f32]| {
+            run(&mut memory[start..][..length]);
+            assert!(memory[start..][..length].iter().all(|&value| value == expected));
+            assert!(memory[start + length..].iter().all(|&value| value == 7.0));
+        };
+        check(&|out| join(&x, &y, out), 3.0, &mut memory);
+        check(&|out| gradient(&x, &y, out), 2.0, &mut memory);
     }
 }

@@ -80,8 +80,8 @@ pub(crate) fn convolve_normalized(
     let by = Shared(rows.channels(outs));
     if !by_winograd(geometry) {
         convolve_then(geometry, x, weight, Some(bias), y, |y| {
-            let (x, count) = (y.as_ptr(), y.len() / outs);
-            let y = y.as_mut_ptr();
+            let (count, y) = (y.len() / outs, y.as_mut_ptr());
+            let x = y.cast_const();
             // SAFETY: whole pixels, each number read before it is written.
             unsafe { dispatch(Normalize { by: *by.get(), x, y, count, relu, stream: false }) }
         });

@@ -14,36 +14,45 @@ use crate::error::Result;
 /// What is to be said of the `finished` runs of a grid whose samples or labels changed since; each data
 /// set is looked at once, and nothing is said of those that are gone.
 pub fn changed_since(finished: &[(&Cell, &Record)], embedding: &Embedding<'_>) -> Vec<String> {
-    /// Names that are told of runs with the same data.
-    const TOLD: usize = 3;
     let mut held = Held::default();
     let mut changed: Vec<(&str, Vec<&str>)> = Vec::new();
-    let mut said = Vec::new();
+    let mut unread: Vec<(&DataConfig, String, Vec<&str>)> = Vec::new();
     for (Cell { name, experiment }, record) in finished {
-        let path = experiment.data.path.as_str();
+        let data = &experiment.data;
+        if let Some((_, _, names)) = unread.iter_mut().find(|(known, _, _)| *known == data) {
+            names.push(name);
+            continue;
+        }
         match held.is_of(record, experiment, embedding) {
             Ok(true) => {}
-            Ok(false) => match changed.iter_mut().find(|(known, _)| *known == path) {
+            Ok(false) => match changed.iter_mut().find(|(known, _)| *known == data.path) {
                 Some((_, names)) => names.push(name),
-                None => changed.push((path, vec![name])),
+                None => changed.push((&data.path, vec![name])),
             },
-            Err(_) if embedding.is_cancelled() || is_gone(&experiment.data) => {}
-            Err(error) => {
-                said.push(format!("what run {name} was trained on can no longer be read: {error}"))
-            }
+            Err(_) if embedding.is_cancelled() || is_gone(data) => {}
+            Err(error) => unread.push((data, error.to_string(), vec![name])),
         }
     }
-    let tell = |(path, names): (&str, Vec<&str>)| {
-        let shown = names[..names.len().min(TOLD)].join(", ");
-        let more = if names.len() > TOLD { ", …" } else { "" };
+    let changed = changed.into_iter().map(|(path, names)| {
         format!(
-            "samples or labels of {path} changed since {} finished {} trained on them ({shown}{more}); \
-             for runs on what is there now choose another --out",
-            names.len(),
-            if names.len() == 1 { "run was" } else { "runs were" },
+            "samples or labels of {path} changed since {} trained on them; for runs on what is there now \
+             choose another --out",
+            runs(&names)
         )
-    };
-    changed.into_iter().map(tell).chain(said).collect()
+    });
+    let unread = unread.into_iter().map(|(_, error, names)| {
+        format!("what {} trained on can no longer be read: {error}", runs(&names))
+    });
+    changed.chain(unread).collect()
+}
+
+/// So many finished runs, with the first of their names.
+fn runs(names: &[&str]) -> String {
+    const TOLD: usize = 3;
+    let more = if names.len() > TOLD { ", …" } else { "" };
+    let told = names[..names.len().min(TOLD)].join(", ");
+    let [runs, were] = if names.len() == 1 { ["run", "was"] } else { ["runs", "were"] };
+    format!("{} finished {runs} ({told}{more}) {were}", names.len())
 }
 
 /// Data that were opened to hold records against them.

@@ -418,12 +418,16 @@ fn a_grid_whose_labels_were_corrected_since_says_so() {
     assert!(!said.err.contains("changed since"), "{said}");
     let text = place.text("data.csv");
     place.write("data.csv", text.replacen(",a\n", ",b\n", 1));
-    let changed = ["data.csv changed since 2 finished runs", "(seed-1_ce, seed-1_pemm)", "--out"];
+    let changed = ["data.csv changed since 2 finished runs (seed-1_ce, seed-1_pemm) were", "--out"];
     let said = place.pemm("grid g.toml --dry-run").ok();
     assert!(changed.iter().all(|part| said.err.contains(part)), "{said}");
     let said = place.pemm("grid g.toml").ok();
     assert!(changed.iter().all(|part| said.err.contains(part)), "{said}");
     assert!(said.out.contains("4 finished (2 before)"), "{said}");
+    // What cannot be read is told once.
+    place.write("data.csv", "x,y,label\n1,oh,a\n");
+    let said = place.pemm("grid g.toml --dry-run").ok();
+    assert_eq!(said.err.matches("can no longer be read").count(), 1, "{said}");
     // Where the data are gone, what is finished stands as it is.
     std::fs::remove_file(place.path("data.csv")).unwrap();
     let said = place.pemm("grid g.toml --dry-run").ok();
