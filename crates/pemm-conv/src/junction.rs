@@ -20,7 +20,7 @@ pub(crate) fn join(x: &[f32], shortcut: &[f32], y: &mut [f32]) {
     from.zip(y.par_chunks_mut(PART)).for_each(|((x, shortcut), y)| {
         let (from, to) = ([x.as_ptr(), shortcut.as_ptr()], y.as_mut_ptr());
         // SAFETY: the three have the same numbers.
-        unsafe { dispatch(Join { from, to, count: y.len(), stream }) }
+        unsafe { dispatch(Pairs::<false> { from, to, count: y.len(), stream }) }
         fence();
     });
 }
@@ -36,12 +36,13 @@ pub(crate) fn gradient(y: &[f32], dy: &[f32], dx: &mut [f32]) {
     from.zip(dx.par_chunks_mut(PART)).for_each(|((y, dy), dx)| {
         let (from, to) = ([y.as_ptr(), dy.as_ptr()], dx.as_mut_ptr());
         // SAFETY: the three have the same numbers.
-        unsafe { dispatch(Through { from, to, count: dx.len(), stream }) }
+        unsafe { dispatch(Pairs::<true> { from, to, count: dx.len(), stream }) }
         fence();
     });
 }
 
-struct Join {
+/// From x and shortcut their sum, or, with `GRADIENT`, from y and dy the gradient.
+struct Pairs<const GRADIENT: bool> {
     from: [*const f32; 2],
     to: *mut f32,
     count: usize,
@@ -49,47 +50,25 @@ struct Join {
     stream: bool,
 }
 
-impl Task for Join {
+impl<const GRADIENT: bool> Task for Pairs<GRADIENT> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
         for at in (0..self.count).step_by(L::LANES) {
             let left = self.count - at;
-            // SAFETY: partial loads and stores keep to the numbers.
+            // SAFETY: partial loads and stores keep to the numbers; what streams is whole vectors.
             unsafe {
                 let zero = L::splat(0.0);
-                let [x, shortcut] = self.from.map(|from| L::load_up_to(from.add(at), left));
-                let sum = L::add(x, shortcut);
-                // The order matters: a NaN must come through, not turn into 0.
-                let y = L::select_greater(zero, sum, zero, sum);
-                put::<L>(self.to.add(at), left, y, self.stream);
-            }
-        }
-    }
-}
-
-struct Through {
-    from: [*const f32; 2],
-    to: *mut f32,
-    count: usize,
-    /// See [`streams`].
-    stream: bool,
-}
-
-impl Task for Through {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(self) {
-        for at in (0..self.count).step_by(L::LANES) {
-            let left = self.count - at;
-            // SAFETY: partial loads and stores keep to the numbers.
-            unsafe {
-                let zero = L::splat(0.0);
-                let [y, dy] = self.from.map(|from| L::load_up_to(from.add(at), left));
-                let dx = L::select_greater(y, zero, dy, zero);
-                put::<L>(self.to.add(at), left, dx, self.stream);
+                let [a, b] = self.from.map(|from| L::load_up_to(from.add(at), left));
+                let value = if GRADIENT {
+                    L::select_greater(a, zero, b, zero)
+                } else {
+                    let sum = L::add(a, b);
+                    // The order matters: a NaN must come through, not turn into 0.
+                    L::select_greater(zero, sum, zero, sum)
+                };
+                put::<L>(self.to.add(at), left, value, self.stream);
             }
         }
     }
