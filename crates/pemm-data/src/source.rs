@@ -40,6 +40,7 @@ pub use cifar_names::{CIFAR10, CIFAR100};
 pub use classes::{class_order, counting_order, two_orders};
 pub use loose::{BrokenFiles, LooseImages, loose_images};
 pub use matrix::{Matrix, matrix, npy_header};
+pub use npy::is_embedding;
 pub use read::nearest_sibling;
 
 use crate::config::DataConfig;

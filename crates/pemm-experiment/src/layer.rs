@@ -91,6 +91,11 @@ impl Layer {
         self.table.get("recipe").and_then(Value::as_str)
     }
 
+    /// The data that it names.
+    pub(crate) fn data_path(&self) -> Option<&str> {
+        self.table.get("data")?.get("path")?.as_str()
+    }
+
     /// Whether a pretrained backbone is named.
     pub(crate) fn names_backbone(&self) -> bool {
         self.table.get("pretrained").is_some_and(|table| table.get("backbone").is_some())

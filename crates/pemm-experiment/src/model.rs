@@ -18,8 +18,8 @@ use crate::section::{self, Section};
 /// The `[model]` table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
-    /// Left out: `none` for the features of a pretrained network, `mlp` for other vectors and for
-    /// images with a side below 8, else `for_images`.
+    /// Left out: `none` for the features of a pretrained network (those of a folder that `pemm embed`
+    /// wrote, too), `mlp` for other vectors and for images with a side below 8, else `for_images`.
     pub backbone: Option<BackboneKind>,
     /// What images get where `backbone` is left out: by default `cnn`; the presets of the paper have
     /// `cnn8` here. It has no meaning beside a backbone, so checked experiments are without it.

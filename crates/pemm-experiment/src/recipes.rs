@@ -27,7 +27,7 @@ fn named(name: &str) -> Result<&'static str> {
 }
 
 /// What lies over `preset`: the recipe that is `asked` for. Where none is, the preset's own if it has
-/// one, else that for `features` of a pretrained backbone or that for training from nothing.
+/// one, else that for `features` of a pretrained network or that for training from nothing.
 ///
 /// # Errors
 /// A name that there is not.

@@ -33,6 +33,31 @@ fn error(assignments: &[&str]) -> String {
 }
 
 #[test]
+fn embedded_vectors_are_features_of_a_pretrained_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = format!("data.path={}", folder.path().display());
+    let of = |more: &[&str]| {
+        let vectors = DataFacts { vectors: true, ..FACTS };
+        let assignments = [&[path.as_str()], more].concat();
+        from(&assignments).unwrap().resolve(vectors).unwrap().experiment().clone()
+    };
+    std::fs::write(folder.path().join("features.npy"), "").unwrap();
+    let plain = of(&[]);
+    assert_eq!(plain.model.backbone, Some(BackboneKind::Mlp));
+    std::fs::write(folder.path().join("embedding.json"), "{}").unwrap();
+    let embedded = of(&[]);
+    let behind_backbone = from(&["pretrained.backbone=b.onnx"]).unwrap();
+    assert_eq!(embedded.model.backbone, Some(BackboneKind::None));
+    assert_eq!(embedded.model.dropout, behind_backbone.model.dropout);
+    assert_eq!(embedded.schedule.num_epochs, behind_backbone.schedule.num_epochs);
+    assert_ne!(embedded.schedule.num_epochs, plain.schedule.num_epochs);
+    // What somebody asks for stays above it.
+    let asked = of(&["model.backbone=mlp", "recipe=scratch"]);
+    assert_eq!(asked.text(), plain.text());
+    assert_eq!(of(&["preset=paper"]).model.backbone, Some(BackboneKind::None));
+}
+
+#[test]
 fn every_preset_checks_and_its_resolved_form_reads_back() {
     for &(name, _) in PRESETS {
         let experiment = from(&[&format!("preset={name}")]).unwrap();

@@ -35,6 +35,11 @@ pub(super) fn is_here(folder: &Path) -> bool {
     folder.join("features.npy").is_file()
 }
 
+/// Whether `pemm embed` wrote `folder`, so that its vectors are the features of a pretrained network.
+pub fn is_embedding(folder: &Path) -> bool {
+    is_here(folder) && folder.join("embedding.json").is_file()
+}
+
 /// Reads the folder.
 pub(super) fn open(folder: &Path) -> Result<DataSet> {
     let train_labels = labels(folder, "")?;
