@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use pemm_data::Score;
 use pemm_data::noise::NoiseManifest;
 use pemm_experiment::Experiment;
-use pemm_runs::folder::{EXPERIMENT, LOG, TRIED};
-use pemm_runs::halving::Difference;
+use pemm_runs::folder::{ENSEMBLE, EXPERIMENT, LOG};
 use pemm_runs::outputs::{Gallery, PartOutputs};
-use pemm_runs::tried::{Candidate, Trial};
 use pemm_runs::{
-    Bond, DataRecord, Environment, EpochRecord, ModelRecord, NoiseRecord, Outputs, Record,
-    RunFolder, Tried,
+    Bond, DataRecord, EnsembleMember, EnsembleRecord, Environment, EpochRecord, ModelRecord,
+    NoiseRecord, Outputs, PartScores, Record, RunFolder,
 };
 
 use crate::settings::facts;
@@ -21,7 +20,7 @@ const MAX_BYTES: usize = 256 * MIB;
 
 pub(crate) const TARGETS: [Target; 6] = [
     Target { name: "record", seeds: records, read: read_record, max_bytes: MAX_BYTES },
-    Target { name: "tried", seeds: accounts, read: read_account, max_bytes: MAX_BYTES },
+    Target { name: "ensemble", seeds: ensembles, read: read_ensemble, max_bytes: MAX_BYTES },
     Target { name: "log", seeds: logs, read: read_log, max_bytes: MAX_BYTES },
     Target { name: "noise", seeds: manifests, read: read_manifest, max_bytes: MAX_BYTES },
     Target {
@@ -88,46 +87,25 @@ fn json(value: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("records are plain data")
 }
 
-/// How the experiment of [`record`] was chosen among two.
-fn account() -> Tried {
-    let trial = Trial {
-        identity: "i".into(),
-        num_train: 2,
-        val_accuracy: vec![0.5, 0.25],
-        seconds: f64::INFINITY,
-    };
-    let candidate = |preset: &str, against_chosen| Candidate {
-        preset: preset.into(),
-        trials: vec![trial.clone()],
-        num_labels: 4,
-        num_agreed: 1,
-        against_chosen,
-    };
-    let against = Difference { mean: 0.25, low: f64::NEG_INFINITY, high: 0.5 };
-    Tried {
-        chosen: "sce".into(),
-        identity: record().identity,
-        budget: 3.0,
-        cost: 2.5,
-        candidates: vec![candidate("sce", None), candidate("pemm", Some(against))],
-    }
-}
-
 fn records() -> Vec<Vec<u8>> {
-    let plain = record();
-    let chosen = Record { tried: Some(account()), ..plain.clone() };
-    vec![json(&plain), json(&chosen)]
+    vec![json(&record())]
 }
 
-fn accounts() -> Vec<Vec<u8>> {
-    vec![json(&account())]
+fn ensembles() -> Vec<Vec<u8>> {
+    let member =
+        |run: &str| EnsembleMember { run: run.into(), identity: record().identity, epoch: 2 };
+    let part = PartScores::from(&Score::of(2, &[0, 1], &[0.75, 0.25, 0.5, 0.5]));
+    let members = vec![member("elr"), member("pemm")];
+    vec![json(&EnsembleRecord::new(members, Some(part), None))]
 }
 
-fn read_account(bytes: &[u8]) {
-    let folder = place::folder("tried");
-    place::write(&folder, TRIED, bytes);
-    if let Ok(Some(tried)) = Tried::read(&folder) {
-        let _ = (tried.seconds(), tried.taken().map(Candidate::agreement));
+fn read_ensemble(bytes: &[u8]) {
+    let folder = place::folder("ensemble");
+    place::write(&folder, ENSEMBLE, bytes);
+    if let Ok(Some(ensemble)) = EnsembleRecord::read(&folder) {
+        ensemble.write(&folder).expect("what was read can be written");
+        let again = EnsembleRecord::read(&folder).expect("what was written can be read");
+        assert!(again.is_some(), "it is there");
     }
 }
 

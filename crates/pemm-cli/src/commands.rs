@@ -16,7 +16,6 @@ pub(crate) mod report;
 pub(crate) mod table;
 pub(crate) mod train;
 
-mod auto;
 mod experiment;
 mod places;
 
@@ -24,6 +23,16 @@ use pemm::finished::Weights;
 use pemm_runs::{Record, Status};
 
 use crate::console::Console;
+
+/// Names as a list of a sentence.
+fn list(names: &[impl AsRef<str>], last: &str) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match names[..] {
+        [] => String::new(),
+        [name] => name.to_owned(),
+        [ref names @ .., name] => format!("{} {last} {name}", names.join(", ")),
+    }
+}
 
 /// The weights that `--best` and `--last` ask for.
 fn weights(best: bool, last: bool) -> Weights {

@@ -58,7 +58,7 @@ pub fn presets() -> Vec<PresetSummary> {
     PRESETS.iter().map(|&(name, text)| summary(name, text)).collect()
 }
 
-/// What `--preset` can name: every preset, and the choice among some of them.
+/// What `--preset` can name: every preset, and those that predict together.
 pub fn named_by_preset() -> Vec<PresetSummary> {
     presets().into_iter().chain([summary(auto::NAME, auto::TEXT)]).collect()
 }

@@ -91,9 +91,9 @@ impl Experiment {
         let preset = layers.iter().rev().find_map(Layer::preset).unwrap_or(DEFAULT);
         if preset == auto::NAME {
             let reason = format!(
-                "`{preset}` is no method: it chooses among {}, and only `pemm train` and `pemm explain` \
-                 know it; name one preset here",
-                auto::CANDIDATES.join(", ")
+                "`{preset}` is no method: it trains {}, which then predict together, and only `pemm train` \
+                 and `pemm explain` know it; name one preset here",
+                auto::MEMBERS.join(", ")
             );
             return Err(ExperimentError::setting("preset", reason));
         }

@@ -14,7 +14,7 @@
 //! | [`pretrained`], [`model`], [`loss`], [`energy`], [`objective`], [`optim`], [`schedule`] | the sections of an experiment |
 //! | [`content`] | files that an experiment names, known by what they hold |
 //! | [`presets`] | methods with their constants |
-//! | [`auto`] | what is tried where nobody knows the noise |
+//! | [`auto`] | which methods predict together where nobody knows the noise |
 //! | [`cost`] | what a network keeps of each sample, from shapes alone |
 //! | [`recipes`] | how long and how fast to train, whatever the method |
 //! | [`grid`] | a base and axes, unfolded into cells |

@@ -122,24 +122,6 @@ impl Schedule {
         Ok(())
     }
 
-    /// This schedule in `num_epochs`: milestones, half-period and warm-up shrink with it, so that the rate
-    /// takes the same way.
-    #[must_use]
-    pub fn shortened(&self, num_epochs: usize) -> Self {
-        let share = num_epochs as f64 / self.num_epochs.max(1) as f64;
-        let scaled = |epoch: usize| (epoch as f64 * share).round() as usize;
-        let mut milestones: Vec<usize> =
-            self.milestones.iter().map(|&milestone| scaled(milestone).max(1)).collect();
-        milestones.dedup();
-        Self {
-            num_epochs,
-            milestones,
-            half_period: self.half_period.map(|period| period * share),
-            warmup_epochs: scaled(self.warmup_epochs).min(num_epochs.saturating_sub(1)),
-            ..self.clone()
-        }
-    }
-
     /// Share of the base rate in `step` (from 0) of `num_steps` of `epoch` (from 0).
     pub fn share(&self, epoch: usize, step: usize, num_steps: usize) -> f64 {
         let warm = if epoch < self.warmup_epochs {
@@ -233,29 +215,6 @@ mod tests {
             let share = schedule.share(step / 10, step % 10, 10);
             assert!((share - rate).abs() < 1e-12, "step {step}: {share}");
         }
-    }
-
-    #[test]
-    fn a_shortened_schedule_takes_the_same_way() {
-        let schedule = Schedule {
-            num_epochs: 40,
-            milestones: vec![1, 2, 20, 30],
-            half_period: Some(40.0),
-            warmup_epochs: 4,
-            ..Schedule::default()
-        };
-        let short = schedule.shortened(10);
-        assert_eq!((short.num_epochs, short.milestones.as_slice()), (10, &[1, 5, 8][..]));
-        assert_eq!((short.half_period, short.warmup_epochs), (Some(10.0), 1));
-        for kind in [ScheduleKind::Cosine, ScheduleKind::OneCycle, ScheduleKind::Constant] {
-            let whole = Schedule { kind, warmup_epochs: 0, ..schedule.clone() };
-            // With four times the steps in an epoch, an epoch is four of the longer one.
-            for epoch in 0..10 {
-                let brief = whole.shortened(10).share(epoch, 0, 16);
-                assert!((brief - whole.share(4 * epoch, 0, 4)).abs() < 1e-12, "{kind:?}, {epoch}");
-            }
-        }
-        assert_eq!(Schedule { warmup_epochs: 4, ..schedule }.shortened(1).warmup_epochs, 0);
     }
 
     #[test]

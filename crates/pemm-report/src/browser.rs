@@ -99,6 +99,7 @@ fn the_page_of_several_runs_opens_without_errors() {
         path: "runs/<i>".into(),
         runs: runs.collect(),
         problems: vec!["<i>broken</i>".into()],
+        together: None,
     };
     check(&crate::runs::report(&runs, &[], &mut options));
 }

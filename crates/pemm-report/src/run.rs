@@ -1,8 +1,7 @@
 //! The report on one run.
 
-mod by_class;
+pub(crate) mod by_class;
 mod centers;
-mod choice;
 pub(crate) mod curves;
 mod features;
 mod gallery;
@@ -114,7 +113,6 @@ pub fn report(run: &Stored, options: &mut Options<'_>) -> Report {
         let (num_points, on_round) = (options.num_points, &mut *options.on_round);
         sections.push(features::features(record, outputs, num_points, on_round).folded());
     }
-    sections.push(choice::choice(record).folded());
     sections.push(centers::centers(record, outputs).folded());
     sections.push(outcome::noise_matrices(record, noise.as_ref(), outputs).folded());
     sections.push(curves::confidence(record).folded());

@@ -4,12 +4,13 @@ mod groups;
 mod maps;
 mod overlays;
 mod settings;
+mod together;
 
 use std::path::{Path, PathBuf};
 
 use pemm_experiment::loss::{ORACLE, TRUSTED};
 use pemm_runs::found::records;
-use pemm_runs::{Judge, Record, Status, Table as RunTable};
+use pemm_runs::{EnsembleRecord, Judge, Record, Status, Table as RunTable};
 
 use crate::chart::{Axis, Bar, BarChart, Color, Data};
 use crate::error::Result;
@@ -31,6 +32,8 @@ pub struct Runs {
     pub runs: Vec<(PathBuf, Record)>,
     /// Those that could not be read, and why.
     pub problems: Vec<String>,
+    /// How well they predict together, where they do.
+    pub together: Option<EnsembleRecord>,
 }
 
 impl Runs {
@@ -40,12 +43,21 @@ impl Runs {
     /// # Errors
     /// No folder, or one without any run.
     pub fn read(path: &Path) -> Result<Self> {
-        let mut all = Self { path: path.to_path_buf(), runs: Vec::new(), problems: Vec::new() };
+        let mut all = Self {
+            path: path.to_path_buf(),
+            runs: Vec::new(),
+            problems: Vec::new(),
+            together: None,
+        };
         for (inner, record) in records(path)? {
             match record {
                 Ok(record) => all.runs.push((inner, record)),
                 Err(error) => all.problems.push(error.to_string()),
             }
+        }
+        match EnsembleRecord::read(path) {
+            Ok(together) => all.together = together,
+            Err(error) => all.problems.push(error.to_string()),
         }
         Ok(all)
     }
@@ -64,7 +76,7 @@ pub fn report(all: &Runs, allow: &[String], options: &mut Options<'_>) -> Report
             runs.len()
         ));
     }
-    let mut sections = vec![results(runs, &groups, allow, &mut notices)];
+    let mut sections = vec![together::by_class(all), results(runs, &groups, allow, &mut notices)];
     sections.push(compared(&groups, &arms));
     sections.push(settings::noise_rates(&groups, &arms));
     sections.push(settings::sweeps(&groups));
@@ -80,7 +92,7 @@ pub fn report(all: &Runs, allow: &[String], options: &mut Options<'_>) -> Report
         .map_or_else(|| all.path.display().to_string(), |name| name.to_string_lossy().into_owned());
     Report {
         title: name,
-        verdict: String::new(),
+        verdict: together::verdict(all),
         lead: format!(
             "{} runs of {} method{}. Test accuracies are means over seeds ± sample standard \
              deviation, after the last epoch unless it says otherwise.",
@@ -233,6 +245,8 @@ fn color(arms: &[String], arm: &str) -> Color {
 mod tests {
     use super::*;
     use crate::testing::record;
+    use pemm_data::Score;
+    use pemm_runs::{EnsembleMember, PartScores};
 
     fn runs() -> Runs {
         let mut runs = Vec::new();
@@ -248,7 +262,7 @@ mod tests {
                 }
             }
         }
-        Runs { path: "runs".into(), runs, problems: vec!["<b>broken</b>".into()] }
+        Runs { path: "runs".into(), runs, problems: vec!["<b>broken</b>".into()], together: None }
     }
 
     fn made(runs: &Runs) -> Report {
@@ -283,6 +297,26 @@ mod tests {
         assert!(report.notices.iter().any(|notice| notice.contains("1 of 1 runs")));
         one.runs[0].1.set_epochs(vec![]);
         assert!(made(&one).html().ends_with("</html>"));
+    }
+
+    #[test]
+    fn runs_that_predict_together_are_told_first() {
+        let mut all = runs();
+        assert!(made(&all).verdict.is_empty());
+        let members = ["ce", "pemm"].map(|run| EnsembleMember {
+            run: run.into(),
+            identity: "i".into(),
+            epoch: 3,
+        });
+        let classes = all.runs[0].1.data.classes.len();
+        let probabilities: Vec<f32> =
+            (0..2 * classes).map(|i| f32::from(i % classes == 0)).collect();
+        let part = PartScores::from(&Score::of(classes, &[0, 1], &probabilities));
+        all.together = Some(EnsembleRecord::new(members.to_vec(), None, Some(part.clone())));
+        let report = made(&all);
+        let said = "Together, ce and pemm are right for 50.00 % of 2 test samples.";
+        assert!(report.verdict.starts_with(said), "{}", report.verdict);
+        assert_eq!(report.sections[0].tables[0].data.rows.len(), part.classes.len());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use pemm_data::disk;
 use serde_json::Value;
 
 use crate::error::{Result, RunError};
-use crate::folder::{EXPERIMENT, LOCK, RECORD, RunFolder, STATE, TRIALS, TRIED};
+use crate::folder::{EXPERIMENT, LOCK, RECORD, RunFolder, STATE};
 use crate::locked::LockedFolder;
 use crate::record::{Record, Status};
 use crate::{ordinary, write};
@@ -36,7 +36,7 @@ impl RunFolder {
     /// whatever [`Record::read`] says about a record that is there.
     pub fn claim(path: &Path, identity_hash: &str, experiment_toml: &str) -> Result<Claim> {
         let wanted = parse(&path.join(EXPERIMENT), experiment_toml)?;
-        let locked = Self::hold(path)?;
+        let locked = Self::hold(path, &[])?;
         let folder = Self { path: path.to_path_buf() };
 
         let found = match ordinary::read_text(&folder.file(EXPERIMENT)) {
@@ -69,13 +69,13 @@ impl RunFolder {
         })
     }
 
-    /// Locks the folder `path`, made if missing, before it is known which experiment it will hold.
-    /// Removes temporary files of a killed process.
+    /// Locks the folder `path`, made if missing, in which there may be a run, or nothing but what is called
+    /// as one of `inside`. Removes temporary files of a killed process.
     ///
     /// # Errors
     /// [`RunError::Foreign`] for a folder that holds other things, [`RunError::Busy`] if another
     /// process holds the lock, [`RunError::Io`].
-    pub fn hold(path: &Path) -> Result<LockedFolder> {
+    pub fn hold(path: &Path, inside: &[&str]) -> Result<LockedFolder> {
         let io = |source| RunError::io(path, source);
         if path.is_file() {
             let reason = "it is a file; choose a new or an empty folder".into();
@@ -83,15 +83,15 @@ impl RunFolder {
         }
         disk::make_folder(path).map_err(io)?;
         let folder = Self { path: path.to_path_buf() };
-        folder.refuse_foreign()?;
+        folder.refuse_foreign(inside)?;
         let locked = LockedFolder::of(&folder)?;
         disk::sweep(path).map_err(io)?;
         Ok(locked)
     }
 
-    /// A folder is ours if it has an experiment, or nothing but what a claim killed early leaves, and the
-    /// trials by which its experiment is chosen.
-    fn refuse_foreign(&self) -> Result<()> {
+    /// A folder is ours if it has an experiment, or nothing but what a claim killed early leaves, and what
+    /// is called as one of `inside`.
+    fn refuse_foreign(&self, inside: &[&str]) -> Result<()> {
         let io = |source| RunError::io(&self.path, source);
         let mut holds = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(io)? {
@@ -101,11 +101,9 @@ impl RunFolder {
             return Ok(());
         }
         holds.sort();
-        let ours = [LOCK, TRIED, TRIALS];
-        match holds
-            .into_iter()
-            .find(|name| !ours.contains(&name.as_str()) && !disk::is_temporary(name))
-        {
+        let is_ours =
+            |name: &str| name == LOCK || inside.contains(&name) || disk::is_temporary(name);
+        match holds.into_iter().find(|name| !is_ours(name)) {
             Some(holds) => Err(RunError::Foreign { path: self.path.clone(), holds }),
             None => Ok(()),
         }

@@ -33,10 +33,8 @@ pub const BEST: &str = "best.safetensors";
 pub const STATE: &str = "state.safetensors";
 /// What the trained model says of every sample: [`Outputs`](crate::Outputs).
 pub const OUTPUTS: &str = "outputs.safetensors";
-/// How the experiment was chosen, where it was chosen among several: [`Tried`](crate::Tried).
-pub const TRIED: &str = "tried.json";
-/// Folder of the runs by which it was chosen.
-pub const TRIALS: &str = "tried";
+/// In a folder of runs that predict together, which these are: [`EnsembleRecord`](crate::EnsembleRecord).
+pub const ENSEMBLE: &str = "ensemble.json";
 /// The report, a page.
 pub const REPORT: &str = "report.html";
 /// Locked while a process works in the folder. Empty, and left behind on purpose.

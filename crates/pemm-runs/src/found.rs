@@ -6,7 +6,7 @@ use pemm_experiment::Experiment;
 use pemm_experiment::same::{only_places, with_new_keys};
 
 use crate::error::{Result, RunError};
-use crate::folder::{RECORD, RunFolder};
+use crate::folder::{ENSEMBLE, RECORD, RunFolder};
 use crate::record::{Record, Status};
 
 /// What lies in the folder of a cell.
@@ -94,9 +94,9 @@ pub fn records(path: &Path) -> Result<Listed> {
     let mut inside = Vec::new();
     for entry in std::fs::read_dir(path).map_err(io)? {
         let inner = entry.map_err(io)?.path();
-        if inner.join(RECORD).is_file()
-            || (inner.is_file() && inner.extension().is_some_and(|e| e == "json"))
-        {
+        let is_record = inner.extension().is_some_and(|e| e == "json")
+            && inner.file_name().is_some_and(|name| name != ENSEMBLE);
+        if inner.join(RECORD).is_file() || (inner.is_file() && is_record) {
             inside.push(inner);
         }
     }

@@ -7,8 +7,7 @@
 //! | [`record`] | `record.json`: what a run was and what came out of it, with a schema version |
 //! | [`epoch`] | one epoch's numbers: a line of `log.jsonl`, an element of the record |
 //! | [`choice`] | last epoch, best by noisy validation, oracle best |
-//! | [`tried`] | how the experiment of a run was chosen among several |
-//! | [`halving`] | which candidates go on and which is taken, from hits on given labels |
+//! | [`ensemble`] | `ensemble.json`: which runs predict together, and how well |
 //! | [`scores`] | how well the weights that a run returns do, class by class |
 //! | [`environment`] | program, machine and time of a run |
 //! | [`number`] | numbers in JSON that survive when they are not finite |
@@ -35,6 +34,7 @@
 pub mod bond;
 pub mod choice;
 pub mod claim;
+pub mod ensemble;
 pub mod environment;
 pub mod epoch;
 pub mod error;
@@ -42,7 +42,6 @@ pub mod folder;
 pub mod found;
 pub mod grid_lock;
 pub mod grid_pace;
-pub mod halving;
 pub mod locked;
 pub mod log;
 pub mod metrics;
@@ -55,12 +54,12 @@ pub mod scores;
 pub mod tables;
 pub mod tensorboard;
 pub mod time;
-pub mod tried;
 pub mod write;
 
 pub use bond::Bond;
 pub use choice::{Choice, Chosen};
 pub use claim::Claim;
+pub use ensemble::{EnsembleMember, EnsembleRecord};
 pub use environment::Environment;
 pub use epoch::{CenterStats, EpochRecord, Scored};
 pub use error::{Result, RunError};
@@ -71,4 +70,3 @@ pub use outputs::Outputs;
 pub use record::{DataRecord, ModelRecord, NoiseRecord, Record, Status};
 pub use scores::{PartScores, Scores};
 pub use tables::{Column, Judge, Table};
-pub use tried::Tried;

@@ -23,7 +23,6 @@ use crate::environment::Environment;
 use crate::epoch::EpochRecord;
 use crate::error::{Result, RunError};
 use crate::scores::Scores;
-use crate::tried::Tried;
 use crate::{number, ordinary, write};
 
 /// The schema that this version writes and reads.
@@ -69,9 +68,6 @@ pub struct Record {
     /// records of versions before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<Scores>,
-    /// How the experiment was chosen, where it was chosen among several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tried: Option<Tried>,
 }
 
 /// How far a run is.
@@ -219,7 +215,6 @@ impl Record {
             total_seconds: 0.0,
             total_cpu_seconds: None,
             scores: None,
-            tried: None,
         };
         record.check(Path::new("record.json"))?;
         Ok(record)

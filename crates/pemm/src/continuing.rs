@@ -5,7 +5,7 @@ use std::path::Path;
 use pemm_experiment::identity::{Difference, differences, flatten};
 use pemm_experiment::same::only_places;
 use pemm_experiment::{Experiment, Plan};
-use pemm_runs::{DataRecord, Environment, NoiseRecord, Record, RunFolder, Status, Tried};
+use pemm_runs::{DataRecord, Environment, NoiseRecord, Record, RunFolder, Status};
 use serde_json::Value;
 
 use crate::changed::{Held, other_data};
@@ -76,21 +76,6 @@ pub(crate) fn known(plan: &Plan, out: &Path) -> Known {
         Some(Known { value, text, identity, moved: places })
     };
     begun().unwrap_or(Known { value, text, identity, moved: Vec::new() })
-}
-
-/// How the experiment of `identity` was chosen, if `out` says that it was chosen among several.
-pub(crate) fn choice_of(identity: &str, out: &Path) -> Result<Option<Tried>> {
-    let tried = Tried::read(out)?;
-    if let Some(tried) = tried.as_ref().filter(|tried| tried.identity != identity) {
-        let reason = format!(
-            "{} holds a choice of preset = {:?} among several, and this is another experiment; choose \
-             another --out",
-            out.display(),
-            tried.chosen
-        );
-        return Err(Error::setting("preset", reason));
-    }
-    Ok(tried)
 }
 
 /// What is to be said where the epochs so far were calculated otherwise than those to come.

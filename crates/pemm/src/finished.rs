@@ -5,13 +5,12 @@ use std::path::Path;
 use burn::tensor::Device;
 use pemm_data::augment::Augment;
 use pemm_data::loader::Loader;
-use pemm_data::noise::Transition;
 use pemm_data::normalize::Normalization;
-use pemm_data::{Part, Score, Shape, Streams};
+use pemm_data::{Part, Shape, Streams};
 use pemm_embed::{Backbone, BackboneCard};
 use pemm_experiment::Experiment;
 use pemm_experiment::identity::Difference;
-use pemm_runs::{Bond, PartScores, Record, RunFolder};
+use pemm_runs::{Bond, Record, RunFolder};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{check_owner, read_weights, unbound};
@@ -224,29 +223,6 @@ impl Trained {
     }
 }
 
-/// What `pemm evaluate` says.
-#[derive(Debug, Clone, Serialize)]
-pub struct Evaluation {
-    /// Epoch after which the weights were taken.
-    pub epoch: usize,
-    /// Agreement with the given labels of the training part, in evaluation, not augmented.
-    pub train_accuracy_given: f64,
-    /// Agreement with the given labels of the validation part.
-    pub val_accuracy_given: Option<f64>,
-    /// The validation part against its given labels, class by class.
-    pub validation: Option<PartScores>,
-    /// The test part.
-    pub test: Option<Score>,
-    /// Fitted clean and flipped training samples.
-    pub fits: Option<pemm_data::dataset::Fits>,
-    /// P(given j | true i) as the model sees it, from its predictions of the training part
-    /// ([`Transition::estimate`]).
-    pub noise_matrix: Vec<Vec<f64>>,
-    /// What is to be said of the data and of what could not be checked.
-    #[serde(skip)]
-    pub warnings: Vec<String>,
-}
-
 /// A run with its data at hand.
 pub(crate) struct Reopened {
     pub(crate) record: Record,
@@ -328,56 +304,6 @@ fn open_data(
         ));
     }
     Ok((data, warnings))
-}
-
-/// Opens the data of a run again, which are at `places`, and evaluates its model on every part;
-/// `percentile` is that of the noise matrix ([`Transition::estimate`]).
-///
-/// # Errors
-/// Data that are nowhere, or no longer those of the run; those of [`Trained::open`] and
-/// [`Trained::predict`].
-pub fn evaluate_run(
-    path: &Path,
-    weights: Weights,
-    percentile: Option<f64>,
-    places: &Places,
-    device: &Device,
-    embedding: &Embedding<'_>,
-    on_samples: &mut dyn FnMut(usize),
-) -> Result<(Record, Evaluation)> {
-    let Reopened { record, trained, data, warnings } =
-        reopen(path, weights, places, device, embedding)?;
-    let prepared = data.prepared;
-    let given = prepared.train.given.clone();
-    let predictions = trained.predict(prepared.train, on_samples)?;
-    let noise_matrix =
-        Transition::estimate(&predictions.probabilities, predictions.num_classes, percentile);
-    let predicted = predictions.classes();
-    let train = Score::of(predictions.num_classes, &given, &predictions.probabilities);
-    let fits = prepared.sealed.fits(&given, &predicted);
-    let of = |part: Part| trained.predict(part, &mut |_| {});
-    let val = match prepared.val {
-        None => None,
-        Some(val) => {
-            let given = val.given.clone();
-            let predictions = of(val)?;
-            Some(Score::of(predictions.num_classes, &given, &predictions.probabilities))
-        }
-    };
-    let test = prepared.sealed.test_images().map(of).transpose()?;
-    let test = test.and_then(|test| prepared.sealed.score_test(&test.probabilities));
-    let epoch = trained.card.epoch;
-    let evaluation = Evaluation {
-        epoch,
-        train_accuracy_given: train.accuracy,
-        val_accuracy_given: val.as_ref().map(|val| val.accuracy),
-        validation: val.as_ref().map(PartScores::from),
-        test,
-        fits,
-        noise_matrix: noise_matrix.rows().to_vec(),
-        warnings: [trained.warnings, warnings].concat(),
-    };
-    Ok((record, evaluation))
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@
 //! error device tensors layers
 //! backbone head loss energy reconstruction optim dynamics centers
 //! model networks objective readings recorded training evaluate statistics weights pretrained records
-//! data places ready needs explain cells checkpoint finished
-//! run session continuing train outputs folds auto
+//! data places ready needs explain cells checkpoint finished ensemble evaluation
+//! run session continuing train auto outputs folds
 //! ```
 
 pub mod auto;
@@ -26,8 +26,10 @@ pub mod data;
 pub mod device;
 mod dynamics;
 pub mod energy;
+pub mod ensemble;
 pub mod error;
 pub mod evaluate;
+pub mod evaluation;
 pub mod explain;
 pub mod finished;
 pub mod folds;

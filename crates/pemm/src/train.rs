@@ -7,7 +7,7 @@ use pemm_experiment::Experiment;
 use pemm_runs::{Claim, Environment, ModelRecord, Record, RunFolder, Status, process};
 
 use crate::checkpoint::take_best;
-use crate::continuing::{choice_of, finished, known, other_machine, refuse_other_data};
+use crate::continuing::{finished, known, other_machine, refuse_other_data};
 use crate::data::RunData;
 use crate::error::{Error, Result};
 use crate::ready::Ready;
@@ -52,7 +52,6 @@ pub fn train(
     // ---- folder, record -------------------------------------------------------------------------
     let plan = ready.plan();
     let known = known(plan, options.out);
-    let tried = choice_of(&known.identity, options.out)?;
     let mut data = records::data(ready.data());
     let noise = records::noise(&ready.data().manifest);
     let folder = match RunFolder::claim(options.out, &known.identity, &known.text)? {
@@ -94,7 +93,6 @@ pub fn train(
     let model = ModelRecord { num_parameters, num_features };
     let mut record = Record::new(known.value, environment, noise, data, model)?;
     record.tags = plan.experiment().tags();
-    record.tried = tried;
 
     // ---- what changes while it goes -------------------------------------------------------------
     let mut session = Session::new(ready)?;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pemm::finished::{Evaluation, evaluate_run};
-use pemm_runs::PartScores;
+use pemm::evaluation::{Evaluation, evaluate};
 use pemm_runs::tables::csv::csv_line;
+use pemm_runs::{EnsembleMember, PartScores};
 
 use super::places::PlacesArguments;
 use crate::by_class::{headline, rows};
@@ -17,7 +17,7 @@ use crate::overwrite::refuse_existing;
 /// Measure how good a run is on its own training, validation and test images
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// A run folder
+    /// A run folder, or one of --preset auto
     run: PathBuf,
     /// The weights that agree most with the held-out given labels. By default they are used only
     /// where those after the last epoch are clearly worse
@@ -56,18 +56,21 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         let mut count = |count| bar.inc(count as u64);
         let (run, percentile) = (&arguments.run, arguments.percentile);
         let places = arguments.places.places();
-        evaluate_run(run, weights, percentile, &places, &device, &embedding, &mut count)
+        evaluate(run, weights, percentile, &places, &device, &embedding, &mut count)
     });
     bar.finish_and_clear();
-    let (record, evaluation) = result?;
+    let (records, evaluation) = result?;
     evaluation.warnings.iter().for_each(|warning| console.warn(warning));
-    super::warn_if_unfinished(&record, console);
-    super::note_choice(&record, evaluation.epoch, console);
+    let of_members = evaluation.members.iter().map(|member| member.epoch);
+    for (record, epoch) in records.iter().zip(evaluation.epoch.into_iter().chain(of_members)) {
+        super::warn_if_unfinished(record, console);
+        super::note_choice(record, epoch, console);
+    }
     if let Some(path) = &arguments.noise_matrix {
         pemm_runs::write::atomic(path, csv(&evaluation.noise_matrix).as_bytes())?;
         console.note(&format!("noise matrix in {}", path.display()));
     }
-    console.result(&text(&record.data.classes, &evaluation), &evaluation)
+    console.result(&text(&records[0].data.classes, &evaluation), &evaluation)
 }
 
 fn percentile(text: &str) -> Result<f64, String> {
@@ -82,13 +85,17 @@ fn csv(matrix: &[Vec<f64>]) -> String {
 
 fn text(classes: &[String], evaluation: &Evaluation) -> String {
     let percent = |value: f64| format!("{:.2} %", 100.0 * value);
-    let mut lines = vec![
-        format!("weights after epoch {}", evaluation.epoch),
-        format!(
-            "agrees with the given labels of the training samples: {}",
-            percent(evaluation.train_accuracy_given)
-        ),
-    ];
+    let of_member =
+        |member: &EnsembleMember| format!("{} after epoch {}", member.run, member.epoch);
+    let members: Vec<String> = evaluation.members.iter().map(of_member).collect();
+    let mut lines = vec![match evaluation.epoch {
+        Some(epoch) => format!("weights after epoch {epoch}"),
+        None => format!("{}, together", super::list(&members, "and")),
+    }];
+    lines.push(format!(
+        "agrees with the given labels of the training samples: {}",
+        percent(evaluation.train_accuracy_given)
+    ));
     if let Some(fits) = evaluation.fits.filter(|fits| fits.num_flipped > 0) {
         lines.push(format!(
             "of {} wrong training labels {} were learned; for {} the model predicts the true class",

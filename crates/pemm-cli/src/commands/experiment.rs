@@ -31,7 +31,7 @@ pub(crate) struct ExperimentArguments {
     #[arg(long, value_name = "KIND:RATE", value_parser = Offered::noises(), hide_possible_values = true)]
     noise: Option<String>,
     /// A method with its constants, for example pemm, paper, sce or ce; `pemm methods` lists all. With
-    /// auto, `pemm train` tries some and takes the best
+    /// auto, `pemm train` trains three, which then predict together
     #[arg(long, value_name = "NAME", value_parser = Offered::presets(), hide_possible_values = true)]
     preset: Option<String>,
     /// A pretrained network that turns images into features, an ONNX file; training and audit then
@@ -134,18 +134,13 @@ impl ExperimentArguments {
         self.experiment_of(&self.layers()?)
     }
 
-    /// The same, or with `--preset auto` the candidates for `budget` runs.
-    pub(crate) fn wanted(&self, budget: Option<f64>) -> Result<Wanted, Failure> {
+    /// The same, or with `--preset auto` those that predict together.
+    pub(crate) fn wanted(&self) -> Result<Wanted, Failure> {
         let layers = self.layers()?;
         if Auto::is_asked_for(&layers) {
-            let auto = Auto::from_layers(&layers, budget.unwrap_or(auto::BUDGET))?;
-            self.check_label_column(&auto.candidates()[0])?;
-            return Ok(Wanted::Among(auto));
-        }
-        if budget.is_some() {
-            return Err(Failure::usage(
-                "--budget: goes with --preset auto, which alone tries several",
-            ));
+            let auto = Auto::from_layers(&layers)?;
+            self.check_label_column(&auto.members()[0])?;
+            return Ok(Wanted::Together(auto));
         }
         Ok(Wanted::One(Box::new(self.experiment_of(&layers)?)))
     }
@@ -244,16 +239,16 @@ impl ExperimentArguments {
 pub(crate) enum Wanted {
     /// One experiment.
     One(Box<Experiment>),
-    /// The best of several.
-    Among(Auto),
+    /// Several that predict together.
+    Together(Auto),
 }
 
 impl Wanted {
-    /// The experiment, or one of those among which is chosen: they have the same data.
+    /// The experiment, or the first of several, which have the same data.
     pub(crate) fn first(&self) -> &Experiment {
         match self {
             Self::One(experiment) => experiment,
-            Self::Among(auto) => &auto.candidates()[0],
+            Self::Together(auto) => &auto.members()[0],
         }
     }
 
@@ -261,7 +256,7 @@ impl Wanted {
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::One(experiment) => experiment.arm(),
-            Self::Among(_) => auto::NAME,
+            Self::Together(_) => auto::NAME,
         }
     }
 }

@@ -1,12 +1,10 @@
 //! `pemm explain`.
 
 use clap::Args;
-use pemm::auto::Prepared;
 use pemm::explain::{Explanation, explain};
 use pemm_experiment::Auto;
 use pemm_runs::time::duration;
 
-use super::auto::program_text;
 use super::experiment::{ExperimentArguments, Wanted};
 use crate::console::Console;
 use crate::embedding::Features;
@@ -17,9 +15,6 @@ use crate::failure::Failure;
 pub(crate) struct Arguments {
     #[command(flatten)]
     experiment: ExperimentArguments,
-    /// With --preset auto: what trials and run may cost together, in runs [default: 3]
-    #[arg(long, value_name = "RUNS")]
-    budget: Option<f64>,
     /// List every tensor of the model
     #[arg(long)]
     tensors: bool,
@@ -31,20 +26,46 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         return super::grid::explain_grid(file, console);
     }
     let features = Features::new(console, None);
-    let experiment = match arguments.experiment.wanted(arguments.budget)? {
+    let experiment = match arguments.experiment.wanted()? {
         Wanted::One(experiment) => experiment,
-        Wanted::Among(auto) => return explain_auto(&auto, &features, console),
+        Wanted::Together(auto) => return explain_auto(&auto, &features, console),
     };
     let explanation = features.with(|embedding| explain(&experiment, &embedding))?;
     explanation.warnings.iter().for_each(|warning| console.warn(warning));
     console.result(&text(&explanation, arguments.tensors), &explanation.summary)
 }
 
-/// What `--preset auto` would try on the data.
+/// What `--preset auto` would train on the data.
 fn explain_auto(auto: &Auto, features: &Features, console: &Console) -> Result<(), Failure> {
-    let prepared = features.with(|embedding| Prepared::of(auto, "cpu", &embedding))?;
-    prepared.warnings.iter().for_each(|warning| console.warn(warning));
-    console.result(&program_text(&prepared.program), &prepared.program)
+    let mut of_members = Vec::new();
+    let mut warnings = Vec::new();
+    for member in auto.members() {
+        let explanation = features.with(|embedding| explain(member, &embedding))?;
+        warnings.extend(explanation.warnings);
+        of_members.push(explanation.summary);
+    }
+    warnings.sort();
+    warnings.dedup();
+    warnings.iter().for_each(|warning| console.warn(warning));
+    let names: Vec<&str> = auto.members().iter().map(|member| member.preset.as_str()).collect();
+    let seconds: f64 = of_members.iter().filter_map(|summary| summary.seconds).sum();
+    let memory = of_members.iter().map(|summary| summary.memory).max().unwrap_or_default();
+    let lines = [
+        format!(
+            "# auto      trains {} one after another; they then predict together",
+            super::list(&names, "and")
+        ),
+        format!(
+            "# needs     about {} MiB of memory and {} on this machine",
+            memory.div_ceil(1 << 20),
+            duration(seconds.max(0.1))
+        ),
+        format!(
+            "# settings  those of one of them: `pemm explain` with --preset {} and so on",
+            names[0]
+        ),
+    ];
+    console.result(&lines.join("\n"), &of_members)
 }
 
 fn text(explanation: &Explanation, tensors: bool) -> String {

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use pemm::finished::{ModelCard, Trained};
+use pemm::ensemble::Ensemble;
+use pemm::finished::ModelCard;
 use pemm_data::source::loose_images;
 use pemm_data::{Part, Pixels, Shape};
-use pemm_runs::RunFolder;
 use serde_json::json;
 
 use crate::console::Console;
@@ -18,7 +18,7 @@ use crate::interrupt;
 /// Predict the class of images, with its probability and the distance to each center
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// A run folder
+    /// A run folder, or one of --preset auto
     run: PathBuf,
     /// Images, or folders that are searched for images
     #[arg(required = true, value_name = "IMAGE|DIR")]
@@ -56,23 +56,25 @@ enum Format {
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
     let device = pemm::device::open(&arguments.device)?;
-    let folder = RunFolder::open(&arguments.run)?;
     let weights = super::weights(arguments.best, arguments.last);
-    let trained = Trained::open(&folder, weights, &device)?;
-    // The weights are enough to predict; without a record there is a warning.
-    trained.warnings.iter().for_each(|warning| console.warn(warning));
-    if let Ok(record) = folder.read_record() {
-        super::warn_if_unfinished(&record, console);
-        super::note_choice(&record, trained.card.epoch, console);
+    let ensemble = Ensemble::open(&arguments.run, weights, &device)?;
+    for member in ensemble.members() {
+        // The weights are enough to predict; without a record there is a warning.
+        member.trained.warnings.iter().for_each(|warning| console.warn(warning));
+        if let Some(record) = &member.record {
+            super::warn_if_unfinished(record, console);
+            super::note_choice(record, member.trained.card.epoch, console);
+        }
     }
+    let card = ensemble.card();
     // Before any image: it holds the size that the card names to what the network can take.
-    let backbone = trained.backbone(&folder, arguments.backbone.as_deref())?;
-    let shape = match &trained.card.pretrained {
+    let backbone = ensemble.backbone(arguments.backbone.as_deref())?;
+    let shape = match &card.pretrained {
         Some(card) => {
             let [height, width] = card.preprocessing.size;
             Shape { channels: 3, height, width }
         }
-        None => trained.card.shape,
+        None => card.shape,
     };
     let cancel = interrupt::watch()?;
     let loose = loose_images(&arguments.inputs, shape, arguments.skip_broken, cancel)?;
@@ -95,7 +97,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     };
     let names: Vec<String> = (0..part.len()).map(|i| part.name(i).to_owned()).collect();
     let bar = console.bar(part.len() as u64, "images");
-    let result = trained.predict(part, &mut |count| bar.inc(count as u64));
+    let result = ensemble.predict(part, &mut |count| bar.inc(count as u64));
     bar.finish_and_clear();
     let predictions = result?;
     let classes = predictions.classes();
@@ -107,17 +109,17 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
         distances: predictions.distances.as_ref().map(|d| &d[i * k..(i + 1) * k]),
     });
     if console.json() || arguments.format == Format::Jsonl {
-        rows.into_iter().try_for_each(|row| console.line(&row.json(&trained.card)))?;
+        rows.into_iter().try_for_each(|row| console.line(&row.json(card)))?;
     } else {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut header = vec!["path".to_owned(), "class".into(), "probability".into()];
         if predictions.distances.is_some() {
-            header.extend(trained.card.classes.iter().map(|class| format!("distance to {class}")));
+            header.extend(card.classes.iter().map(|class| format!("distance to {class}")));
         }
         let fail = |error: csv::Error| Failure::new(error.to_string());
         writer.write_record(&header).map_err(fail)?;
         for row in rows {
-            writer.write_record(row.cells(&trained.card)).map_err(fail)?;
+            writer.write_record(row.cells(card)).map_err(fail)?;
         }
         let bytes = writer.into_inner().map_err(|error| Failure::new(error.to_string()))?;
         console.line(String::from_utf8_lossy(&bytes).trim_end())?;

@@ -8,7 +8,7 @@ use pemm_report::chart::{Data, Figure};
 use pemm_report::run::{Options, Stored};
 use pemm_report::runs::Runs;
 use pemm_report::{Report, page};
-use pemm_runs::folder::{EXPERIMENT, OUTPUTS, RECORD, REPORT};
+use pemm_runs::folder::{ENSEMBLE, EXPERIMENT, OUTPUTS, RECORD, REPORT};
 use pemm_runs::{Outputs, Record, RunFolder, ordinary, write};
 
 use super::places::PlacesArguments;
@@ -242,10 +242,10 @@ pub(crate) fn store_outputs(
     Ok(())
 }
 
-/// Writes the report of the run in `folder` beside its record. A report is no reason to end a run:
+/// Writes the report of the run in `folder`, or of the runs in it that predict together, beside the record. A report is no reason to end a run:
 /// what goes wrong is a warning.
 pub(crate) fn refresh(folder: &Path, num_points: usize, console: &Console) {
-    if !folder.join(RECORD).is_file() {
+    if !folder.join(RECORD).is_file() && !folder.join(ENSEMBLE).is_file() {
         return;
     }
     let page = folder.join(REPORT);

@@ -1,5 +1,6 @@
 //! `pemm train`.
 
+mod ensemble;
 mod metrics;
 
 use std::path::{Path, PathBuf};
@@ -7,15 +8,14 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
-use pemm::auto::Told;
 use pemm::needs::Needs;
 use pemm::places::Places;
 use pemm::train::{Event, Outcome, RunOptions, run as train};
+use pemm_experiment::Experiment;
 use pemm_runs::folder::REPORT;
 use pemm_runs::time::duration;
-use pemm_runs::{EpochRecord, Record, RunFolder, Status};
+use pemm_runs::{EpochRecord, PartScores, Record, RunFolder, Status};
 
-use super::auto::{Trials, chosen_line};
 use super::experiment::{ExperimentArguments, Wanted};
 use super::report;
 use crate::by_class;
@@ -48,9 +48,6 @@ pub(crate) struct Arguments {
     /// Where to compute: cpu, gpu (the first there is), cuda:N or wgpu:N; `pemm devices` lists them
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// With --preset auto: what trials and run may cost together, in runs [default: 3]
-    #[arg(long, value_name = "RUNS")]
-    budget: Option<f64>,
     /// Run folder; by default a new one under runs/
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -94,11 +91,11 @@ impl When {
 
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
-    let wanted = arguments.experiment.wanted(arguments.budget)?;
+    let wanted = arguments.experiment.wanted()?;
     pemm::device::open(&arguments.device)?;
     let is_fresh = arguments.out.is_none();
-    let out = match arguments.out {
-        Some(out) => out,
+    let out = match &arguments.out {
+        Some(out) => out.clone(),
         None => RunFolder::fresh_under(
             Path::new(RUNS),
             &stem(&wanted.first().data.path, wanted.name()),
@@ -107,88 +104,73 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     if is_fresh {
         interrupt::leave_nothing_empty(&out);
     }
+    let done = match &wanted {
+        Wanted::One(experiment) => one(experiment, &arguments, &out, console),
+        Wanted::Together(auto) => ensemble::together(auto, &arguments, &out, console),
+    };
+    if done.is_err() && is_fresh {
+        remove_if_empty(&out);
+    }
+    done
+}
+
+/// Trains one run in `out`.
+fn one(
+    experiment: &Experiment,
+    arguments: &Arguments,
+    out: &Path,
+    console: &Console,
+) -> Result<(), Failure> {
     let cancel = interrupt::watch()?;
-    let features = Features::new(console, Some(cancel));
-    let wants_dashboard = arguments.tui && !console.is_quiet();
-    let mut display = Display {
-        console,
-        wants_dashboard,
-        verbose: arguments.verbose,
-        dashboard: None,
-        bar: None,
-        num_epochs: 0,
-        num_steps: 0,
-        trials: Trials::new(console),
-        warned: Vec::new(),
-    };
-    let mut metrics = Metrics::new(arguments.metrics, &out, console);
-    let mut reported = Instant::now();
-    let result = features.with(|embedding| {
-        let (out, device) = (&out, arguments.device.as_str());
+    let mut watch = Watch::of(arguments, out, console);
+    let result = Features::new(console, Some(cancel)).with(|embedding| {
+        let device = arguments.device.as_str();
         let options = RunOptions { out, device, git: commit(), cancel, embedding };
-        let mut on_told = |told: Told<'_>| {
-            let is_epoch = matches!(told, Told::Run(Event::Epoch(_)));
-            if let Told::Run(event) = &told {
-                metrics.note(event);
-            }
-            display.told(told);
-            if is_epoch && !arguments.no_report && reported.elapsed() >= REFRESH {
-                report::refresh(out, 0, console);
-                reported = Instant::now();
-            }
-        };
-        match &wanted {
-            Wanted::One(experiment) => {
-                train(experiment, &options, &mut |event| on_told(Told::Run(event))).map(Some)
-            }
-            Wanted::Among(auto) => pemm::auto::run(auto, &options, &mut on_told),
-        }
+        train(experiment, &options, &mut |event| watch.note(event))
     });
-    display.end();
-    let outcome = result.inspect_err(|error| {
-        if is_fresh {
-            remove_if_empty(&out);
-        }
-        // Only a run that failed has something new to tell, and a folder that is its own.
-        if !arguments.no_report && matches!(error, pemm::Error::NotFinite { .. }) {
-            report::refresh(&out, 0, console);
-        }
-    })?;
-    let Some(outcome) = outcome else {
-        return Err(Failure::interrupted(format!(
-            "while presets were tried; the same command with --out {} continues",
-            out.display()
-        )));
-    };
-    if outcome.record.status == Status::Interrupted {
+    let outcome = watch.ended(result)?;
+    settle(&outcome, &Places::of(experiment), arguments, out, console)?;
+    console.result(&summary(&outcome), &outcome.record)
+}
+
+/// What is left to do when a run ended: outputs and a report, or to say how an interrupted one goes on,
+/// which was begun with `--out` as `out`.
+fn settle(
+    outcome: &Outcome,
+    places: &Places,
+    arguments: &Arguments,
+    out: &Path,
+    console: &Console,
+) -> Result<(), Failure> {
+    let Outcome { folder, record, was_finished, changed } = outcome;
+    if record.status == Status::Interrupted {
         if !arguments.no_report {
-            report::refresh(&out, 0, console);
+            report::refresh(folder, 0, console);
         }
         return Err(Failure::interrupted(format!(
             "after {} of {} epochs; the same command with --out {} continues",
-            outcome.record.epochs.len(),
-            outcome.record.num_epochs().unwrap_or_default(),
+            record.epochs.len(),
+            record.num_epochs().unwrap_or_default(),
             out.display()
         )));
     }
-    if let Some(changed) = &outcome.changed {
+    if let Some(changed) = changed {
         console.warn(&format!("data: {changed}"));
     }
-    if outcome.was_finished {
-        metrics.begin(&outcome.record.epochs)?;
+    if *was_finished {
+        Metrics::new(arguments.metrics, folder, console).begin(&record.epochs)?;
     }
-    if arguments.outputs.stores(&outcome.record) && !report::has_outputs(&out, &outcome.record) {
-        let places = Places::of(wanted.first());
-        let stored = report::store_outputs(&out, &places, &arguments.device, console);
+    if arguments.outputs.stores(record) && !report::has_outputs(folder, record) {
+        let stored = report::store_outputs(folder, places, &arguments.device, console);
         if let Err(failure) = stored {
             console.warn(&format!("no outputs for the report: {}", failure.message()));
         }
     }
-    let is_reported = outcome.was_finished && out.join(REPORT).is_file();
+    let is_reported = *was_finished && folder.join(REPORT).is_file();
     if !arguments.no_report && !is_reported {
-        report::refresh(&out, POINTS, console);
+        report::refresh(folder, POINTS, console);
     }
-    console.result(&summary(&outcome), &outcome.record)
+    Ok(())
 }
 
 /// A name for a run's folder: the last part of the data's path, and the arm.
@@ -199,6 +181,60 @@ fn stem(data: &str, arm: &str) -> String {
     name.trim_start_matches('-').to_owned()
 }
 
+/// What a person and other programs see while a run goes on, or several one after another.
+struct Watch<'a> {
+    display: Display<'a>,
+    metrics: Metrics<'a>,
+    arguments: &'a Arguments,
+    folder: &'a Path,
+    reported: Instant,
+}
+
+impl<'a> Watch<'a> {
+    /// Of the run in `folder`.
+    fn of(arguments: &'a Arguments, folder: &'a Path, console: &'a Console) -> Self {
+        let display = Display {
+            console,
+            wants_dashboard: arguments.tui && !console.is_quiet(),
+            verbose: arguments.verbose,
+            dashboard: None,
+            bar: None,
+            num_epochs: 0,
+            num_steps: 0,
+            warned: Vec::new(),
+        };
+        let metrics = Metrics::new(arguments.metrics, folder, console);
+        Self { display, metrics, arguments, folder, reported: Instant::now() }
+    }
+
+    /// What follows is of the run in `folder`.
+    fn turn_to(&mut self, folder: &'a Path) {
+        self.display.end();
+        self.metrics = Metrics::new(self.arguments.metrics, folder, self.display.console);
+        self.folder = folder;
+    }
+
+    fn note(&mut self, event: Event<'_>) {
+        self.metrics.note(&event);
+        let is_epoch = matches!(event, Event::Epoch(_));
+        self.display.show(event);
+        if is_epoch && !self.arguments.no_report && self.reported.elapsed() >= REFRESH {
+            report::refresh(self.folder, 0, self.display.console);
+            self.reported = Instant::now();
+        }
+    }
+
+    /// Takes down whatever draws.
+    fn ended<T>(mut self, result: pemm::Result<T>) -> Result<T, Failure> {
+        self.display.end();
+        // Only a run that failed has something new to tell, and a folder that is its own.
+        if !self.arguments.no_report && matches!(result, Err(pemm::Error::NotFinite { .. })) {
+            report::refresh(self.folder, 0, self.display.console);
+        }
+        Ok(result?)
+    }
+}
+
 struct Display<'a> {
     console: &'a Console,
     wants_dashboard: bool,
@@ -207,27 +243,11 @@ struct Display<'a> {
     bar: Option<ProgressBar>,
     num_epochs: usize,
     num_steps: usize,
-    trials: Trials<'a>,
-    /// What was warned of: trials and run do so of the same data.
+    /// What was warned of: runs on the same data do so of the same.
     warned: Vec<String>,
 }
 
 impl Display<'_> {
-    fn told(&mut self, told: Told<'_>) {
-        match told {
-            Told::Begun(program, warnings) => {
-                self.warn(warnings);
-                self.trials.begin(program);
-            }
-            Told::Trial(number, preset, event) => self.trials.show(number, preset, &event),
-            Told::Judged(number, preset, num_labels, num_agreed) => {
-                self.trials.judged(number, preset, num_labels, num_agreed);
-            }
-            Told::Chosen(tried) => self.trials.chosen(tried),
-            Told::Run(event) => self.show(event),
-        }
-    }
-
     fn warn(&mut self, warnings: &[String]) {
         for warning in warnings {
             if !self.warned.contains(warning) {
@@ -307,7 +327,6 @@ impl Display<'_> {
     /// Takes down whatever draws.
     fn end(&mut self) {
         self.dashboard = None;
-        self.trials.end();
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
@@ -399,7 +418,6 @@ fn summary(outcome: &Outcome) -> String {
     if *was_finished {
         lines.push("already finished; this is the stored result".to_owned());
     }
-    lines.extend(record.tried.as_ref().map(chosen_line));
     let choice = &record.choice;
     if let Some(last) = &choice.last
         && let Some(accuracy) = last.test_accuracy
@@ -415,13 +433,10 @@ fn summary(outcome: &Outcome) -> String {
     }
     if let Some(scores) = &record.scores {
         let classes = &record.data.classes;
-        let held = scores.validation.as_ref().filter(|_| scores.test.is_none());
-        if let Some(part) = held {
-            let headline = by_class::headline(part, classes);
-            let what = "no separate test images; agreement with your labels on images kept aside:";
-            lines.push(format!("{what} {headline}"));
+        if let (Some(part), None) = (&scores.validation, &scores.test) {
+            lines.push(kept_aside(part, classes));
         }
-        if let Some(part) = scores.test.as_ref().or(held) {
+        if let Some(part) = scores.test.as_ref().or(scores.validation.as_ref()) {
             lines.extend(by_class::rows(part, classes));
         }
         if record.prefers_best() {
@@ -452,4 +467,10 @@ fn summary(outcome: &Outcome) -> String {
         lines.push(format!("report: {}", folder.join(REPORT).display()));
     }
     lines.join("\n")
+}
+
+/// How well the held-out part is predicted, where there is no test part.
+fn kept_aside(part: &PartScores, classes: &[String]) -> String {
+    let headline = by_class::headline(part, classes);
+    format!("no separate test images; agreement with your labels on images kept aside: {headline}")
 }

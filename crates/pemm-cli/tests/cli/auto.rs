@@ -1,4 +1,4 @@
-//! `--preset auto`: some presets are tried, one is trained, and all of it is told.
+//! `--preset auto`: three methods are trained, predict together, and all of it is told.
 
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -9,34 +9,52 @@ const AUTO: &str = "train digits --noise symmetric:0.4 --preset auto --set sched
                     --set data.limit=400 --set model.backbone=mlp";
 
 #[test]
-fn what_was_tried_and_chosen_stands_in_terminal_record_and_report() {
+fn three_runs_predict_together_in_terminal_file_and_report() {
     let place = Place::new();
     let said = place.pemm(&format!("{AUTO} --out run")).ok();
-    let record = place.json("run/record.json");
-    let chosen = record["tried"]["chosen"].as_str().unwrap().to_owned();
-    assert_eq!(record["arm"], chosen.as_str());
-    let line = format!("preset {chosen}, chosen among ");
-    said.says(&[&line, "test accuracy after the last epoch (4)", "run folder: run"]);
-    for part in ["tries ", "times the cost of one run", "trial 1/", &line, " (95 % interval "] {
+    let together =
+        ["gce, elr and pemm predict together", "test accuracy: ", "alone: gce ", "folder: run"];
+    said.says(&together);
+    for part in ["trains gce, elr and pemm one after another", "1 of 3: gce", "3 of 3: pemm"] {
         assert!(said.err.contains(part), "{part}: {said}");
     }
-    let candidates = record["tried"]["candidates"].as_array().unwrap();
-    let trials: usize = candidates.iter().map(|c| c["trials"].as_array().unwrap().len()).sum();
-    assert!(said.err.contains(&format!("trial {trials}/{trials}")), "{said}");
-    assert_eq!(place.names("run/tried").len(), trials);
-    assert_eq!(place.json("run/tried.json"), record["tried"]);
-    assert!(place.text("run/report.html").contains("How the method was chosen"));
+    let ensemble = place.json("run/ensemble.json");
+    let accuracy = 100.0 * ensemble["test"]["accuracy"].as_f64().unwrap();
+    said.says(&[&format!("test accuracy: {accuracy:.2} %")]);
+    let page = place.text("run/report.html");
+    assert!(page.contains("Together, gce, elr and pemm are right for"), "no verdict");
+    assert!(place.text("run/elr/report.html").contains("elr on digits"));
 
-    // It is an ordinary run, and told again when it is done.
-    place.pemm(&format!("{AUTO} --out run")).ok().says(&["already finished", &line]);
-    place.pemm("evaluate run").ok().says(&["weights after epoch"]);
-    place.pemm("table run").ok().says(&[&chosen]);
-    let named = place.pemm("train digits --noise symmetric:0.4 --epochs 4 --preset auto").ok();
-    named.says(&["run folder: runs/digits-auto-1"]);
+    place.pemm(&format!("{AUTO} --out run")).ok().says(&together);
+    let evaluated = place.pemm("evaluate run --json --quiet").ok().json_lines()[0].clone();
+    assert_eq!(evaluated["test"]["accuracy"], ensemble["test"]["accuracy"]);
+    place.pemm("evaluate run").ok().says(&["gce after epoch ", ", together"]);
+    place.pemm("table run").ok().says(&["gce", "elr", "pemm"]);
+    let named = place.pemm("train digits --noise symmetric:0.4 --epochs 2 --preset auto").ok();
+    named.says(&["folder: runs/digits-auto-1"]);
 }
 
 #[test]
-fn stopped_in_a_trial_it_goes_on_and_ends_the_same() {
+fn images_are_predicted_by_all_three_together() {
+    let place = Place::new();
+    place.images("flowers", 12);
+    place.pemm("train flowers --preset auto --epochs 2 --out run --no-report").ok();
+    let of =
+        |run: &str| place.pemm(&format!("predict {run} flowers --json --quiet")).ok().json_lines();
+    let (all, one) = (of("run"), of("run/elr"));
+    assert_eq!(all.len(), one.len());
+    for (all, one) in all.iter().zip(&one) {
+        assert_eq!(all["path"], one["path"]);
+        assert!(all["distances"].is_null());
+    }
+    let probabilities = |lines: &[serde_json::Value]| -> Vec<f64> {
+        lines.iter().map(|line| line["probability"].as_f64().unwrap()).collect()
+    };
+    assert_ne!(probabilities(&all), probabilities(&one));
+}
+
+#[test]
+fn stopped_in_a_member_it_goes_on_and_ends_the_same() {
     let place = Place::new();
     let line =
         |out: &str| format!("{AUTO} --set model.width=64 --set schedule.num_epochs=20 --out {out}");
@@ -44,7 +62,7 @@ fn stopped_in_a_trial_it_goes_on_and_ends_the_same() {
     let mut child = place.command(&line("cut")).spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap());
     let mut text = String::new();
-    while !text.contains("trial 2/") {
+    while !text.contains("2 of 3: elr") {
         assert!(said.read_line(&mut text).unwrap() > 0, "{text}");
     }
     let process = child.id().to_string();
@@ -52,29 +70,24 @@ fn stopped_in_a_trial_it_goes_on_and_ends_the_same() {
     let rest: Vec<String> = said.lines().map(Result::unwrap).collect();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
     let rest = rest.join("\n");
-    let continues = "the same command with --out cut continues";
-    assert!(rest.contains("while presets were tried") && rest.contains(continues), "{rest}");
-    assert_eq!(place.names("cut"), ["run.lock", "tried"]);
+    assert!(rest.contains("the same command with --out cut continues"), "{rest}");
+    place.pemm("predict cut nothing").fails(2, &["not a run folder"]);
     place.pemm(&line("cut")).ok();
-    assert!(place.tensors("cut/last.safetensors") == place.tensors("whole/last.safetensors"));
-    let chosen = |out: &str| place.json(&format!("{out}/record.json"))["tried"]["chosen"].clone();
-    assert_eq!(chosen("cut"), chosen("whole"));
+    for name in ["gce", "elr", "pemm"] {
+        let of = |out: &str| place.tensors(&format!("{out}/{name}/last.safetensors"));
+        assert!(of("cut") == of("whole"), "{name}");
+    }
+    assert_eq!(place.json("cut/ensemble.json"), place.json("whole/ensemble.json"));
 }
 
 #[test]
-fn explain_says_what_would_be_tried_and_trains_nothing() {
+fn explain_says_what_would_be_trained_and_trains_nothing() {
     let place = Place::new();
     let said = place.pemm("explain digits --preset auto --noise symmetric:0.4").ok();
-    said.says(&["# auto      tries ", "# round 2   the ", "# cost      ", "times that of one run"]);
-    let program = |more: &str| {
-        let said = place.pemm(&format!("explain digits --preset auto --json --quiet {more}")).ok();
-        said.json_lines()[0].clone()
-    };
-    let (three, two) = (program(""), program("--budget 2"));
-    let cost = |program: &serde_json::Value| program["cost"].as_f64().unwrap();
-    assert!(cost(&three) <= 3.0 && cost(&two) <= 2.0 && cost(&two) > 1.5, "{three} {two}");
-    assert!(three["presets"].as_array().unwrap().iter().any(|preset| preset == "pemm"));
-    place.pemm("methods auto").ok().says(&["--preset auto", "noisy validation labels"]);
+    said.says(&["# auto      trains gce, elr and pemm", "# needs     about ", "with --preset gce"]);
+    let said = place.pemm("explain digits --preset auto --json --quiet").ok();
+    assert_eq!(said.json_lines()[0].as_array().unwrap().len(), 3);
+    place.pemm("methods auto").ok().says(&["--preset auto", "predict together"]);
     assert_eq!(place.names(""), [] as [&str; 0]);
 }
 
@@ -82,16 +95,12 @@ fn explain_says_what_would_be_tried_and_trains_nothing() {
 fn what_does_not_go_with_it_is_refused_in_a_sentence() {
     let place = Place::new();
     place.write("grid.toml", "[base]\ndata.path = \"digits\"\n\n[[axis]]\nkey = \"preset\"\nvalues = [\"auto\", \"ce\"]\n");
-    let no_method = "`auto` is no method: it chooses among";
+    let no_method = "`auto` is no method: it trains gce, elr, pemm";
     for (line, why) in [
         ("grid grid.toml", no_method),
         ("audit digits --preset auto", no_method),
         ("noise digits --preset auto --noise pair:0.2 --output n.csv", no_method),
-        ("train digits --budget 2", "--budget: goes with --preset auto"),
-        ("train digits --preset auto --budget 1", "budget: must be above 1"),
         ("train digits --preset auto --set loss.kind=ce", "loss.kind: is part of a method"),
-        ("explain digits --preset auto --set data.fold=[1,2]", "data.fold: does not go with"),
-        ("train digits --preset auto --set data.limit=12", "fewer samples than the 2 folds"),
     ] {
         place.pemm(line).fails(2, &[why]);
     }

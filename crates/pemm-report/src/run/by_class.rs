@@ -6,11 +6,19 @@ use super::gallery::disputed;
 use crate::chart::Data;
 use crate::report::{Section, Table, Tile, percent};
 
-/// The part that a reader cares about most: the test part, else the one that was held out.
-fn judged(record: &Record) -> Option<(&PartScores, bool)> {
-    let scores = record.scores.as_ref()?;
-    let test = scores.test.as_ref().map(|part| (part, true));
-    test.or(scores.validation.as_ref().map(|part| (part, false)))
+/// The part that a reader cares about most, the test part or else the one that was held out, and whether it
+/// is the test part.
+pub(crate) fn judged<'a>(
+    test: &'a Option<PartScores>,
+    validation: &'a Option<PartScores>,
+) -> Option<(&'a PartScores, bool)> {
+    let test = test.as_ref().map(|part| (part, true));
+    test.or(validation.as_ref().map(|part| (part, false)))
+}
+
+/// That of a run.
+fn judged_of(record: &Record) -> Option<(&PartScores, bool)> {
+    record.scores.as_ref().and_then(|scores| judged(&scores.test, &scores.validation))
 }
 
 /// The name of the largest class of `part`.
@@ -22,7 +30,7 @@ fn largest<'a>(record: &'a Record, part: &PartScores) -> &'a str {
 /// What came out, for somebody who reads one sentence.
 pub(super) fn verdict(record: &Record, outputs: Option<&Outputs>) -> String {
     let mut sentences = Vec::new();
-    if let Some((part, is_test)) = judged(record) {
+    if let Some((part, is_test)) = judged_of(record) {
         let always = format!(
             "Always saying “{}” would score {}.",
             largest(record, part),
@@ -74,7 +82,7 @@ fn missed(record: &Record, part: &PartScores) -> Vec<String> {
 
 /// Numbers of the part that was held out, where there is no test part; and the mean of the classes.
 pub(super) fn tiles(record: &Record) -> Vec<Tile> {
-    let Some((part, is_test)) = judged(record) else { return Vec::new() };
+    let Some((part, is_test)) = judged_of(record) else { return Vec::new() };
     let epoch = record.scores.as_ref().map_or(0, |scores| scores.epoch);
     let tile = |label: &str, value: f64, note: String| Tile {
         label: label.into(),
@@ -97,11 +105,16 @@ pub(super) fn tiles(record: &Record) -> Vec<Tile> {
 
 /// A row per class.
 pub(super) fn by_class(record: &Record) -> Section {
+    each_class(&record.data.classes, judged_of(record))
+}
+
+/// A row for each of `classes`, as far as one part, the test part or not, tells of them.
+pub(crate) fn each_class(classes: &[String], part: Option<(&PartScores, bool)>) -> Section {
     let mut section = Section::new("classes", "Class by class");
-    let Some((part, is_test)) = judged(record) else { return section };
+    let Some((part, is_test)) = part else { return section };
     let columns = ["class", "samples", "recognised", "right when predicted", "F1"];
     let mut data = Data::new(columns);
-    for (name, class) in record.data.classes.iter().zip(&part.classes) {
+    for (name, class) in classes.iter().zip(&part.classes) {
         let rates = [class.recall, class.precision, class.f1];
         let rates = rates.map(|rate| rate.map_or("–".into(), percent));
         data.row([name.clone(), class.num_samples.to_string()].into_iter().chain(rates));

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::Record;
 use crate::error::{Result, RunError};
-use crate::tried::Tried;
 
 impl Record {
     /// Holds the record, which lies at `path`, to that.
@@ -64,9 +63,6 @@ impl Record {
                     ));
                 }
             }
-        }
-        if let Some(Err(reason)) = self.tried.as_ref().map(Tried::check) {
-            return wrong(format!("tried: {reason}"));
         }
         let said = (self.choice.clone(), self.total_seconds, self.total_cpu_seconds);
         if !self.epochs.is_empty() && said != self.summary() {

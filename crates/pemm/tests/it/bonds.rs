@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use pemm::device;
-use pemm::finished::{Trained, Weights, evaluate_run};
+use pemm::finished::{Trained, Weights};
 use pemm::tensors::{TensorMap, from_safetensors, to_safetensors};
 use pemm_runs::{RunFolder, Status};
 use serde_json::Value;
@@ -29,7 +29,8 @@ fn evaluate(out: &Path, best: bool) -> pemm::Result<Vec<String>> {
     let device = device::open("cpu").unwrap();
     let weights = if best { Weights::Best } else { Weights::Last };
     let (places, embedding) = Default::default();
-    let told = evaluate_run(out, weights, None, &places, &device, &embedding, &mut |_| {})?;
+    let told =
+        pemm::evaluation::evaluate(out, weights, None, &places, &device, &embedding, &mut |_| {})?;
     Ok(told.1.warnings)
 }
 

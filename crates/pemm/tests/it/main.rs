@@ -1,11 +1,11 @@
 //! The integration tests of the engine, in one binary because linking Burn takes long.
 
-mod auto;
 #[path = "../../examples/bare_loop.rs"]
 mod bare_loop;
 mod bonds;
 mod contract;
 mod energy;
+mod ensemble;
 mod faults;
 mod methods;
 mod model;

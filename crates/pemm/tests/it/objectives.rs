@@ -4,9 +4,10 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use pemm::data::Embedding;
+use pemm::evaluation::evaluate;
 use pemm::experiment::loss::LossContext;
 use pemm::experiment::{Experiment, Layer};
-use pemm::finished::{Trained, Weights, evaluate_run};
+use pemm::finished::{Trained, Weights};
 use pemm::objective::{ObjectiveKind, Samples, build};
 use pemm::places::Places;
 use pemm_data::Trusted;
@@ -110,7 +111,7 @@ fn two_networks_are_stored_and_their_mean_is_evaluated() {
     assert_ne!(first, peer);
     let num_parameters: usize = trained.networks.iter().map(pemm::model::num_parameters).sum();
     assert_eq!(record.model.num_parameters, num_parameters);
-    let (_, evaluation) = evaluate_run(
+    let (_, evaluation) = evaluate(
         &out,
         Weights::Last,
         None,
