@@ -19,12 +19,11 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
-use fast_image_resize::images::{Image as Plane, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::{DynamicImage, ImageFormat};
 
 use crate::Shape;
 use crate::memory::{Budget, Taken};
+use crate::plane::{Filter, scaled};
 use crate::source::read;
 
 /// Largest width and height of an image, in pixels.
@@ -159,17 +158,9 @@ pub fn resize(pixels: &[u8], shape: Shape, [height, width]: [usize; 2]) -> Vec<u
     if [shape.height, shape.width] == [height, width] {
         return pixels.to_vec();
     }
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    let mut resizer = Resizer::new();
-    let mut resized = Vec::with_capacity(shape.channels * height * width);
-    for plane in pixels.chunks_exact(shape.height * shape.width) {
-        let from = ImageRef::new(shape.width as u32, shape.height as u32, plane, PixelType::U8)
-            .expect("a plane holds height × width bytes");
-        let mut to = Plane::new(width as u32, height as u32, PixelType::U8);
-        resizer.resize(&from, &mut to, &options).expect("both planes are 8-bit and not empty");
-        resized.extend_from_slice(to.buffer());
-    }
-    resized
+    let size = [shape.height, shape.width];
+    let planes = pixels.chunks_exact(shape.height * shape.width);
+    planes.flat_map(|plane| scaled(Filter::Lanczos, plane, size, [height, width])).collect()
 }
 
 /// The format that the first bytes of a file tell, or why it is none of ours.

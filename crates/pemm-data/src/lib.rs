@@ -24,6 +24,7 @@ mod memory;
 mod nearest;
 pub mod noise;
 pub mod normalize;
+pub mod plane;
 pub mod prepare;
 pub mod score;
 pub mod seed;

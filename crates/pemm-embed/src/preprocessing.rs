@@ -13,6 +13,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use pemm_data::plane::Filter;
 pub use picture::Layout;
 pub use picture::{Picture, prepare};
 
@@ -53,20 +54,6 @@ pub enum Resize {
     Crop,
     /// Both sides are resized on their own; nothing is cut off, proportions change.
     Stretch,
-}
-
-/// How pixels between pixels are found; all of them average where the image gets smaller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Filter {
-    /// The nearest pixel.
-    Nearest,
-    /// A triangle.
-    Bilinear,
-    /// Cubic, a = -0.5, as in Pillow.
-    Bicubic,
-    /// Lanczos of three lobes.
-    Lanczos,
 }
 
 /// What the channels are.

@@ -3,13 +3,12 @@
 use std::io::Read;
 use std::path::Path;
 
-use fast_image_resize::images::{Image as Plane, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use pemm_data::plane::scaled;
 use pemm_data::{Shape, decode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Colour, Filter, Preprocessing, Resize};
+use super::{Colour, Preprocessing, Resize};
 use crate::file::ordinary;
 
 /// Largest image file, in bytes.
@@ -173,28 +172,10 @@ fn middle(plane: &[u8], [height, width]: [usize; 2], size: [usize; 2]) -> Vec<u8
     rows.flat_map(|row| row[left..left + size[1]].iter().copied()).collect()
 }
 
-fn scaled(filter: Filter, plane: &[u8], [height, width]: [usize; 2], to: [usize; 2]) -> Vec<u8> {
-    if [height, width] == to {
-        return plane.to_vec();
-    }
-    let algorithm = match filter {
-        Filter::Nearest => ResizeAlg::Nearest,
-        Filter::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
-        Filter::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
-        Filter::Lanczos => ResizeAlg::Convolution(FilterType::Lanczos3),
-    };
-    let from = ImageRef::new(width as u32, height as u32, plane, PixelType::U8)
-        .expect("a plane holds height × width bytes");
-    let mut result = Plane::new(to[1] as u32, to[0] as u32, PixelType::U8);
-    let options = ResizeOptions::new().resize_alg(algorithm);
-    let mut resizer = Resizer::new();
-    resizer.resize(&from, &mut result, &options).expect("both planes are 8-bit and not empty");
-    result.into_vec()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::preprocessing::Filter;
 
     fn rule(size: [usize; 2], resize: Resize, resize_to: usize, colour: Colour) -> Preprocessing {
         let channels = if colour == Colour::Grey { 1 } else { 3 };
