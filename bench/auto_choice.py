@@ -3,11 +3,12 @@
     python3 bench/auto_choice.py --pemm target/release/pemm --work runs/auto-choice --out bench/results/auto-choice.csv \
         --features vectors --human vectors-worse.csv
 
-Every set of one to three of six presets, on the digits and features of `bench/auto.py`, seeds 1 and 2. Their
+Every set of one to three of six presets, on the digits and features of `bench/auto.py`, with seeds 1 and 2, or with
+others (`--seeds 3 4 5`) to see what the choice is worth where nobody looked before. Their
 probabilities of the test part (`outputs.safetensors`, the weights after the last epoch) are put together by their
 geometric mean. A set is ranked by its agreement with noisy labels: the test labels with noise of the setting's kind
 drawn on them, as a held-out part would have them. Beside it stands what it loses in accuracy against the best single
-preset of each setting. Needs NumPy; what is there already is not run again.
+preset of each setting, of all six and of those in the set. Needs NumPy; what is there already is not run again.
 """
 
 import argparse
@@ -23,7 +24,6 @@ import numpy as np
 import auto
 
 PRESETS = ["ce", "gce", "sce", "nce-rce", "elr", "pemm"]
-SEEDS = [1, 2]
 FLOOR = 1e-6
 SIMILAR = {9: 1, 2: 0, 3: 5, 5: 3, 4: 7}
 
@@ -62,14 +62,15 @@ def main():
         parser.add_argument(name, type=Path, required=True)
     for name in ("--features", "--human"):
         parser.add_argument(name, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     arguments = parser.parse_args()
     sets = [chosen for num in (1, 2, 3) for chosen in itertools.combinations(PRESETS, num)]
-    regrets, agreements = {chosen: [] for chosen in sets}, {chosen: [] for chosen in sets}
+    regrets, own, agreements = ({chosen: [] for chosen in sets} for _ in range(3))
     rng = np.random.default_rng(7)
     for source, size, noises in auto.DIGITS + auto.FEATURES:
         for noise in noises:
             right, agree = {chosen: [] for chosen in sets}, {chosen: [] for chosen in sets}
-            for seed in SEEDS:
+            for seed in arguments.seeds:
                 place = arguments.work / f"{source}-{size}-{noise.replace(':', '')}-{seed}"
                 said = {}
                 for preset in PRESETS:
@@ -84,19 +85,24 @@ def main():
                     classes = sum(said[preset] for preset in chosen).argmax(1)
                     right[chosen].append(100 * (classes == labels).mean())
                     agree[chosen].append(100 * (classes == given).mean())
-            for of, kept in ((right, regrets), (agree, agreements)):
-                best = max(np.mean(of[(preset,)]) for preset in PRESETS)
-                for chosen in sets:
-                    kept[chosen].append(best - np.mean(of[chosen]))
+            best = lambda of, among: max(np.mean(of[(preset,)]) for preset in among)
+            for chosen in sets:
+                regrets[chosen].append(best(right, PRESETS) - np.mean(right[chosen]))
+                own[chosen].append(best(right, chosen) - np.mean(right[chosen]))
+                agreements[chosen].append(best(agree, PRESETS) - np.mean(agree[chosen]))
             print(source, size, noise, flush=True)
     with arguments.out.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["presets", "settings", "noisy_loss", "regret", "within_1", "within_3", "worst"])
+        columns = ["", "within_1", "within_3", "worst"]
+        header = [f"{of}{'_' if column else ''}{column}" for of in ("regret", "of_own") for column in columns]
+        writer.writerow(["presets", "settings", "seeds", "noisy_loss", *header])
         for chosen in sorted(sets, key=lambda chosen: np.mean(agreements[chosen])):
-            regret = np.array(regrets[chosen])
-            shares = [(regret <= bound).mean() for bound in (1, 3)]
-            numbers = [np.mean(agreements[chosen]), regret.mean(), *shares, regret.max()]
-            writer.writerow(["+".join(chosen), len(regret), *(f"{number:.2f}" for number in numbers)])
+            numbers = [np.mean(agreements[chosen])]
+            for regret in (np.array(regrets[chosen]), np.array(own[chosen])):
+                numbers += [regret.mean(), (regret <= 1).mean(), (regret <= 3).mean(), regret.max()]
+            seeds = " ".join(map(str, arguments.seeds))
+            settings = len(regrets[chosen])
+            writer.writerow(["+".join(chosen), settings, seeds, *(f"{number:.2f}" for number in numbers)])
 
 
 if __name__ == "__main__":
