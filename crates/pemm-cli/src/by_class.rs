@@ -11,7 +11,8 @@ const WORST: usize = 10;
 /// What stands above the classes: the share that is right of how many, its mean over the classes, and
 /// what one would get without looking at the samples.
 pub(crate) fn headline(scores: &PartScores, classes: &[String]) -> String {
-    let name = scores.largest_class().map_or("", |class| &classes[class]);
+    let name =
+        scores.largest_class().and_then(|class| classes.get(class)).map_or("", String::as_str);
     let top5 = scores.top5.map_or(String::new(), |top5| {
         format!("among the five most probable classes: {}; ", percent(top5))
     });
@@ -27,8 +28,9 @@ pub(crate) fn headline(scores: &PartScores, classes: &[String]) -> String {
 /// A row per class that has samples or was predicted; the worst of them where they are many.
 pub(crate) fn rows(scores: &PartScores, classes: &[String]) -> Vec<String> {
     let is_there = |class: &ClassScore| class.num_samples > 0 || class.precision.is_some();
-    let mut there: Vec<usize> =
-        (0..classes.len()).filter(|&k| is_there(&scores.classes[k])).collect();
+    // A file may tell of other classes than there are.
+    let known = classes.len().min(scores.classes.len());
+    let mut there: Vec<usize> = (0..known).filter(|&k| is_there(&scores.classes[k])).collect();
     let num = there.len();
     if num > SHOWN {
         let f1 = |k: usize| scores.classes[k].f1.unwrap_or(0.0);

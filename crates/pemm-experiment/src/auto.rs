@@ -14,8 +14,8 @@ pub const NAME: &str = "auto";
 /// What it is, as the files of the presets say it of themselves.
 pub const TEXT: &str = "\
 # Trains gce, elr and pemm, which then predict together, where nobody knows the noise: three times the time,
-# and seldom worse than the best of them. It is no method itself, so only `pemm train` and `pemm explain`
-# know it (docs/guide/auto.md).
+# and seldom more than a point worse than the best of them. It is no method itself, so only `pemm train` and
+# `pemm explain` know it (docs/guide/auto.md).
 ";
 /// What is trained. docs/guide/auto.md says why these.
 pub const MEMBERS: [&str; 3] = ["gce", "elr", "pemm"];

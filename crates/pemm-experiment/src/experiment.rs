@@ -4,17 +4,15 @@
 //! Layers, each over the one before: built-in defaults, a preset, a recipe, a file, and
 //! `--set key=value`.
 
-use std::path::Path;
-
 use pemm_data::config::{AugmentConfig, DataConfig, NoiseConfig, NoiseKind};
-use pemm_data::{nearest, source};
+use pemm_data::nearest;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::auto;
 use crate::error::{ExperimentError, Result};
 use crate::identity::identity;
-use crate::layer::{Layer, drop_other_kinds, merge, nested, with_suggestion};
+use crate::layer::{Layer, drop_other_kinds, merge, with_suggestion};
 use crate::loss::{LossConfig, TRUSTED};
 use crate::model::ModelConfig;
 use crate::objective::ObjectiveConfig;
@@ -82,8 +80,7 @@ impl Default for Experiment {
 
 impl Experiment {
     /// Puts `layers` over each other, the last on top of all, over the recipe and the preset that the
-    /// topmost of them name. Data that `pemm embed` wrote get the recipe and the backbone that the same
-    /// features get behind their pretrained network.
+    /// topmost of them name.
     ///
     /// # Errors
     /// A preset or a recipe that there is not, and values of a wrong type.
@@ -108,13 +105,8 @@ impl Experiment {
         };
         let mut table: Table = text.parse().expect("presets are valid");
         let recipe = layers.iter().rev().find_map(Layer::recipe);
-        let data = layers.iter().rev().find_map(Layer::data_path);
-        let is_embedding = data.is_some_and(|path| source::is_embedding(Path::new(path)));
-        let features = is_embedding || layers.iter().any(Layer::names_backbone);
-        let mut recipe = recipes::over(&table, recipe, features)?;
-        if is_embedding {
-            merge(&mut recipe, nested("model.backbone", "none".into()).expect("it is a key"));
-        }
+        let features = layers.iter().any(Layer::is_of_features);
+        let recipe = recipes::over(&table, recipe, features)?;
         for above in std::iter::once(&recipe).chain(layers.iter().map(|layer| &layer.table)) {
             drop_other_kinds(&mut table, above);
             merge(&mut table, above.clone());

@@ -18,6 +18,8 @@ use crate::pretrained::lift;
 #[derive(Debug, Clone)]
 pub struct Layer {
     pub(crate) table: Table,
+    /// Whether it says that the data are the features of a pretrained network.
+    of_features: bool,
 }
 
 impl Layer {
@@ -37,7 +39,7 @@ impl Layer {
         } else {
             check_keys(origin, &table)?;
         }
-        Ok(Self { table })
+        Ok(Self { table, of_features: false })
     }
 
     /// A layer from `key=value`, where key is dotted and value is TOML; a word that is no TOML value
@@ -57,12 +59,13 @@ impl Layer {
             .map_err(|message| ExperimentError::Text { origin: origin.clone(), message })?;
         lift(&mut table);
         check_keys(&origin, &table)?;
-        Ok(Self { table })
+        Ok(Self { table, of_features: false })
     }
 
     /// A layer that names a preset and nothing else.
     pub(crate) fn of_preset(name: &str) -> Self {
-        Self { table: Table::from_iter([("preset".to_owned(), Value::String(name.to_owned()))]) }
+        let table = Table::from_iter([("preset".to_owned(), Value::String(name.to_owned()))]);
+        Self { table, of_features: false }
     }
 
     /// A layer from values, for the arguments of a command line.
@@ -74,12 +77,13 @@ impl Layer {
     pub fn from_table(origin: &str, mut table: Table) -> Result<Self> {
         lift(&mut table);
         check_keys(origin, &table)?;
-        Ok(Self { table })
+        Ok(Self { table, of_features: false })
     }
 
     /// This layer with `above` put over it: one layer, so that the order of its keys means nothing.
     pub fn over(mut self, above: Self) -> Self {
         merge(&mut self.table, above.table);
+        self.of_features |= above.of_features;
         self
     }
 
@@ -91,14 +95,22 @@ impl Layer {
         self.table.get("recipe").and_then(Value::as_str)
     }
 
+    /// A layer for data that `pemm embed` wrote: they get the recipe and the backbone that the same
+    /// features get behind their pretrained network. It belongs below what somebody asks for.
+    pub fn of_features() -> Self {
+        let table = nested("model.backbone", "none".into()).expect("it is a key");
+        Self { table, of_features: true }
+    }
+
     /// The data that it names.
-    pub(crate) fn data_path(&self) -> Option<&str> {
+    pub fn data_path(&self) -> Option<&str> {
         self.table.get("data")?.get("path")?.as_str()
     }
 
-    /// Whether a pretrained backbone is named.
-    pub(crate) fn names_backbone(&self) -> bool {
-        self.table.get("pretrained").is_some_and(|table| table.get("backbone").is_some())
+    /// Whether a pretrained backbone is named, or the data are the features of one.
+    pub(crate) fn is_of_features(&self) -> bool {
+        self.of_features
+            || self.table.get("pretrained").is_some_and(|table| table.get("backbone").is_some())
     }
 }
 

@@ -33,28 +33,27 @@ fn error(assignments: &[&str]) -> String {
 }
 
 #[test]
-fn embedded_vectors_are_features_of_a_pretrained_network() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = format!("data.path={}", folder.path().display());
-    let of = |more: &[&str]| {
+fn embedded_vectors_are_trained_as_behind_their_network() {
+    let of = |layers: &[Layer]| {
         let vectors = DataFacts { vectors: true, ..FACTS };
-        let assignments = [&[path.as_str()], more].concat();
-        from(&assignments).unwrap().resolve(vectors).unwrap().experiment().clone()
+        let plan = Experiment::from_layers(layers).unwrap().resolve(vectors).unwrap();
+        plan.experiment().clone()
     };
-    std::fs::write(folder.path().join("features.npy"), "").unwrap();
+    let asked = |text: &str| Layer::from_assignment(text).unwrap();
     let plain = of(&[]);
     assert_eq!(plain.model.backbone, Some(BackboneKind::Mlp));
-    std::fs::write(folder.path().join("embedding.json"), "{}").unwrap();
-    let embedded = of(&[]);
+    let embedded = of(&[Layer::of_features()]);
     let behind_backbone = from(&["pretrained.backbone=b.onnx"]).unwrap();
     assert_eq!(embedded.model.backbone, Some(BackboneKind::None));
     assert_eq!(embedded.model.dropout, behind_backbone.model.dropout);
     assert_eq!(embedded.schedule.num_epochs, behind_backbone.schedule.num_epochs);
     assert_ne!(embedded.schedule.num_epochs, plain.schedule.num_epochs);
-    // What somebody asks for stays above it.
-    let asked = of(&["model.backbone=mlp", "recipe=scratch"]);
-    assert_eq!(asked.text(), plain.text());
-    assert_eq!(of(&["preset=paper"]).model.backbone, Some(BackboneKind::None));
+    // What somebody asks for stays above it, and a preset keeps its own recipe.
+    let layers = [Layer::of_features(), asked("model.backbone=mlp"), asked("recipe=scratch")];
+    assert_eq!(of(&layers).text(), plain.text());
+    let paper = of(&[Layer::of_features(), asked("preset=paper")]);
+    assert_eq!(paper.model.backbone, Some(BackboneKind::None));
+    assert_eq!(paper.schedule, of(&[asked("preset=paper")]).schedule);
 }
 
 #[test]

@@ -69,6 +69,7 @@ pub fn report(all: &Runs, allow: &[String], options: &mut Options<'_>) -> Report
     let arms = arms(runs);
     let groups = groups(runs);
     let mut notices = all.problems.clone();
+    notices.extend(together::notice(all));
     let unfinished = runs.iter().filter(|(_, record)| record.status != Status::Finished).count();
     if unfinished > 0 {
         notices.push(format!(
@@ -303,11 +304,15 @@ mod tests {
     fn runs_that_predict_together_are_told_first() {
         let mut all = runs();
         assert!(made(&all).verdict.is_empty());
-        let members = ["ce", "pemm"].map(|run| EnsembleMember {
-            run: run.into(),
-            identity: "i".into(),
+        all.runs.truncate(2);
+        let members = [0, 1].map(|at| EnsembleMember {
+            run: ["ce", "pemm"][at].into(),
+            identity: all.runs[at].1.identity.clone(),
             epoch: 3,
         });
+        for (at, name) in ["ce", "pemm"].into_iter().enumerate() {
+            all.runs[at].0 = format!("runs/{name}").into();
+        }
         let classes = all.runs[0].1.data.classes.len();
         let probabilities: Vec<f32> =
             (0..2 * classes).map(|i| f32::from(i % classes == 0)).collect();
@@ -317,6 +322,11 @@ mod tests {
         let said = "Together, ce and pemm are right for 50.00 % of 2 test samples.";
         assert!(report.verdict.starts_with(said), "{}", report.verdict);
         assert_eq!(report.sections[0].tables[0].data.rows.len(), part.classes.len());
+        assert!(!report.notices.iter().any(|notice| notice.contains("ensemble.json")));
+        all.runs.pop();
+        let report = made(&all);
+        assert!(report.verdict.is_empty(), "{}", report.verdict);
+        assert!(report.notices.iter().any(|notice| notice.contains("ensemble.json")));
     }
 
     #[test]

@@ -87,6 +87,17 @@ impl EnsembleRecord {
             let num = self.members.len();
             return Err(format!("names {num} runs; 1 to {MAX_MEMBERS} predict together"));
         }
+        let mut names: Vec<&str> = self.members.iter().map(|member| member.run.as_str()).collect();
+        names.sort_unstable();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err("names a run twice".into());
+        }
+        if self.members.iter().any(|member| member.epoch == 0) {
+            return Err("names an epoch 0; epochs count from 1".into());
+        }
+        for part in [&self.validation, &self.test].into_iter().flatten() {
+            part.check()?;
+        }
         // A run lies in this folder, and nowhere else.
         let is_plain = |name: &str| {
             !name.is_empty()
@@ -131,6 +142,21 @@ mod tests {
         for name in ["", "..", "a/b", "/etc", ".x", "a\nb"] {
             let error = refused(&of(vec![member(name)]));
             assert!(error.contains("is no name of a folder beside it"), "{error}");
+        }
+        assert!(refused(&of(vec![member("elr"), member("elr")])).contains("twice"));
+        let first = EnsembleMember { epoch: 0, ..member("elr") };
+        assert!(refused(&of(vec![first])).contains("epoch 0"));
+        let part = PartScores::from(&pemm_data::Score::of(2, &[0, 1], &[1.0, 0.0, 1.0, 0.0]));
+        let right = EnsembleRecord::new(vec![member("elr")], None, Some(part.clone()));
+        right.write(root.path()).unwrap();
+        assert_eq!(EnsembleRecord::read(root.path()).unwrap(), Some(right));
+        for wrong in [
+            PartScores { accuracy: 7.5, ..part.clone() },
+            PartScores { num_samples: 3, ..part.clone() },
+            PartScores { classes: Vec::new(), ..part },
+        ] {
+            let record = EnsembleRecord::new(vec![member("elr")], Some(wrong), None);
+            assert!(refused(&record).contains("scores"));
         }
         let later = EnsembleRecord { schema: 2, ..of(vec![member("elr")]) };
         assert!(refused(&later).contains("its schema is 2"));

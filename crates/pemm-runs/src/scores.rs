@@ -44,6 +44,26 @@ pub struct PartScores {
 }
 
 impl PartScores {
+    /// What scores promise beyond their types.
+    ///
+    /// # Errors
+    /// Rates outside of 0–1, and classes that do not have the samples.
+    pub(crate) fn check(&self) -> std::result::Result<(), String> {
+        let rates = [self.accuracy, self.balanced_accuracy, self.majority];
+        let in_class = |class: &ClassScore| [class.recall, class.precision, class.f1];
+        let rates = rates.into_iter().chain(self.top5);
+        let mut rates = rates.chain(self.classes.iter().flat_map(in_class).flatten());
+        if !rates.all(|rate| (0.0..=1.0).contains(&rate)) {
+            return Err("scores: a rate is not within 0 and 1".into());
+        }
+        let num_samples =
+            self.classes.iter().try_fold(0usize, |sum, class| sum.checked_add(class.num_samples));
+        match num_samples == Some(self.num_samples) && !self.classes.is_empty() {
+            true => Ok(()),
+            false => Err("scores: the classes do not have as many samples as the part".into()),
+        }
+    }
+
     /// The class with the most samples, the first of equals; `None` without classes.
     pub fn largest_class(&self) -> Option<usize> {
         let counts = self.classes.iter().map(|class| class.num_samples).enumerate();

@@ -9,7 +9,7 @@ use pemm_experiment::{Auto, Experiment};
 use pemm_runs::folder::{ENSEMBLE, EXPERIMENT, REPORT};
 use pemm_runs::{EnsembleMember, EnsembleRecord, Record, RunFolder, Status};
 
-use crate::continuing::finished;
+use crate::continuing::{finished, known};
 use crate::data::{Embedding, RunData};
 use crate::ensemble::Ensemble;
 use crate::error::{Error, Result};
@@ -53,9 +53,13 @@ pub fn run(
     // They differ in method alone, so they share the data; what is wrong with the last is said now.
     let data = RunData::open(&members[0], &options.embedding)?;
     let ready = |member: &Experiment| Ready::of(member, data.clone(), options.device);
-    for (member, done) in members.iter().zip(&done) {
-        if done.is_none() {
-            ready(member)?.check_memory()?;
+    for ((member, options), _) in pairs.iter().zip(&done).filter(|(_, done)| done.is_none()) {
+        let ready = ready(member)?;
+        ready.check_memory()?;
+        // A folder that is there already has to be that of this run, or an empty one.
+        if options.out.exists() {
+            let known = known(ready.plan(), options.out);
+            drop(RunFolder::claim(options.out, &known.identity, &known.text)?);
         }
     }
     let names = members.iter().map(|member| member.preset.as_str());
@@ -77,10 +81,10 @@ pub fn run(
 }
 
 /// Lets the finished `members`, which lie in `path`, predict together on the parts that none of them was
-/// trained on, and writes `ensemble.json`, unless it is there already.
+/// trained on, and writes `ensemble.json`, unless it is there already. Gives it with what is to be said.
 ///
 /// # Errors
-/// Those of [`Ensemble::open`] and [`evaluate`].
+/// Those of [`Ensemble::open`] and [`Ensemble::predict`], and data that are nowhere.
 pub fn finish(
     path: &Path,
     members: &[Outcome],
@@ -88,7 +92,7 @@ pub fn finish(
     device: &Device,
     embedding: &Embedding<'_>,
     on_samples: &mut dyn FnMut(usize),
-) -> Result<EnsembleRecord> {
+) -> Result<(EnsembleRecord, Vec<String>)> {
     let members: Vec<EnsembleMember> = members
         .iter()
         .map(|Outcome { folder, record, .. }| EnsembleMember {
@@ -97,13 +101,16 @@ pub fn finish(
             epoch: returned_epoch(record),
         })
         .collect();
-    if let Some(record) = EnsembleRecord::read(path)?
+    // One that cannot be read is made anew.
+    if let Ok(Some(record)) = EnsembleRecord::read(path)
         && record.members == members
     {
-        return Ok(record);
+        return Ok((record, Vec::new()));
     }
     let ensemble = Ensemble::of(path, &members, Weights::Chosen, device)?;
     let reopened = ensemble.reopen(Weights::Chosen, places, device, embedding)?;
+    let of_members = ensemble.members().iter().flat_map(|member| &member.trained.warnings);
+    let warnings = of_members.cloned().chain(reopened.warnings).collect();
     let prepared = reopened.data.prepared;
     let val = prepared.val.as_ref().map(|val| {
         let said = ensemble.predict(val.clone(), on_samples)?;
@@ -115,7 +122,7 @@ pub fn finish(
     let record =
         EnsembleRecord::new(members, val.as_ref().map(Into::into), test.as_ref().map(Into::into));
     record.write(path)?;
-    Ok(record)
+    Ok((record, warnings))
 }
 
 /// Epoch of the weights that a finished run returns.

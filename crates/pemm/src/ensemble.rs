@@ -14,7 +14,8 @@ use std::path::Path;
 use burn::tensor::Device;
 use pemm_data::Part;
 use pemm_embed::Backbone;
-use pemm_runs::{EnsembleMember, EnsembleRecord, Record, RunFolder, Status};
+use pemm_runs::folder::EXPERIMENT;
+use pemm_runs::{EnsembleMember, EnsembleRecord, Record, RunError, RunFolder, Status};
 
 use crate::data::Embedding;
 use crate::error::{Error, Result};
@@ -65,6 +66,14 @@ impl Ensemble {
         match EnsembleRecord::read(path)? {
             Some(record) => Self::of(path, &record.members, weights, device),
             None => {
+                if let (false, Some(name)) = (path.join(EXPERIMENT).exists(), a_run_in(path)) {
+                    let reason = format!(
+                        "it holds runs that do not predict together yet: run the same `pemm train` \
+                         again, with the same --out, or name one of them, as {}",
+                        path.join(name).display()
+                    );
+                    return Err(RunError::NoRun { path: path.to_path_buf(), reason }.into());
+                }
                 let folder = RunFolder::open(path)?;
                 let trained = Trained::open(&folder, weights, device)?;
                 let record = folder.read_record().ok();
@@ -82,14 +91,18 @@ impl Ensemble {
     ) -> Result<Self> {
         let mut opened: Vec<Member> = Vec::new();
         for member in members {
-            let folder = RunFolder::open(&path.join(&member.run))?;
-            let record = folder.read_record()?;
+            let place = path.join(&member.run);
             let refuse = |reason: &str| {
-                let file = folder.path().display().to_string();
+                let file = place.display().to_string();
                 let reason =
                     format!("{reason}; run the same `pemm train` again, with the same --out");
                 Err(Error::Weights { file, reason })
             };
+            if !place.join(EXPERIMENT).is_file() {
+                return refuse("this run of the ensemble is not there");
+            }
+            let folder = RunFolder::open(&place)?;
+            let record = folder.read_record()?;
             if record.status != Status::Finished {
                 return refuse("this run of the ensemble is not finished");
             }
@@ -138,7 +151,8 @@ impl Ensemble {
     }
 
     /// What one run says of all samples of `part`, or the probabilities of several together, without
-    /// features and distances; `on_samples` hears how many samples each batch of the first had.
+    /// features and distances; `on_samples` hears how many samples are
+    /// done.
     ///
     /// # Errors
     /// Those of [`Trained::predict`].
@@ -147,10 +161,17 @@ impl Ensemble {
         if others.is_empty() {
             return first.trained.predict(part, on_samples);
         }
-        let mut said = first.trained.predict(part.clone(), on_samples)?;
+        // A sample counts once, when all have seen as many.
+        let (mut seen, mut told) = (0, 0);
+        let mut count = |num: usize| {
+            seen += num;
+            on_samples(seen / self.members.len() - told);
+            told = seen / self.members.len();
+        };
+        let mut said = first.trained.predict(part.clone(), &mut count)?;
         let mut all = vec![std::mem::take(&mut said.probabilities)];
         for other in others {
-            all.push(other.trained.predict(part.clone(), &mut |_| {})?.probabilities);
+            all.push(other.trained.predict(part.clone(), &mut count)?.probabilities);
         }
         let probabilities = geometric_mean(&all, said.num_classes);
         Ok(Predictions { num_classes: said.num_classes, probabilities, ..Predictions::default() })
@@ -166,6 +187,12 @@ impl Ensemble {
     ) -> Result<Reopened> {
         reopen(self.members[0].folder.path(), weights, places, device, embedding)
     }
+}
+
+/// The name of a run folder in `path`, the first by name.
+fn a_run_in(path: &Path) -> Option<std::ffi::OsString> {
+    let inside = std::fs::read_dir(path).ok()?.flatten();
+    inside.filter(|entry| entry.path().join(EXPERIMENT).is_file()).map(|e| e.file_name()).min()
 }
 
 /// The geometric mean of probabilities `[N, K]` of several, scaled to sum to 1 over K classes.

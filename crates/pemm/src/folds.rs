@@ -101,7 +101,7 @@ pub fn out_of_sample(
 /// so it doubts those that it memorised less than it should; its validation samples are left out.
 ///
 /// # Errors
-/// No run there, or its data changed; see [`evaluate_run`](crate::evaluation::evaluate).
+/// No run there, or its data changed; see [`evaluate`](crate::evaluation::evaluate).
 pub fn in_sample(
     path: &Path,
     places: &Places,

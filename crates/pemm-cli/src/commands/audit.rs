@@ -15,7 +15,9 @@ use pemm_audit::files::{self, About, Origin};
 use pemm_audit::judge::Verdict;
 use pemm_audit::{Arrays, Audit, Samples, audit};
 use pemm_experiment::Experiment;
+use pemm_experiment::presets::DEFAULT;
 use pemm_runs::RunFolder;
+use pemm_runs::folder::ENSEMBLE;
 
 use super::experiment::ExperimentArguments;
 use crate::commit::commit;
@@ -144,6 +146,13 @@ pub(crate) fn run(mut arguments: Arguments, console: &Console) -> Result<(), Fai
     let device = pemm::device::open(&arguments.device)?;
     let run =
         arguments.experiment.input().map(Path::new).filter(|path| RunFolder::open(path).is_ok());
+    if let Some(input) = arguments.experiment.input().filter(|path| is_ensemble(path)) {
+        return Err(Failure::usage(format!(
+            "{input}: holds several runs that predict together, and an audit looks at one: name it, for \
+             example {}",
+            Path::new(input).join(DEFAULT).display()
+        )));
+    }
     let (judged, about, out) = if let Some(probabilities) = &arguments.probs {
         let judged = input::from_files(&arguments, probabilities)?;
         (
@@ -322,4 +331,9 @@ fn judge(judged: &SamplePredictions, checked: Option<&[u32]>) -> Result<Audit, F
         ..Arrays::default()
     };
     Ok(audit(&Samples::new(arrays)?))
+}
+
+/// Whether `path` is the folder of runs that predict together.
+fn is_ensemble(path: &str) -> bool {
+    Path::new(path).join(ENSEMBLE).is_file()
 }

@@ -17,7 +17,7 @@ use crate::overwrite::refuse_existing;
 /// Measure how good a run is on its own training, validation and test images
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// A run folder, or one of --preset auto
+    /// A run folder, or the folder of a --preset auto
     run: PathBuf,
     /// The weights that agree most with the held-out given labels. By default they are used only
     /// where those after the last epoch are clearly worse

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 use pemm::places::Places;
 use pemm_data::config::NoiseConfig;
+use pemm_data::source::is_embedding;
 use pemm_experiment::{Auto, Experiment, Grid, Layer, auto};
 use toml::{Table, Value};
 
@@ -230,6 +231,11 @@ impl ExperimentArguments {
             arguments = arguments.over(Layer::from_assignment(assignment)?);
         }
         layers.push(arguments);
+        // What a grid is must not depend on what lies on a disk, so this is no part of reading layers.
+        let data = layers.iter().rev().find_map(Layer::data_path);
+        if data.is_some_and(|path| is_embedding(Path::new(path))) {
+            layers.insert(0, Layer::of_features());
+        }
         Ok(layers)
     }
 }

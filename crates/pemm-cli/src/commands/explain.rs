@@ -28,6 +28,11 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     let features = Features::new(console, None);
     let experiment = match arguments.experiment.wanted()? {
         Wanted::One(experiment) => experiment,
+        Wanted::Together(_) if arguments.tensors => {
+            let message =
+                "--tensors: goes with one preset, and --preset auto trains three; name one";
+            return Err(Failure::usage(message));
+        }
         Wanted::Together(auto) => return explain_auto(&auto, &features, console),
     };
     let explanation = features.with(|embedding| explain(&experiment, &embedding))?;
@@ -48,7 +53,7 @@ fn explain_auto(auto: &Auto, features: &Features, console: &Console) -> Result<(
     warnings.dedup();
     warnings.iter().for_each(|warning| console.warn(warning));
     let names: Vec<&str> = auto.members().iter().map(|member| member.preset.as_str()).collect();
-    let seconds: f64 = of_members.iter().filter_map(|summary| summary.seconds).sum();
+    let seconds: Option<f64> = of_members.iter().map(|summary| summary.seconds).sum();
     let memory = of_members.iter().map(|summary| summary.memory).max().unwrap_or_default();
     let lines = [
         format!(
@@ -58,7 +63,7 @@ fn explain_auto(auto: &Auto, features: &Features, console: &Console) -> Result<(
         format!(
             "# needs     about {} MiB of memory and {} on this machine",
             memory.div_ceil(1 << 20),
-            duration(seconds.max(0.1))
+            duration(seconds.unwrap_or_default().max(0.1))
         ),
         format!(
             "# settings  those of one of them: `pemm explain` with --preset {} and so on",

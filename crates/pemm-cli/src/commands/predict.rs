@@ -18,7 +18,7 @@ use crate::interrupt;
 /// Predict the class of images, with its probability and the distance to each center
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// A run folder, or one of --preset auto
+    /// A run folder, or the folder of a --preset auto
     run: PathBuf,
     /// Images, or folders that are searched for images
     #[arg(required = true, value_name = "IMAGE|DIR")]

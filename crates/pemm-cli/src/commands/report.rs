@@ -242,7 +242,7 @@ pub(crate) fn store_outputs(
     Ok(())
 }
 
-/// Writes the report of the run in `folder`, or of the runs in it that predict together, beside the record. A report is no reason to end a run:
+/// Writes the report of the run in `folder`, or of the runs in it that predict together, into the folder. A report is no reason to end a run:
 /// what goes wrong is a warning.
 pub(crate) fn refresh(folder: &Path, num_points: usize, console: &Console) {
     if !folder.join(RECORD).is_file() && !folder.join(ENSEMBLE).is_file() {

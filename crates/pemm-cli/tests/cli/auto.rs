@@ -25,11 +25,15 @@ fn three_runs_predict_together_in_terminal_file_and_report() {
     assert!(page.contains("Together, gce, elr and pemm are right for"), "no verdict");
     assert!(place.text("run/elr/report.html").contains("elr on digits"));
 
-    place.pemm(&format!("{AUTO} --out run")).ok().says(&together);
+    let again = place.pemm(&format!("{AUTO} --out run")).ok();
+    again.says(&together);
+    again.says(&["already finished"]);
+    assert!(!again.err.contains("one after another"), "{again}");
     let evaluated = place.pemm("evaluate run --json --quiet").ok().json_lines()[0].clone();
     assert_eq!(evaluated["test"]["accuracy"], ensemble["test"]["accuracy"]);
     place.pemm("evaluate run").ok().says(&["gce after epoch ", ", together"]);
     place.pemm("table run").ok().says(&["gce", "elr", "pemm"]);
+    place.pemm("audit run").fails(2, &["an audit looks at one: name it, for example run/pemm"]);
     let named = place.pemm("train digits --noise symmetric:0.4 --epochs 2 --preset auto").ok();
     named.says(&["folder: runs/digits-auto-1"]);
 }
@@ -71,7 +75,7 @@ fn stopped_in_a_member_it_goes_on_and_ends_the_same() {
     assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
     let rest = rest.join("\n");
     assert!(rest.contains("the same command with --out cut continues"), "{rest}");
-    place.pemm("predict cut nothing").fails(2, &["not a run folder"]);
+    place.pemm("predict cut nothing").fails(2, &["runs that do not predict together yet"]);
     place.pemm(&line("cut")).ok();
     for name in ["gce", "elr", "pemm"] {
         let of = |out: &str| place.tensors(&format!("{out}/{name}/last.safetensors"));
@@ -104,5 +108,30 @@ fn what_does_not_go_with_it_is_refused_in_a_sentence() {
     ] {
         place.pemm(line).fails(2, &[why]);
     }
+    place.pemm("explain digits --preset auto --tensors").fails(2, &["--tensors: goes with one"]);
     assert_eq!(place.names(""), ["grid.toml"]);
+}
+
+#[test]
+fn what_is_in_the_way_of_a_later_member_is_said_before_the_first_is_trained() {
+    let place = Place::new();
+    place.write("run/elr/letter.txt", "dear");
+    place.pemm(&format!("{AUTO} --out run")).fails(2, &["run/elr", "letter.txt"]);
+    assert_eq!(place.names("run"), ["elr"]);
+}
+
+#[test]
+fn a_file_that_tells_nonsense_is_refused_and_made_anew() {
+    let place = Place::new();
+    let line = format!("{AUTO} --set schedule.num_epochs=1 --out run --no-report");
+    place.pemm(&line).ok();
+    let whole = place.json("run/ensemble.json");
+    for (key, value) in [("accuracy", 7.5.into()), ("classes", serde_json::json!([]))] {
+        let mut wrong = whole.clone();
+        wrong["test"][key] = value;
+        place.write("run/ensemble.json", wrong.to_string());
+        place.pemm("evaluate run").fails(1, &["ensemble.json", "scores"]);
+        place.pemm(&line).ok();
+        assert_eq!(place.json("run/ensemble.json"), whole);
+    }
 }

@@ -36,6 +36,7 @@ fn a_backbone_trains_evaluates_predicts_audits_and_reports() {
     run("explain photos --backbone tiny.onnx").says(&["# backbone  tiny.onnx", " features of "]);
     run("embed photos --backbone tiny.onnx --output features --quiet").says(&["36 samples with"]);
     assert!(place.exists("features/features.npy") && place.exists("features/test_labels.npy"));
+    run("explain features").says(&["backbone = \"none\"", "dropout = 0.5"]);
     assert_eq!(place.text("run/record.json"), before);
 
     // The same key in a grid, by its short form.

@@ -1,13 +1,37 @@
 //! What runs that predict together are worth.
 
-use pemm_runs::PartScores;
+use pemm_runs::{EnsembleMember, PartScores, Record, Status};
 
 use super::Runs;
 use crate::report::{Section, percent};
 use crate::run::by_class::{each_class, judged};
 
+/// The records of the members in their order, if each of them is still the run that was to be part of it.
+fn members(all: &Runs) -> Option<Vec<&Record>> {
+    let of = |member: &EnsembleMember| {
+        let (_, record) = all.runs.iter().find(|(path, record)| {
+            path.file_name().is_some_and(|name| name == member.run.as_str())
+                && record.identity == member.identity
+                && record.status == Status::Finished
+        })?;
+        Some(record)
+    };
+    all.together.as_ref()?.members.iter().map(of).collect()
+}
+
+/// What a reader must know first: that the runs are no longer those that predicted together.
+pub(super) fn notice(all: &Runs) -> Option<String> {
+    let is_stale = all.together.is_some() && members(all).is_none();
+    is_stale.then(|| {
+        "The runs here are not those that ensemble.json names, so what it says is not shown. Run the same \
+         `pemm train` again, with the same --out."
+            .into()
+    })
+}
+
 /// The part that is told of.
 fn judged_of(all: &Runs) -> Option<(&PartScores, bool)> {
+    members(all)?;
     all.together.as_ref().and_then(|together| judged(&together.test, &together.validation))
 }
 
@@ -34,7 +58,7 @@ pub(super) fn verdict(all: &Runs) -> String {
             part.num_samples
         ),
     };
-    let alone = all.runs.iter().filter_map(|(_, record)| {
+    let alone = members(all).into_iter().flatten().filter_map(|record| {
         let scores = record.scores.as_ref()?;
         let part = if is_test { &scores.test } else { &scores.validation };
         Some(format!("{} {}", record.arm, percent(part.as_ref()?.accuracy)))

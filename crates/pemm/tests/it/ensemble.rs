@@ -48,7 +48,7 @@ fn run(
 fn together(auto: &Auto, out: &Path, outcomes: &[Outcome]) -> EnsembleRecord {
     let device = device::open("cpu").unwrap();
     let places = Places::of(&auto.members()[0]);
-    finish(out, outcomes, &places, &device, &Default::default(), &mut |_| {}).unwrap()
+    finish(out, outcomes, &places, &device, &Default::default(), &mut |_| {}).unwrap().0
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn stopped_in_any_member_it_goes_on_and_ends_the_same() {
         assert_eq!(outcomes[at].record.status, Status::Interrupted);
         let device = device::open("cpu").unwrap();
         let error = Ensemble::open(&cut, Weights::Chosen, &device).unwrap_err().to_string();
-        assert!(error.contains("not a run folder"), "{error}");
+        assert!(error.contains("runs that do not predict together yet"), "{error}");
     }
     let outcomes = run(&auto, &cut, |_, _| false).unwrap();
     assert_eq!(together(&auto, &cut, &outcomes), all);

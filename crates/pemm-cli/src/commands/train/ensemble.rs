@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use pemm::auto as members;
 use pemm::places::Places;
-use pemm::train::RunOptions;
+use pemm::train::{Outcome, RunOptions};
 use pemm_experiment::Auto;
 use pemm_runs::folder::REPORT;
 use pemm_runs::time::duration;
-use pemm_runs::{EnsembleRecord, Record};
+use pemm_runs::{EnsembleRecord, Record, Status};
 
 use super::{Arguments, Watch, kept_aside, percent, settle};
 use crate::by_class;
@@ -28,10 +28,6 @@ pub(super) fn together(
 ) -> Result<(), Failure> {
     let names: Vec<&str> = auto.members().iter().map(|member| member.preset.as_str()).collect();
     let folders: Vec<PathBuf> = names.iter().map(|name| out.join(name)).collect();
-    console.note(&format!(
-        "trains {} one after another; they then predict together",
-        list(&names, "and")
-    ));
     let cancel = interrupt::watch()?;
     let features = Features::new(console, Some(cancel));
     let mut watch = Watch::of(arguments, &folders[0], console);
@@ -40,6 +36,12 @@ pub(super) fn together(
         let device = arguments.device.as_str();
         let options = RunOptions { out, device, git: commit(), cancel, embedding };
         members::run(auto, &options, &mut |number, event| {
+            if current.is_none() {
+                console.note(&format!(
+                    "trains {} one after another; they then predict together",
+                    list(&names, "and")
+                ));
+            }
             if current != Some(number) {
                 current = Some(number);
                 watch.turn_to(&folders[number]);
@@ -50,7 +52,9 @@ pub(super) fn together(
     });
     let outcomes = watch.ended(result)?;
     let places = Places::of(&auto.members()[0]);
-    for outcome in &outcomes {
+    // One that was interrupted is told at once; the next call looks after the others.
+    let interrupted = |outcome: &&Outcome| outcome.record.status == Status::Interrupted;
+    for outcome in outcomes.iter().rev().take_while(interrupted).chain(&outcomes) {
         settle(outcome, &places, arguments, out, console)?;
     }
     let device = pemm::device::open(&arguments.device)?;
@@ -60,12 +64,17 @@ pub(super) fn together(
         members::finish(out, &outcomes, &places, &device, &embedding, &mut count)
     });
     bar.finish_and_clear();
-    let together = finished?;
+    let (together, warnings) = finished?;
+    warnings.iter().for_each(|warning| console.warn(warning));
     if !arguments.no_report {
         report::refresh(out, 0, console);
     }
     let records: Vec<&Record> = outcomes.iter().map(|outcome| &outcome.record).collect();
-    let mut lines = summary(&together, &records);
+    let mut lines = Vec::new();
+    if outcomes.iter().all(|outcome| outcome.was_finished) {
+        lines.push("already finished; this is the stored result".to_owned());
+    }
+    lines.extend(summary(&together, &records));
     let seconds = records.iter().map(|record| record.total_seconds).sum::<f64>();
     lines.push(format!("trained in {}; folder: {}", duration(seconds.max(0.1)), out.display()));
     if out.join(REPORT).is_file() {
