@@ -28,7 +28,7 @@ use crate::schedule::Schedule;
 pub struct Experiment {
     /// The preset below this file.
     pub preset: String,
-    /// The recipe over that preset, see [`recipes`](crate::recipes). What it says is in the other
+    /// The recipe over that preset, see [`recipes`]. What it says is in the other
     /// keys, so nothing keeps it.
     #[serde(skip_serializing)]
     pub recipe: Option<String>,

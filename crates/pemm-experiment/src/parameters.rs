@@ -39,7 +39,7 @@ impl From<&str> for Value {
     }
 }
 
-/// Values of parameters by key; what is left out is not in it until [`Parameters::resolve`].
+/// Values of parameters by key; what is left out is not in it until `Parameters::resolve`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Parameters(BTreeMap<&'static str, Value>);
 

@@ -2,7 +2,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`column`] | what a column of a table stands for |
+//! | [`mod@column`] | what a column of a table stands for |
 //! | [`comparable`] | which runs may be averaged and compared |
 //! | [`table`] | many records into one table |
 //! | [`text`], [`csv`], [`latex`] | the table as Markdown, CSV and LaTeX |

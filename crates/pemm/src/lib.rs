@@ -11,7 +11,7 @@
 //! error device tensors layers
 //! backbone head loss energy reconstruction optim dynamics centers
 //! model networks objective readings recorded training evaluate statistics weights pretrained records
-//! data places ready needs explain cells checkpoint finished ensemble evaluation
+//! data places ready needs explain changed cells checkpoint finished ensemble evaluation
 //! run session continuing train auto outputs folds
 //! ```
 

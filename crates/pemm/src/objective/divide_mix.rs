@@ -14,7 +14,7 @@ use crate::tensors::TensorMap;
 /// the experiment's loss (and `confidence_penalty` times the negative entropy of the predictions), in the
 /// pass of one network, whose predictions are p, beside its peer's p':
 ///
-/// - `w_n`: [posterior](super::clean_posterior) that label n is right, by the *peer's* cross entropies of
+/// - `w_n`: posterior that label n is right, by the *peer's* cross entropies of
 ///   all samples, not augmented, at the beginning of the epoch; samples with `w_n > threshold` are
 ///   labeled, the rest is not;
 /// - targets: labeled `sharpen(w_n y_n + (1 - w_n) p_n)`, unlabeled `sharpen((p_n + p'_n) / 2)`;

@@ -17,7 +17,7 @@ use crate::tensors::{TensorMap, Values, floats};
 /// For `warmup_epochs` v is 1, and trusted samples have the label that they had before somebody looked, so
 /// that their losses are like those of the others. What is seen of them (loss, how far it lies beyond the
 /// moving bound λ of [`MentorNet`](super::mentor_net::MentorNet), label, time) is kept. From it a small
-/// network learns whether the label was right ([`Mentor`]); it gives `v_n` from there on. A trusted sample
+/// network learns whether the label was right (`Mentor`); it gives `v_n` from there on. A trusted sample
 /// then has its right label and v 1. A random share of each batch has v 0.
 ///
 /// # Parameters
