@@ -5,8 +5,10 @@
 //! `label` column (else its last one) with N rows. `test_features.npy` and `test_labels.npy` (or
 //! `test_labels.csv`) are the test part, if there is one. Arrays must be in C order and as long as
 //! their header says. Classes are the distinct training labels, as for CSV features; a sample's
-//! name is its index.
+//! name is its index. Where `pemm embed` wrote the folder, labels are positions in the class names of its
+//! `embedding.json`.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
@@ -27,6 +29,8 @@ const MAX_HEADER_BYTES: u64 = 10_000;
 const MAX_VALUES: u64 = 2 << 30;
 /// Most labels of a part.
 const MAX_LABELS: u64 = 1 << 26;
+/// What `pemm embed` writes last.
+const EMBEDDING: &str = "embedding.json";
 /// How every array begins.
 const MAGIC: &[u8] = b"\x93NUMPY";
 
@@ -37,7 +41,7 @@ pub(super) fn is_here(folder: &Path) -> bool {
 
 /// Whether `pemm embed` wrote `folder`, so that its vectors are the features of a pretrained network.
 pub fn is_embedding(folder: &Path) -> bool {
-    is_here(folder) && folder.join("embedding.json").is_file()
+    is_here(folder) && folder.join(EMBEDDING).is_file()
 }
 
 /// Reads the folder.
@@ -113,9 +117,34 @@ fn part(folder: &Path, prefix: &str, labels: &[String], classes: &Classes) -> Re
     Ok(features::vectors(values, given))
 }
 
+/// The names of the classes, where `pemm embed` wrote the folder: its labels are positions in these.
+fn embedded_classes(folder: &Path) -> Result<Option<Vec<String>>> {
+    /// Longest manifest.
+    const MAX_BYTES: u64 = 16 << 20;
+    #[derive(serde::Deserialize)]
+    struct Manifest {
+        classes: Vec<String>,
+    }
+    if !is_embedding(folder) {
+        return Ok(None);
+    }
+    let path = folder.join(EMBEDDING);
+    let mut text = Vec::new();
+    let file = read::regular_file(&path).map_err(|error| DataError::io(&path, error))?;
+    file.take(MAX_BYTES).read_to_end(&mut text).map_err(|error| DataError::io(&path, error))?;
+    let Manifest { classes } = serde_json::from_slice(&text)
+        .map_err(|error| DataError::format(&path, format!("does not name the classes: {error}")))?;
+    let distinct: BTreeSet<&String> = classes.iter().collect();
+    if distinct.len() < classes.len() {
+        return Err(DataError::format(&path, "names a class twice"));
+    }
+    Ok(Some(classes))
+}
+
 fn labels(folder: &Path, prefix: &str) -> Result<Vec<String>> {
     let npy = folder.join(format!("{prefix}labels.npy"));
     if npy.is_file() {
+        let names = embedded_classes(folder)?;
         let array = array(&npy)?;
         if array.shape().len() != 1 {
             let reason = format!("the shape is {:?}, but [samples] is needed", array.shape());
@@ -126,7 +155,14 @@ fn labels(folder: &Path, prefix: &str) -> Result<Vec<String>> {
             let reason = format!("more than the limit of {MAX_LABELS} labels");
             return Err(DataError::format(npy, reason));
         }
-        return integers(array, &npy);
+        let labels = integers(array, &npy)?;
+        let Some(names) = names else { return Ok(labels) };
+        let named = |(index, label): (usize, String)| {
+            let name = label.parse().ok().and_then(|id: usize| names.get(id)).cloned();
+            let reason = || format!("sample {index}: embedding.json has no class {label}");
+            name.ok_or_else(|| DataError::format(&npy, reason()))
+        };
+        return labels.into_iter().enumerate().map(named).collect();
     }
     let csv = folder.join(format!("{prefix}labels.csv"));
     if !csv.is_file() {
@@ -302,6 +338,26 @@ mod tests {
         let test = set.test.unwrap();
         let Pixels::Vectors(values) = &*test.pixels else { panic!("vectors") };
         assert_eq!((&values[..], &test.given[..]), (&[9., 8., 7.][..], &[0][..]));
+    }
+
+    #[test]
+    fn an_embedded_folder_has_the_names_of_its_classes() {
+        let features = npy("<f4", "(3, 1)", false, &floats_of(&[1., 2., 3.]));
+        let folder = folder(&features, &npy("|u1", "(3,)", false, &[2, 0, 2]));
+        let classes = |json: &str| {
+            fs::write(folder.path().join(EMBEDDING), json).unwrap();
+            open(folder.path()).map(|set| (set.classes, set.train.given))
+        };
+        let (names, given) = classes(r#"{"schema":1,"classes":["cat","dog","owl"]}"#).unwrap();
+        assert_eq!((names, given), (vec!["cat".to_owned(), "owl".into()], vec![1, 0, 1]));
+        for (json, why) in [
+            (r#"{"classes":["cat","dog"]}"#, "embedding.json has no class 2"),
+            (r#"{"classes":["cat","cat","owl"]}"#, "names a class twice"),
+            ("{}", "does not name the classes"),
+        ] {
+            let error = classes(json).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
     }
 
     #[test]
