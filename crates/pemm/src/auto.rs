@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use pemm_data::Score;
 use pemm_experiment::{Auto, Experiment};
 use pemm_runs::folder::{ENSEMBLE, EXPERIMENT, REPORT};
 use pemm_runs::{EnsembleMember, EnsembleRecord, Record, RunFolder, Status};
@@ -111,14 +110,7 @@ pub fn finish(
     let reopened = ensemble.reopen(Weights::Chosen, places, device, embedding)?;
     let of_members = ensemble.members().iter().flat_map(|member| &member.trained.warnings);
     let warnings = of_members.cloned().chain(reopened.warnings).collect();
-    let prepared = reopened.data.prepared;
-    let val = prepared.val.as_ref().map(|val| {
-        let said = ensemble.predict(val.clone(), on_samples)?;
-        Ok::<_, Error>(Score::of(said.num_classes, &val.given, &said.probabilities))
-    });
-    let test = prepared.sealed.test_images().map(|test| ensemble.predict(test, on_samples));
-    let test = test.transpose()?.and_then(|said| prepared.sealed.score_test(&said.probabilities));
-    let val = val.transpose()?;
+    let (val, test) = ensemble.held_out_scores(&reopened.data.prepared, on_samples)?;
     let record =
         EnsembleRecord::new(members, val.as_ref().map(Into::into), test.as_ref().map(Into::into));
     record.write(path)?;

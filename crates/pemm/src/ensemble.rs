@@ -12,7 +12,8 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use pemm_data::Part;
+use pemm_data::prepare::Prepared;
+use pemm_data::{Part, Score};
 use pemm_embed::Backbone;
 use pemm_runs::folder::EXPERIMENT;
 use pemm_runs::{EnsembleMember, EnsembleRecord, Record, RunError, RunFolder, Status};
@@ -175,6 +176,26 @@ impl Ensemble {
         }
         let probabilities = geometric_mean(&all, said.num_classes);
         Ok(Predictions { num_classes: said.num_classes, probabilities, ..Predictions::default() })
+    }
+
+    /// What they are worth on the parts that none of them was trained on: agreement with the given labels of
+    /// the validation part, and the score of the test part, as far as there are any.
+    pub(crate) fn held_out_scores(
+        &self,
+        prepared: &Prepared,
+        on_samples: &mut dyn FnMut(usize),
+    ) -> Result<(Option<Score>, Option<Score>)> {
+        let mut val_score = None;
+        if let Some(val) = &prepared.val {
+            let said = self.predict(val.clone(), on_samples)?;
+            val_score = Some(Score::of(said.num_classes, &val.given, &said.probabilities));
+        }
+        let mut test_score = None;
+        if let Some(test) = prepared.sealed.test_images() {
+            let said = self.predict(test, on_samples)?;
+            test_score = prepared.sealed.score_test(&said.probabilities);
+        }
+        Ok((val_score, test_score))
     }
 
     /// The first run with its data at hand; the others have the same.

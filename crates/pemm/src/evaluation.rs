@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use burn::tensor::Device;
+use pemm_data::Score;
 use pemm_data::noise::Transition;
 use pemm_data::prepare::Prepared;
-use pemm_data::{Part, Score};
 use pemm_runs::{EnsembleMember, PartScores, Record};
 use serde::Serialize;
 
@@ -83,23 +83,13 @@ fn evaluation(
     on_samples: &mut dyn FnMut(usize),
 ) -> Result<Evaluation> {
     let given = prepared.train.given.clone();
-    let predictions = ensemble.predict(prepared.train, on_samples)?;
+    let predictions = ensemble.predict(prepared.train.clone(), on_samples)?;
     let noise_matrix =
         Transition::estimate(&predictions.probabilities, predictions.num_classes, percentile);
     let predicted = predictions.classes();
     let train = Score::of(predictions.num_classes, &given, &predictions.probabilities);
     let fits = prepared.sealed.fits(&given, &predicted);
-    let of = |part: Part| ensemble.predict(part, &mut |_| {});
-    let val = match prepared.val {
-        None => None,
-        Some(val) => {
-            let given = val.given.clone();
-            let predictions = of(val)?;
-            Some(Score::of(predictions.num_classes, &given, &predictions.probabilities))
-        }
-    };
-    let test = prepared.sealed.test_images().map(of).transpose()?;
-    let test = test.and_then(|test| prepared.sealed.score_test(&test.probabilities));
+    let (val, test) = ensemble.held_out_scores(&prepared, &mut |_| {})?;
     Ok(Evaluation {
         epoch: None,
         members: Vec::new(),
