@@ -125,6 +125,36 @@ impl<const N: usize> Backward<Flex, N> for NormalizedConvolutionStep {
 }
 
 #[derive(Debug)]
+struct JoinedStep;
+
+impl Backward<Flex, 5> for JoinedStep {
+    /// And the output.
+    type State = (NormalizedConvolution, FlexTensor);
+
+    /// The parents are x, weight, gamma, beta and the shortcut.
+    fn backward(
+        self,
+        ops: Ops<Self::State, 5>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let dy = channels_last(&gradients.consume::<Flex>(&ops.node));
+        let (work, y) = ops.state;
+        let [x, weight, gamma, beta, shortcut] = ops.parents;
+        let (dx, others, dshortcut) = work.joined_gradients(&channels_last(&y), &dy, x.is_some());
+        if let (Some(x), Some(dx)) = (x, dx) {
+            gradients.register::<Flex>(x.id, dx);
+        }
+        let others = others.into_iter().chain([dshortcut]);
+        for (parent, gradient) in [weight, gamma, beta, shortcut].into_iter().zip(others) {
+            if let Some(parent) = parent {
+                gradients.register::<Flex>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
 struct ResidualStep;
 
 impl Backward<Flex, 4> for ResidualStep {
@@ -295,6 +325,41 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         };
         (output, mean, variance)
+    }
+
+    fn kernel_conv_norm_join(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        shortcut: FloatTensor<Self>,
+        layer: Layer,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let rows = [gamma.primitive(), beta.primitive()];
+        let work = Convolution::new(x.primitive(), weight.primitive(), layer.stride, layer.padding);
+        let work = NormalizedConvolution::new(work, None, rows, layer.epsilon, layer.after);
+        let output = work.joined(shortcut.primitive());
+        let mean = Self::from_inner(row_tensor(work.statistics.mean.clone()));
+        let variance = Self::from_inner(row_tensor(work.statistics.variance.clone()));
+        let parents = [x.node(), weight.node(), gamma.node(), beta.node(), shortcut.node()];
+        let output = match JoinedStep.prepare::<C>(parents).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish((work, output.clone()), output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        };
+        (output, mean, variance)
+    }
+
+    fn kernel_conv_joined(
+        _x: FloatTensor<Self>,
+        _weight: FloatTensor<Self>,
+        _gamma: FloatTensor<Self>,
+        _beta: FloatTensor<Self>,
+        _mean: FloatTensor<Self>,
+        _variance: FloatTensor<Self>,
+        _shortcut: FloatTensor<Self>,
+        _layer: Layer,
+    ) -> FloatTensor<Self> {
+        unreachable!("`conv_norm_join` takes `conv_norm` and `add_relu` under autodiff")
     }
 
     fn kernel_residual(

@@ -9,9 +9,11 @@ use rayon::prelude::*;
 
 use crate::buffers::Buffer;
 use crate::geometry::Geometry;
+use crate::pointwise;
 use crate::product::{Product, Start, panel_width};
+use crate::rows::{put, streams};
 use crate::scratch;
-use crate::simd::dispatch;
+use crate::simd::{Lanes, Task, dispatch, fence};
 
 /// About as many output pixels as a job takes.
 const PIXELS: usize = 256;
@@ -20,9 +22,10 @@ const PIXELS: usize = 256;
 const BLOCK: usize = 8;
 
 /// A matrix in the panels of the product: rows × columns, each panel `panel_width` columns.
-struct Panels {
-    packed: Buffer,
-    panel: usize,
+pub(crate) struct Panels {
+    pub(crate) packed: Buffer,
+    /// From one panel to the next.
+    pub(crate) panel: usize,
 }
 
 impl Panels {
@@ -57,7 +60,7 @@ impl Panels {
     }
 
     /// The filters of `geometry`: a row for each tap, or turned, one for each output channel.
-    fn of_filters(geometry: &Geometry, weight: &[f32], turned: bool) -> Self {
+    pub(crate) fn of_filters(geometry: &Geometry, weight: &[f32], turned: bool) -> Self {
         let of_out = geometry.channels_in * geometry.kernel[0] * geometry.kernel[1];
         let taps: Vec<usize> = (0..of_out).map(|k| tap(geometry, 0, k)).collect();
         let outs: Vec<usize> = (0..geometry.channels_out).map(|out| out * of_out).collect();
@@ -176,37 +179,42 @@ pub(crate) fn convolve(
     bias: Option<&[f32]>,
     y: &mut [f32],
 ) {
-    convolve_then(geometry, x, weight, bias, y, |_| ());
+    convolve_then(geometry, x, weight, bias, y, |_, from, y| copy(from, y));
 }
 
-/// The same where `then` sees each job's pixels of `y`, as long as they are in the cache; what it returns
-/// is given back in their order.
+/// The same where `then` writes each job's pixels of `y`: it is given where in `y` they begin, what the
+/// convolution gives, which is in the cache and may lie in their own place, and these. What it returns is given
+/// back in the order of the jobs.
 pub(crate) fn convolve_then<R: Send>(
     geometry: &Geometry,
     x: &[f32],
     weight: &[f32],
     bias: Option<&[f32]>,
     y: &mut [f32],
-    then: impl Fn(&mut [f32]) -> R + Sync,
+    then: impl Fn(usize, *const f32, &mut [f32]) -> R + Sync,
 ) -> Vec<R> {
     if y.is_empty() {
         return Vec::new();
     }
     let geometry = &geometry.flat();
-    let [_, across] = geometry.output();
+    let [down, across] = geometry.output();
     let reader = Reader::new(geometry, PIXELS / across.max(1));
     let stretch = geometry.kernel[1] * geometry.channels_in;
     let outs = geometry.channels_out;
     let filters = Panels::of_filters(geometry, weight, false);
     let patches = reader.patches();
     let copy_len = if reader.in_place() { 0 } else { reader.window() };
+    // What is to be stored past the caches is made in the cache first.
+    let made_len = if streams(y, outs) { patches.len() * outs } else { 0 };
     let jobs = cut(y, &reader, geometry.batch, across * outs).into_par_iter().enumerate();
     let results = jobs.map(|(job, y)| {
         let (image, first, rows) = reader.job(job);
-        scratch::with(copy_len, |copy| {
+        scratch::with(copy_len + made_len, |memory| {
+            let (copy, made) = memory.split_at_mut(copy_len);
             let window = reader.read(x, image, first, rows, copy);
-            // SAFETY: the patches of `rows` output rows lie in the window, and `y` has a row
-            // of `outs` for each.
+            let to = if made.is_empty() { y.as_mut_ptr() } else { made.as_mut_ptr() };
+            // SAFETY: the patches of `rows` output rows lie in the window, and there is a row of `outs` for
+            // each.
             unsafe {
                 dispatch(Product {
                     a: window.as_ptr(),
@@ -219,16 +227,45 @@ pub(crate) fn convolve_then<R: Send>(
                     b_segment: stretch * panel_width(),
                     b_step: panel_width(),
                     b_panel: filters.panel,
-                    c: y.as_mut_ptr(),
+                    c: to,
                     c_step: outs,
                     columns: outs,
                     start: bias.map_or(Start::Zero, |bias| Start::Row(bias.as_ptr())),
                 });
             }
-        });
-        then(y)
+            let result = then((image * down + first) * across * outs, to.cast_const(), y);
+            fence();
+            result
+        })
     });
     results.collect()
+}
+
+/// Stores what was made for `y`, past the caches, unless it lies there already.
+pub(crate) fn copy(from: *const f32, y: &mut [f32]) {
+    if from != y.as_ptr() {
+        // SAFETY: as many numbers were made as `y` has; what is made elsewhere streams.
+        unsafe { dispatch(Copy { from, to: y.as_mut_ptr(), count: y.len() }) }
+    }
+}
+
+/// Stores whole vectors past the caches.
+struct Copy {
+    from: *const f32,
+    to: *mut f32,
+    count: usize,
+}
+
+impl Task for Copy {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        for at in (0..self.count).step_by(L::LANES) {
+            // SAFETY: the caller's word.
+            unsafe { put::<L>(self.to.add(at), L::LANES, L::load(self.from.add(at)), true) }
+        }
+    }
 }
 
 /// Cuts the output into the jobs' own rows.
@@ -245,7 +282,7 @@ fn cut<'a>(mut y: &'a mut [f32], reader: &Reader, batch: usize, line: usize) -> 
 /// ∂x from `dy` (both channels-last): dy times the weights, added up where the patches overlap.
 pub(crate) fn input_gradient(geometry: &Geometry, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
     if geometry.is_flat() {
-        return flat_input_gradient(geometry, weight, dy, dx);
+        return pointwise::input_gradient(geometry, weight, dy, dx);
     }
     dx.fill(0.0);
     let [down, across] = geometry.output();
@@ -303,37 +340,5 @@ pub(crate) fn input_gradient(geometry: &Geometry, weight: &[f32], dy: &[f32], dx
                 dx.copy_from_slice(&padded[from..][..width * ins]);
             }
         });
-    });
-}
-
-/// The same where each output pixel has an input pixel of its own: the product is the gradient.
-fn flat_input_gradient(geometry: &Geometry, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
-    let (ins, outs) = (geometry.channels_in, geometry.channels_out);
-    if dx.is_empty() {
-        return;
-    }
-    let filters = Panels::of_filters(geometry, weight, true);
-    let pixels: Vec<usize> = (0..PIXELS).map(|pixel| pixel * outs).collect();
-    let parts = dx.par_chunks_mut(PIXELS * ins).zip(dy.par_chunks(PIXELS * outs));
-    parts.for_each(|(dx, dy)| {
-        // SAFETY: `dy` holds a row of `outs` and `dx` one of `ins` for each pixel of the part.
-        unsafe {
-            dispatch(Product {
-                a: dy.as_ptr(),
-                rows: &pixels[..dx.len() / ins],
-                segments: 1,
-                length: outs,
-                a_segment: 0,
-                a_step: 1,
-                b: filters.packed.as_ptr(),
-                b_segment: 0,
-                b_step: panel_width(),
-                b_panel: filters.panel,
-                c: dx.as_mut_ptr(),
-                c_step: ins,
-                columns: ins,
-                start: Start::Zero,
-            });
-        }
     });
 }

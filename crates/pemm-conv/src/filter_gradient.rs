@@ -23,7 +23,7 @@ const BLOCKS: usize = 12;
 /// About as many pixels as a window has.
 const PIXELS: usize = 256;
 /// About as many jobs as there are; fixed, so that threads do not change the sums.
-const JOBS: usize = 16;
+pub(crate) const JOBS: usize = 16;
 /// Output channels whose sums are turned together into rows of the weights.
 const TURNED: usize = 16;
 
@@ -58,9 +58,7 @@ pub(crate) fn weight_gradient(
     let outs = geometry.channels_out;
     let taps = geometry.kernel[0] * reader.stretch();
 
-    // As even as they go: a job of a few taps would pack the gradient for little.
-    let num_chunks = taps.div_ceil(TAPS);
-    let chunk = taps.div_ceil(num_chunks).next_multiple_of(BLOCKS);
+    let (num_chunks, chunk) = chunks(taps);
     // Partial sums over windows of the images, fewer of them where there are many taps anyway.
     let windows = geometry.batch * reader.jobs_per_image;
     let windows_per_part = windows.div_ceil(JOBS.div_ceil(num_chunks));
@@ -115,25 +113,38 @@ pub(crate) fn weight_gradient(
     for (out, dbias) in dbias.into_iter().flatten().enumerate() {
         *dbias = bias_sums.iter().skip(out).step_by(outs).sum();
     }
-    let of_out = geometry.channels_in * geometry.kernel[0] * geometry.kernel[1];
-    gradient.par_chunks_mut(TURNED * of_out).enumerate().for_each(|(group, gradient)| {
-        let (first, num) = (group * TURNED, gradient.len() / of_out);
+    collect(geometry, &sums, gradient);
+}
+
+/// Number and length of the chunks that so many taps are packed in.
+pub(crate) fn chunks(taps: usize) -> (usize, usize) {
+    // As even as they go: a job of a few taps would pack the gradient for little.
+    let num_chunks = taps.div_ceil(TAPS);
+    (num_chunks, taps.div_ceil(num_chunks).next_multiple_of(BLOCKS))
+}
+
+/// Adds up the sums \[part\]\[tap\]\[out\] of all parts to the gradient \[out\]\[in\]\[kernel\].
+pub(crate) fn collect(geometry: &Geometry, sums: &[f32], gradient: &mut [f32]) {
+    let outs = geometry.channels_out;
+    let taps = geometry.channels_in * geometry.kernel[0] * geometry.kernel[1];
+    gradient.par_chunks_mut(TURNED * taps).enumerate().for_each(|(group, gradient)| {
+        let (first, num) = (group * TURNED, gradient.len() / taps);
         for k in 0..taps {
             let mut total = [0.0; TURNED];
-            for part in 0..num_parts {
-                let row = &sums[(part * taps + k) * outs + first..][..num];
+            for of_part in sums.chunks_exact(taps * outs) {
+                let row = &of_part[k * outs + first..][..num];
                 total.iter_mut().zip(row).for_each(|(total, sum)| *total += sum);
             }
             let place = tap(geometry, 0, k);
             for (out, total) in total[..num].iter().enumerate() {
-                gradient[out * of_out + place] = *total;
+                gradient[out * taps + place] = *total;
             }
         }
     });
 }
 
 /// How taps are packed: blocks of `height` taps, in each a row of them for every pixel.
-struct Packing {
+pub(crate) struct Packing {
     height: usize,
     /// Most pixels of a window.
     pixels: usize,
@@ -142,24 +153,30 @@ struct Packing {
 }
 
 impl Packing {
-    fn new(pixels: usize) -> Self {
+    pub(crate) fn new(pixels: usize) -> Self {
         let height = simd::rows();
         let offset = |tap: usize| tap / height * pixels * height + tap % height;
         Self { height, pixels, offsets: (0..TAPS).map(offset).collect() }
     }
 
     /// Numbers of so many taps, packed.
-    fn block_len(&self, taps: usize) -> usize {
+    pub(crate) fn block_len(&self, taps: usize) -> usize {
         taps.next_multiple_of(self.height) * self.pixels
     }
 
     /// The same, and a panel of the gradient.
-    fn len(&self, taps: usize) -> usize {
+    pub(crate) fn len(&self, taps: usize) -> usize {
         self.block_len(taps) + self.pixels * panel_width()
     }
 
     /// Packs the taps that lie at `taps` from each of `patches`.
-    fn pack(&self, window: &[f32], taps: &[usize], patches: &[usize], packed: &mut [f32]) {
+    pub(crate) fn pack(
+        &self,
+        window: &[f32],
+        taps: &[usize],
+        patches: &[usize],
+        packed: &mut [f32],
+    ) {
         let blocks = packed.chunks_mut(self.height * self.pixels);
         for (taps, block) in taps.chunks(self.height).zip(blocks) {
             match self.height {
@@ -172,7 +189,7 @@ impl Packing {
 
     /// Adds the product of packed taps and `dy` to `sums`, a row of `outs` for each tap; `panel` is
     /// working memory.
-    fn add(
+    pub(crate) fn add(
         &self,
         packed: &[f32],
         dy: &[f32],

@@ -15,7 +15,7 @@ use crate::convolution::{bias_gradient, convolve, input_gradient, weight_gradien
 use crate::descent::Descent;
 use crate::geometry::Geometry;
 use crate::junction;
-use crate::normalization::{After, Extent, Statistics, gradients, normalize, statistics};
+use crate::normalization::{After, Extent, Rows, Statistics, gradients, normalize, statistics};
 use crate::normalized;
 use crate::ops::{KernelOps, Layer};
 use crate::pool;
@@ -106,6 +106,25 @@ impl Convolution {
         normalized::convolve_normalized(&self.geometry, from, &statistics, &norm, &mut y);
         let [height, width] = self.geometry.output();
         image_tensor(y, [self.geometry.batch, self.geometry.channels_out, height, width])
+    }
+
+    /// The output after such a normalization and the end of a residual block.
+    pub(crate) fn joined(
+        &self,
+        rows: [&FlexTensor; 2],
+        given: [&FlexTensor; 2],
+        shortcut: &FlexTensor,
+        epsilon: f64,
+    ) -> FlexTensor {
+        let rows = rows.map(FlexTensor::to_contiguous);
+        let [mean, variance] = given.map(|row| numbers(&row.to_contiguous()).to_vec());
+        let [gamma, beta] = rows.each_ref().map(numbers);
+        let rows = Rows::new(&Statistics { mean, variance }, gamma, beta, epsilon as f32);
+        let shortcut = channels_last(shortcut);
+        let mut y = Buffer::take(self.geometry.output_len());
+        let from = [&self.x, &self.weight, &shortcut].map(numbers);
+        normalized::convolve_joined(&self.geometry, from, &rows, &mut y);
+        of_channels_last(y, &shortcut)
     }
 
     /// `dy` channels-last, here and below.
@@ -249,29 +268,67 @@ impl NormalizedConvolution {
         image_tensor(y, [extent.batch, extent.channels, height, width])
     }
 
+    /// The output at the end of a residual block.
+    pub(crate) fn joined(&self, shortcut: &FlexTensor) -> FlexTensor {
+        let shortcut = channels_last(shortcut);
+        let rows = self.norm().rows(&self.statistics);
+        let mut y = Buffer::take(self.geometry.output_len());
+        let from = [&self.a, &shortcut].map(numbers);
+        junction::normalize_join(&rows, self.geometry.channels_out, from, &mut y);
+        of_channels_last(y, &shortcut)
+    }
+
+    fn norm(&self) -> normalized::Norm<'_> {
+        let (gamma, beta) = (numbers(&self.gamma), numbers(&self.beta));
+        normalized::Norm { gamma, beta, epsilon: self.epsilon, after: self.after }
+    }
+
     /// By x if it is asked for, weight, gamma and beta, from `dy`, channels-last.
     pub(crate) fn gradients(
         &self,
         dy: &FlexTensor,
         by_input: bool,
     ) -> (Option<FlexTensor>, [FlexTensor; 3]) {
-        let norm = normalized::Norm {
-            gamma: numbers(&self.gamma),
-            beta: numbers(&self.beta),
-            epsilon: self.epsilon,
-            after: self.after,
-        };
+        let from = [&self.x, &self.weight, &self.a].map(numbers);
+        self.gradients_by(by_input, |dweight, dx| {
+            let (norm, dy) = (self.norm(), numbers(dy));
+            normalized::backward(&self.geometry, from, &self.statistics, &norm, dy, dweight, dx)
+        })
+    }
+
+    /// The same from that of the joined output `y`, and by the shortcut; all channels-last.
+    pub(crate) fn joined_gradients(
+        &self,
+        y: &FlexTensor,
+        dy: &FlexTensor,
+        by_input: bool,
+    ) -> (Option<FlexTensor>, [FlexTensor; 3], FlexTensor) {
+        let from = [&self.x, &self.weight, &self.a, y].map(numbers);
+        let mut dshortcut = Buffer::take(self.geometry.output_len());
+        let (dx, others) = self.gradients_by(by_input, |dweight, dx| {
+            normalized::backward_joined(
+                &self.geometry,
+                from,
+                &self.statistics,
+                &self.norm(),
+                numbers(dy),
+                &mut dshortcut,
+                dweight,
+                dx,
+            )
+        });
+        (dx, others, of_channels_last(dshortcut, y))
+    }
+
+    /// The gradients as tensors of what `write` writes, by weight and input, and gives.
+    fn gradients_by(
+        &self,
+        by_input: bool,
+        write: impl FnOnce(&mut [f32], Option<&mut [f32]>) -> [Vec<f32>; 2],
+    ) -> (Option<FlexTensor>, [FlexTensor; 3]) {
         let mut dweight = Buffer::take(self.geometry.weight_len());
         let mut dx = by_input.then(|| Buffer::take(self.geometry.input_len()));
-        let rows = normalized::backward(
-            &self.geometry,
-            [&self.x, &self.weight, &self.a].map(numbers),
-            &self.statistics,
-            &norm,
-            numbers(dy),
-            &mut dweight,
-            dx.as_deref_mut(),
-        );
+        let rows = write(&mut dweight, dx.as_deref_mut());
         let Geometry { batch, channels_in, input: [height, width], .. } = self.geometry;
         let dx = dx.map(|dx| image_tensor(dx, [batch, channels_in, height, width]));
         let layout = Layout::contiguous(self.weight.shape());
@@ -521,6 +578,35 @@ impl KernelOps for Flex {
     ) -> FlexTensor {
         let work = Convolution::new(&x, &weight, layer.stride, layer.padding);
         work.normalized(&bias, [&gamma, &beta], [&mean, &variance], &layer)
+    }
+
+    fn kernel_conv_norm_join(
+        x: FlexTensor,
+        weight: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        shortcut: FlexTensor,
+        layer: Layer,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let work = Convolution::new(&x, &weight, layer.stride, layer.padding);
+        let rows = [&gamma, &beta];
+        let work = NormalizedConvolution::new(work, None, rows, layer.epsilon, layer.after);
+        let output = work.joined(&shortcut);
+        (output, row_tensor(work.statistics.mean), row_tensor(work.statistics.variance))
+    }
+
+    fn kernel_conv_joined(
+        x: FlexTensor,
+        weight: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        mean: FlexTensor,
+        variance: FlexTensor,
+        shortcut: FlexTensor,
+        layer: Layer,
+    ) -> FlexTensor {
+        let work = Convolution::new(&x, &weight, layer.stride, layer.padding);
+        work.joined([&gamma, &beta], [&mean, &variance], &shortcut, layer.epsilon)
     }
 
     fn kernel_residual(

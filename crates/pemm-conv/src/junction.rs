@@ -1,8 +1,10 @@
 //! The end of a residual block: y = max(x + shortcut, 0), and its gradient, which is the same for
-//! both sides: dy where y > 0.
+//! both sides: dy where y > 0. Where x comes from a normalization, it is made where it is read.
 
 use rayon::prelude::*;
 
+use crate::normalization::{PIXELS, Rows, Shared};
+use crate::passes::{NormalizeAdd, SumsAdd};
 use crate::rows::{put, streams};
 use crate::simd::{Lanes, Task, dispatch, fence};
 
@@ -39,6 +41,73 @@ pub(crate) fn gradient(y: &[f32], dy: &[f32], dx: &mut [f32]) {
         unsafe { dispatch(Pairs::<true> { from, to, count: dx.len(), stream }) }
         fence();
     });
+}
+
+/// Writes y = max(norm(x) + shortcut, 0).
+pub(crate) fn normalize_join(
+    rows: &Rows,
+    channels: usize,
+    [x, shortcut]: [&[f32]; 2],
+    y: &mut [f32],
+) {
+    assert!([x.len(), shortcut.len()] == [y.len(); 2], "both sides are as long as the output");
+    if y.is_empty() {
+        return;
+    }
+    let by = Shared(rows.channels(channels));
+    let stream = streams(y, channels);
+    let from = x.par_chunks(PIXELS * channels).zip(shortcut.par_chunks(PIXELS * channels));
+    from.zip(y.par_chunks_mut(PIXELS * channels)).for_each(|((x, shortcut), y)| {
+        // SAFETY: the three are the same whole pixels.
+        unsafe {
+            dispatch(NormalizeAdd {
+                by: *by.get(),
+                x: x.as_ptr(),
+                shortcut: shortcut.as_ptr(),
+                y: y.as_mut_ptr(),
+                count: y.len() / channels,
+                stream,
+            });
+        }
+        fence();
+    });
+}
+
+/// Σ g and Σ g·(x − mean) where g = dy wherever y is above 0, a part per job, in order; g is written
+/// too, unless it is empty.
+pub(crate) fn sums(
+    rows: &Rows,
+    channels: usize,
+    [x, y, dy]: [&[f32]; 3],
+    g: &mut [f32],
+) -> Vec<Vec<f32>> {
+    assert!([y.len(), dy.len()] == [x.len(); 2], "gradients are as long as the output");
+    assert!(g.is_empty() || g.len() == x.len(), "what is written is as long, too");
+    if x.is_empty() {
+        return Vec::new();
+    }
+    let by = Shared(rows.channels(channels));
+    let part = PIXELS * channels;
+    let mut g: Vec<_> = g.chunks_mut(part).map(Some).collect();
+    g.resize_with(x.len().div_ceil(part), || None);
+    let parts = x.par_chunks(part).zip(y.par_chunks(part)).zip(dy.par_chunks(part));
+    let parts = parts.zip(g).map(|(((x, y), dy), g)| {
+        let mut out = vec![0.0; 2 * channels];
+        // SAFETY: all are the same whole pixels.
+        unsafe {
+            dispatch(SumsAdd {
+                by: *by.get(),
+                x: x.as_ptr(),
+                y: y.as_ptr(),
+                dy: dy.as_ptr(),
+                count: x.len() / channels,
+                g: g.map(|g| g.as_mut_ptr()),
+                out: out.as_mut_ptr(),
+            });
+        }
+        out
+    });
+    parts.collect()
 }
 
 /// From x and shortcut their sum, or, with `GRADIENT`, from y and dy the gradient.

@@ -28,6 +28,7 @@ mod normalization;
 mod normalized;
 mod ops;
 mod passes;
+mod pointwise;
 mod pool;
 mod product;
 mod recording;
@@ -48,8 +49,8 @@ pub use geometry::Geometry;
 pub use normalization::{After, Extent, Statistics, gradients, normalize, statistics};
 pub use ops::{
     Layer, Normalized, NormalizedConv, Residual, add_relu, batch_norm, batch_norm_train,
-    batch_norm_train_vectors, conv_norm, conv_norm_train, conv2d, descend, descend_at, fork, halve,
-    max_pool, residual_blocks,
+    batch_norm_train_vectors, conv_norm, conv_norm_join, conv_norm_join_train, conv_norm_train,
+    conv2d, descend, descend_at, fork, halve, max_pool, residual_blocks,
 };
 pub use recording::{Buffer, Recording, can_record, copied, record};
 pub use simd::{Level, level};

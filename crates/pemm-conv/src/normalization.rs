@@ -207,6 +207,9 @@ pub fn normalize(
         return;
     }
     let rows = Rows::new(statistics, gamma, beta, epsilon);
+    if extent.is_empty() {
+        return;
+    }
     let channels = extent.channels;
     let by = Shared(rows.channels(channels));
     if after == After::ReluPool {
@@ -266,11 +269,24 @@ pub fn gradients(
         return (vec![0.0; channels], vec![0.0; channels]);
     }
     let rows = Rows::new(statistics, gamma, beta, epsilon);
+    let parts = sums(x, dy, extent, after, &Shared(rows.channels(channels)));
+    let slopes = Slopes::new(&parts, &rows, statistics, epsilon, extent.pixels());
+    input_gradient(x, extent, &rows, &slopes, after, dy, dx);
+    (slopes.dgamma, slopes.dbeta)
+}
+
+/// Writes ∂x where the sums are known.
+pub(crate) fn input_gradient(
+    x: &[f32],
+    extent: &Extent,
+    rows: &Rows,
+    Slopes { slope, constant, .. }: &Slopes,
+    after: After,
+    dy: &[f32],
+    dx: &mut [f32],
+) {
+    let channels = extent.channels;
     let by = Shared(rows.channels(channels));
-    let parts = sums(x, dy, extent, after, &by);
-    let Slopes { slope, constant, dgamma, dbeta } =
-        Slopes::new(&parts, &rows, statistics, epsilon, extent.pixels());
-    let (slope, constant) = (&slope, &constant);
     let zeros = vec![0.0; channels];
     let stream = streams(dx, channels);
     let plain = |x: &[f32], dy: Option<&[f32]>, dx: &mut [f32]| {
@@ -331,7 +347,6 @@ pub fn gradients(
             .zip(dx.par_chunks_mut(PIXELS * channels))
             .for_each(|((x, dy), dx)| plain(x, Some(dy), dx));
     }
-    (dgamma, dbeta)
 }
 
 /// What the sums of a gradient give: ∂x = scale·g + slope·(x − mean) + constant, in whole vectors, and
@@ -382,6 +397,9 @@ pub(crate) fn sums(
     after: After,
     by: &Shared<Channels>,
 ) -> Vec<Vec<f32>> {
+    if extent.is_empty() {
+        return Vec::new();
+    }
     let channels = extent.channels;
     if after == After::ReluPool {
         let [height, width] = extent.output(after);

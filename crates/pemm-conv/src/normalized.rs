@@ -1,19 +1,19 @@
 //! A convolution and the normalization by the batch after it, as one operation.
 //!
-//! a = x ∗ w + bias,  y = after(norm(a))
+//! a = x ∗ w + bias,  y = after(norm(a)),  or at the end of a residual block  y = max(norm(a) + shortcut, 0)
 //!
-//! Where the convolution is Winograd's, the statistics come out of writing a, and backward the gradient
-//! by a is made where the convolution's two gradients read it, from a and dy. Elsewhere it is one step
-//! after the other. The gradient of the bias is zero: the normalization takes it away again.
+//! The statistics come out of writing a, and backward the gradient by a is made where the convolution's two
+//! gradients read it, from a and dy, if it is Winograd's or 1×1 and has not too many channels. Elsewhere it
+//! is one step after the other. The gradient of the bias is zero: the normalization takes it away again.
 
 use crate::buffers::Buffer;
 use crate::convolution::{by_winograd, input_gradient, weight_gradient};
-use crate::direct::convolve_then;
+use crate::direct::{self, convolve_then};
 use crate::geometry::Geometry;
 use crate::normalization::{
-    After, Extent, Part, Rows, Shared, Slopes, Statistics, gradients, join, sums,
+    self, After, Extent, Part, Rows, Shared, Slopes, Statistics, join, sums,
 };
-use crate::passes::Normalize;
+use crate::passes::{Gradient, Normalize, NormalizeAdd};
 use crate::rows::{
     Gather, GatherMoments, GatherNormalized, Open, SpreadGradient, SpreadGradientPool, fill,
     gather, own_rows, spread, streams,
@@ -21,6 +21,7 @@ use crate::rows::{
 use crate::simd::dispatch;
 use crate::strips::{Job, Strips};
 use crate::winograd::{Filters, convolve_with, fuses, gradients_with};
+use crate::{junction, pointwise};
 
 /// What the convolution is normalized by.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,13 @@ pub(crate) struct Norm<'a> {
     pub(crate) beta: &'a [f32],
     pub(crate) epsilon: f32,
     pub(crate) after: After,
+}
+
+impl Norm<'_> {
+    /// The same as rows, by given statistics.
+    pub(crate) fn rows(&self, statistics: &Statistics) -> Rows {
+        Rows::new(statistics, self.gamma, self.beta, self.epsilon)
+    }
 }
 
 /// Sizes of a.
@@ -47,7 +55,12 @@ pub(crate) fn convolution_with_statistics(
 ) -> Statistics {
     if !by_winograd(geometry) {
         let channels = geometry.channels_out;
-        let part = |a: &mut [f32]| Part::of(a, channels);
+        let part = |_, from: *const f32, a: &mut [f32]| {
+            // SAFETY: whole pixels, as many as `a` has.
+            let part = Part::of(unsafe { std::slice::from_raw_parts(from, a.len()) }, channels);
+            direct::copy(from, a);
+            part
+        };
         return join(&convolve_then(geometry, x, weight, bias, a, part), channels);
     }
     let [ins, outs] = [geometry.channels_in, geometry.channels_out];
@@ -76,14 +89,14 @@ pub(crate) fn convolve_normalized(
         After::ReluPool => panic!("pooling is a pass of its own"),
     };
     let [ins, outs] = [geometry.channels_in, geometry.channels_out];
-    let rows = Rows::new(statistics, norm.gamma, norm.beta, norm.epsilon);
+    let rows = norm.rows(statistics);
     let by = Shared(rows.channels(outs));
     if !by_winograd(geometry) {
-        convolve_then(geometry, x, weight, Some(bias), y, |y| {
+        convolve_then(geometry, x, weight, Some(bias), y, |_, x, y| {
             let (count, y) = (y.len() / outs, y.as_mut_ptr());
-            let x = y.cast_const();
+            let stream = x != y.cast_const();
             // SAFETY: whole pixels, each number read before it is written.
-            unsafe { dispatch(Normalize { by: *by.get(), x, y, count, relu, stream: false }) }
+            unsafe { dispatch(Normalize { by: *by.get(), x, y, count, relu, stream }) }
         });
         return;
     }
@@ -106,6 +119,29 @@ pub(crate) fn convolve_normalized(
             });
         },
     );
+}
+
+/// y = max(norm(x ∗ w) + shortcut, 0) by given statistics, in one pass.
+///
+/// # Panics
+/// If the convolution is Winograd's.
+pub(crate) fn convolve_joined(
+    geometry: &Geometry,
+    [x, weight, shortcut]: [&[f32]; 3],
+    rows: &Rows,
+    y: &mut [f32],
+) {
+    assert!(!by_winograd(geometry), "what goes by Winograd is joined in a pass of its own");
+    assert_eq!(shortcut.len(), y.len(), "both sides are as long as the output");
+    let outs = geometry.channels_out;
+    let by = Shared(rows.channels(outs));
+    convolve_then(geometry, x, weight, None, y, |at, x, y| {
+        let shortcut = shortcut[at..][..y.len()].as_ptr();
+        let (count, y) = (y.len() / outs, y.as_mut_ptr());
+        let stream = x != y.cast_const();
+        // SAFETY: the same whole pixels, each number read before it is written.
+        unsafe { dispatch(NormalizeAdd { by: *by.get(), x, shortcut, y, count, stream }) }
+    });
 }
 
 /// A convolution by Winograd to `a`, whose statistics are returned; `fill` makes the window of a job from
@@ -158,30 +194,73 @@ pub(crate) fn backward(
     dx: Option<&mut [f32]>,
 ) -> [Vec<f32>; 2] {
     let extent = extent(geometry);
-    let Norm { gamma, beta, epsilon, after } = *norm;
+    let rows = norm.rows(statistics);
+    let parts = sums(a, dy, &extent, norm.after, &Shared(rows.channels(extent.channels)));
+    let slopes = Slopes::new(&parts, &rows, statistics, norm.epsilon, extent.pixels());
+    let of_a = GradientRows { rows: &rows, slopes: &slopes };
+    gradients(geometry, [x, weight, a], of_a, norm.after, dy, dweight, dx);
+    [slopes.dgamma, slopes.dbeta]
+}
+
+/// The same where y = max(norm(a) + shortcut, 0); the gradient by the shortcut is written to `dshortcut`.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn backward_joined(
+    geometry: &Geometry,
+    [x, weight, a, y]: [&[f32]; 4],
+    statistics: &Statistics,
+    norm: &Norm,
+    dy: &[f32],
+    dshortcut: &mut [f32],
+    dweight: &mut [f32],
+    dx: Option<&mut [f32]>,
+) -> [Vec<f32>; 2] {
+    let extent = extent(geometry);
+    let rows = norm.rows(statistics);
+    let parts = junction::sums(&rows, extent.channels, [a, y, dy], dshortcut);
+    let slopes = Slopes::new(&parts, &rows, statistics, norm.epsilon, extent.pixels());
+    let of_a = GradientRows { rows: &rows, slopes: &slopes };
+    gradients(geometry, [x, weight, a], of_a, After::Nothing, dshortcut, dweight, dx);
+    [slopes.dgamma, slopes.dbeta]
+}
+
+/// Writes `dweight` and, if it is asked for, `dx`, where the gradient by a is `of_a`.
+fn gradients(
+    geometry: &Geometry,
+    [x, weight, a]: [&[f32]; 3],
+    of_a: GradientRows,
+    after: After,
+    dy: &[f32],
+    dweight: &mut [f32],
+    dx: Option<&mut [f32]>,
+) {
+    let extent = extent(geometry);
     let channels = [geometry.channels_in, geometry.channels_out];
-    let fused = by_winograd(geometry) && fuses(channels) && !extent.is_empty();
+    let fused = !extent.is_empty()
+        && match by_winograd(geometry) {
+            true => fuses(channels),
+            false => pointwise::fuses(geometry) && after != After::ReluPool,
+        };
     let dx = match dx {
         Some(dx) if fused => dx,
         dx => {
-            let parameters = [gamma, beta];
             let mut da = Buffer::take(a.len());
-            let (dgamma, dbeta) =
-                gradients(a, &extent, statistics, parameters, epsilon, after, dy, &mut da);
+            normalization::input_gradient(a, &extent, of_a.rows, of_a.slopes, after, dy, &mut da);
             weight_gradient(geometry, x, &da, dweight, None);
             if let Some(dx) = dx {
                 input_gradient(geometry, weight, &da, dx);
             }
-            return [dgamma, dbeta];
+            return;
         }
     };
-    let rows = Rows::new(statistics, gamma, beta, epsilon);
-    let parts = sums(a, dy, &extent, after, &Shared(rows.channels(channels[1])));
-    let slopes = Slopes::new(&parts, &rows, statistics, epsilon, extent.pixels());
+    if !by_winograd(geometry) {
+        let relu = after == After::Relu;
+        let make = |first, da: &mut [f32]| of_a.write(first, [a, dy], relu, da);
+        pointwise::gradients_with(geometry, [x, weight], make, dweight, dx);
+        return;
+    }
     let strips = Strips::new(geometry.batch, geometry.input);
     let turned = Filters::new(weight, channels[1], channels[0], true);
     let stream = streams(dx, channels[0]);
-    let of_a = GradientRows { rows: &rows, slopes: &slopes };
     gradients_with(
         &strips,
         channels,
@@ -199,7 +278,6 @@ pub(crate) fn backward(
         },
         |job, window, dx| gather(&strips, job, channels[0], window, dx, stream),
     );
-    [slopes.dgamma, slopes.dbeta]
 }
 
 /// What makes the gradient by the input of a normalization where it is read.
@@ -210,6 +288,29 @@ pub(crate) struct GradientRows<'a> {
 }
 
 impl GradientRows<'_> {
+    /// Writes the gradient by the input x of pixels from `first` on, from that of the output, after the
+    /// ReLU if there is one.
+    fn write(&self, first: usize, [x, dy]: [&[f32]; 2], relu: bool, dx: &mut [f32]) {
+        let channels = self.slopes.dbeta.len();
+        let of_pixels = |all: &[f32]| all[first * channels..][..dx.len()].as_ptr();
+        let [x, dy] = [x, dy].map(of_pixels);
+        // SAFETY: the three are the same whole pixels.
+        unsafe {
+            dispatch(Gradient {
+                by: self.rows.channels(channels),
+                slope: self.slopes.slope.as_ptr(),
+                constant: self.slopes.constant.as_ptr(),
+                x,
+                dy,
+                dy_step: channels,
+                dx: dx.as_mut_ptr(),
+                count: dx.len() / channels,
+                relu,
+                stream: false,
+            });
+        }
+    }
+
     /// Fills the window of a job with the gradient by the input x, from that of the output after the
     /// ReLU.
     pub(crate) fn spread(

@@ -88,6 +88,30 @@ pub(crate) trait KernelOps: Backend {
         layer: Layer,
     ) -> FloatTensor<Self>;
 
+    /// Output of a convolution of one pixel, normalized by the batch and joined with a shortcut, and mean and
+    /// variance.
+    fn kernel_conv_norm_join(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        shortcut: FloatTensor<Self>,
+        layer: Layer,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The same by given statistics; has no gradient.
+    #[allow(clippy::too_many_arguments)]
+    fn kernel_conv_joined(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        shortcut: FloatTensor<Self>,
+        layer: Layer,
+    ) -> FloatTensor<Self>;
+
     /// Output of residual blocks, and means and variances of their normalizations.
     fn kernel_residual(
         x: FloatTensor<Self>,
@@ -195,6 +219,11 @@ fn fits(
         && suits(&x.clone().into_dispatch())
         && suits(&weight.clone().into_dispatch())
         && bias.is_none_or(|bias| suits(&bias.clone().into_dispatch()))
+}
+
+/// Whether the kernels have this row of so many channels, without autodiff.
+fn is_plain_row(row: &Tensor<1>, channels: usize) -> bool {
+    row.dims() == [channels] && !row.device().is_autodiff() && suits(&row.clone().into_dispatch())
 }
 
 /// What [`batch_norm_train`] and [`batch_norm_train_vectors`] return.
@@ -359,12 +388,8 @@ pub fn conv_norm(
 ) -> Tensor<4> {
     let Layer { stride, padding, epsilon, after } = layer;
     let outs = weight.dims()[0];
-    let plain = |tensor: &Tensor<1>| {
-        let is_plain = tensor.dims() == [outs] && !tensor.device().is_autodiff();
-        is_plain && suits(&tensor.clone().into_dispatch())
-    };
     let all_suit = fits(&x, &weight, bias.as_ref(), stride, padding)
-        && norm.iter().chain(&given).chain(&bias).all(plain)
+        && norm.iter().chain(&given).chain(&bias).all(|row| is_plain_row(row, outs))
         && ![x.device(), weight.device()].iter().any(Device::is_autodiff);
     if after == After::ReluPool || !all_suit {
         let a = conv2d(x, weight, bias, stride, padding);
@@ -376,6 +401,88 @@ pub fn conv_norm(
     let ([mean, variance], bias) = (given.map(Tensor::into_dispatch), bias.into_dispatch());
     let y = Dispatch::kernel_conv_normalized(x, weight, bias, gamma, beta, mean, variance, layer);
     Tensor::from_dispatch(y)
+}
+
+/// The end of a bottleneck in training: a 1×1 convolution of stride 1 without a bias,
+/// [normalized by the batch](batch_norm_train), plus a shortcut, then ReLU; differentiable by all tensors. On
+/// Flex it is one operation, which reads and writes the activations less than its parts would.
+///
+/// y = max(norm(x ∗ weight) + shortcut, 0)
+///
+/// Shapes: `x` \[N, I, H, W\], `weight` \[O, I, 1, 1\], scale and shift \[O\], `shortcut` \[N, O, H, W\].
+///
+/// # Panics
+/// If the shapes do not match.
+pub fn conv_norm_join_train(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    [gamma, beta]: [Tensor<1>; 2],
+    shortcut: Tensor<4>,
+    epsilon: f64,
+) -> Normalized<4> {
+    let layer = joined(&x, &weight, &shortcut, epsilon);
+    let outs = weight.dims()[0];
+    let all_suit = fits(&x, &weight, None, layer.stride, layer.padding)
+        && suits(&shortcut.clone().into_dispatch())
+        && [&gamma, &beta].iter().all(|row| row.dims() == [outs])
+        && [&gamma, &beta].iter().all(|row| suits(&(*row).clone().into_dispatch()));
+    if !all_suit {
+        let result = conv_norm_train(x, weight, None, [gamma, beta], layer);
+        return Normalized { output: add_relu(result.output, shortcut), ..result };
+    }
+    let [x, weight, shortcut] = [x, weight, shortcut].map(Tensor::into_dispatch);
+    let [gamma, beta] = [gamma, beta].map(Tensor::into_dispatch);
+    let (output, mean, variance) =
+        Dispatch::kernel_conv_norm_join(x, weight, gamma, beta, shortcut, layer);
+    Normalized {
+        output: Tensor::from_dispatch(output),
+        mean: Tensor::from_dispatch(mean),
+        variance: Tensor::from_dispatch(variance),
+    }
+}
+
+/// The same by given statistics, for inference. Where a gradient is asked for, [`conv_norm`] and [`add_relu`]
+/// give it.
+///
+/// Shapes: as there, `norm` is scale and shift, `given` mean and variance.
+///
+/// # Panics
+/// As there.
+pub fn conv_norm_join(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    norm: [Tensor<1>; 2],
+    given: [Tensor<1>; 2],
+    shortcut: Tensor<4>,
+    epsilon: f64,
+) -> Tensor<4> {
+    let layer = joined(&x, &weight, &shortcut, epsilon);
+    let outs = weight.dims()[0];
+    let images = [&x, &weight, &shortcut];
+    let all_suit = fits(&x, &weight, None, layer.stride, layer.padding)
+        && norm.iter().chain(&given).all(|row| is_plain_row(row, outs))
+        && suits(&shortcut.clone().into_dispatch())
+        && !images.iter().any(|tensor| tensor.device().is_autodiff());
+    if !all_suit {
+        return add_relu(conv_norm(x, weight, None, norm, given, layer), shortcut);
+    }
+    let [x, weight, shortcut] = [x, weight, shortcut].map(Tensor::into_dispatch);
+    let [gamma, beta] = norm.map(Tensor::into_dispatch);
+    let [mean, variance] = given.map(Tensor::into_dispatch);
+    let y = Dispatch::kernel_conv_joined(x, weight, gamma, beta, mean, variance, shortcut, layer);
+    Tensor::from_dispatch(y)
+}
+
+/// The layer before the end of a bottleneck.
+fn joined(x: &Tensor<4>, weight: &Tensor<4>, shortcut: &Tensor<4>, epsilon: f64) -> Layer {
+    let ([batch, _, height, width], [outs, _, down, across]) = (x.dims(), weight.dims());
+    assert_eq!([down, across], [1, 1], "a bottleneck ends with a filter of one pixel");
+    assert_eq!(
+        shortcut.dims(),
+        [batch, outs, height, width],
+        "both sides of a block end in one shape"
+    );
+    Layer { stride: [1, 1], padding: [0, 0], epsilon, after: After::Nothing }
 }
 
 /// Weight of a convolution, and scale and shift of the normalization after it.

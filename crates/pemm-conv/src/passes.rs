@@ -402,6 +402,8 @@ pub(crate) struct SumsAdd {
     pub(crate) y: *const f32,
     pub(crate) dy: *const f32,
     pub(crate) count: usize,
+    /// Where g is written, if anywhere.
+    pub(crate) g: Option<*mut f32>,
     pub(crate) out: *mut f32,
 }
 
@@ -424,6 +426,9 @@ impl Task for SumsAdd {
                     let y = L::load_up_to(self.y.add(at), left);
                     let dy = L::load_up_to(self.dy.add(at), left);
                     let g = L::select_greater(y, zero, dy, zero);
+                    if let Some(to) = self.g {
+                        L::store_up_to(to.add(at), left, g);
+                    }
                     sum = L::add(sum, g);
                     product = L::mul_add(g, L::sub(x, by.mean), product);
                 }

@@ -12,17 +12,15 @@
 
 use std::ops::Deref;
 
-use rayon::prelude::*;
-
 use crate::buffers::Buffer;
-use crate::normalization::{Extent, PIXELS, Rows, Shared, Slopes, Statistics};
+use crate::junction;
+use crate::normalization::{Extent, Rows, Slopes, Statistics};
 use crate::normalized::{GradientRows, convolve_to};
-use crate::passes::{NormalizeAdd, SumsAdd};
 use crate::rows::{
     Gather, GatherAdd, GatherBelow, GatherSums, Open, SpreadEnd, SpreadNormalized, fill, own_rows,
     spread, streams,
 };
-use crate::simd::{dispatch, fence};
+use crate::simd::dispatch;
 use crate::strips::{Job, Strips};
 use crate::winograd::{Filters, gradients_with};
 
@@ -102,7 +100,8 @@ impl Blocks<'_> {
         if let Some([a, b]) = open {
             let rows = self.rows(2 * num_blocks - 1, &statistics);
             let mut y = take();
-            self.end(&rows, &b, blocks.last().map_or(x, |block| &block.y), &mut y);
+            let x = blocks.last().map_or(x, |block| &block.y);
+            junction::normalize_join(&rows, channels, [&b, x], &mut y);
             blocks.push(Activations { a, b, y });
         }
         (blocks, statistics)
@@ -138,8 +137,9 @@ impl Blocks<'_> {
             return gradients;
         };
         let of_filters = 9 * channels * channels;
-        let mut second =
-            slopes(&self.sums(&rows(2 * blocks.len() - 1), last, dy), 2 * blocks.len() - 1);
+        let index = 2 * blocks.len() - 1;
+        let parts = junction::sums(&rows(index), channels, [&last.b, &last.y, dy], &mut []);
+        let mut second = slopes(&parts, index);
         // The gradient of the block's output, once it has come through the ReLU.
         let mut through: Option<Buffer> = None;
         while let Some(Activations { a, b, y }) = blocks.pop() {
@@ -275,57 +275,6 @@ impl Blocks<'_> {
     ) -> Statistics {
         let channels = [self.extent.channels; 2];
         convolve_to(strips, channels, &self.filters(index, false), None, to, sources, fill)
-    }
-
-    /// y = max(norm(b) + x, 0).
-    fn end(&self, rows: &Rows, b: &[f32], x: &[f32], y: &mut [f32]) {
-        let channels = self.extent.channels;
-        let by = Shared(rows.channels(channels));
-        let stream = streams(y, channels);
-        let from = b.par_chunks(PIXELS * channels).zip(x.par_chunks(PIXELS * channels));
-        from.zip(y.par_chunks_mut(PIXELS * channels)).for_each(|((b, x), y)| {
-            // SAFETY: the three are the same whole pixels.
-            unsafe {
-                dispatch(NormalizeAdd {
-                    by: *by.get(),
-                    x: b.as_ptr(),
-                    shortcut: x.as_ptr(),
-                    y: y.as_mut_ptr(),
-                    count: y.len() / channels,
-                    stream,
-                });
-            }
-            fence();
-        });
-    }
-
-    /// Σ g and Σ g·(b − mean) at the end of a block, a part per job, in order.
-    fn sums<M: Deref<Target = [f32]> + Sync>(
-        &self,
-        rows: &Rows,
-        block: &Activations<M>,
-        dy: &[f32],
-    ) -> Vec<Vec<f32>> {
-        let channels = self.extent.channels;
-        let by = Shared(rows.channels(channels));
-        let parts =
-            block.b.par_chunks(PIXELS * channels).zip(block.y.par_chunks(PIXELS * channels));
-        let parts = parts.zip(dy.par_chunks(PIXELS * channels)).map(|((b, y), dy)| {
-            let mut out = vec![0.0; 2 * channels];
-            // SAFETY: the three are the same whole pixels.
-            unsafe {
-                dispatch(SumsAdd {
-                    by: *by.get(),
-                    x: b.as_ptr(),
-                    y: y.as_ptr(),
-                    dy: dy.as_ptr(),
-                    count: b.len() / channels,
-                    out: out.as_mut_ptr(),
-                });
-            }
-            out
-        });
-        parts.collect()
     }
 
     /// Fills the window of a job with max(norm(x), 0).

@@ -195,12 +195,24 @@ impl BatchNorm {
         result.output
     }
 
-    /// The same, in training as two operations: with many channels these are the faster ones.
-    pub fn forward_wide(&self, conv: &Conv2d, input: Tensor<4>, after: After) -> Tensor<4> {
-        match is_training(&input) {
-            true => self.forward(conv.forward(input), after),
-            false => self.forward_conv(conv, input, after),
+    /// The end of a bottleneck: applies `conv`, a filter of one pixel without a bias, normalises, adds `shortcut`
+    /// and sets negative values to 0.
+    pub fn forward_joined(
+        &self,
+        conv: &Conv2d,
+        input: Tensor<4>,
+        shortcut: Tensor<4>,
+    ) -> Tensor<4> {
+        let (weight, norm) = (conv.weight.val(), [self.weight.val(), self.bias.val()]);
+        if !is_training(&input) {
+            let running = [self.running_mean.value(), self.running_var.value()];
+            let epsilon = Self::EPSILON;
+            return pemm_conv::conv_norm_join(input, weight, norm, running, shortcut, epsilon);
         }
+        let [n, _, height, width] = input.dims();
+        let result = pemm_conv::conv_norm_join_train(input, weight, norm, shortcut, Self::EPSILON);
+        self.update_running(result.mean, result.variance, n * height * width);
+        result.output
     }
 
     /// Normalises vectors, `[N, C]`, then sets negative values to 0.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::convolution::convolve;
-use crate::normalization::{normalize, statistics};
+use crate::normalization::{gradients, normalize, statistics};
 use crate::simd::level;
 use crate::testing::{error, numbers};
 
@@ -36,7 +36,17 @@ fn geometries() -> Vec<Geometry> {
         geometry(3, [3, 16], [9, 8], 1),
         geometry(3, [16, 32], [9, 8], 2),
         geometry(2, [80, 100], [6, 6], 1),
+        // 1×1: of some windows, of a part of one, with more channels than are packed at once, and with more
+        // weights than both gradients are made of at once.
+        pointwise(7, [16, 33], [20, 30]),
+        pointwise(1, [9, 3], [3, 5]),
+        pointwise(2, [250, 20], [17, 16]),
+        pointwise(2, [520, 512], [3, 3]),
     ]
+}
+
+fn pointwise(batch: usize, channels: [usize; 2], input: [usize; 2]) -> Geometry {
+    Geometry { kernel: [1; 2], padding: [0; 2], ..geometry(batch, channels, input, 1) }
 }
 
 /// Inputs of a geometry: x, weight, bias, gamma, beta, and dy.
@@ -114,11 +124,13 @@ fn lower_instruction_sets_match_too() {
 
 #[test]
 fn threads_do_not_change_a_bit() {
-    let g = geometry(37, [16, 24], [10, 10], 1);
-    let run = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| computed(&g, After::ReluPool, true))
-    };
-    let one = run(1);
-    assert!(one == run(2) && one == run(3));
+    let pooled = (geometry(37, [16, 24], [10, 10], 1), After::ReluPool);
+    for (g, after) in [pooled, (pointwise(37, [16, 24], [20, 20]), After::Relu)] {
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| computed(&g, after, true))
+        };
+        let one = run(1);
+        assert!(one == run(2) && one == run(3));
+    }
 }

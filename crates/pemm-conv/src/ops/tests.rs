@@ -286,6 +286,70 @@ fn residual_blocks_have_the_outputs_and_gradients_of_burn() {
     }
 }
 
+/// [N, I, H, W] and O: both gradients at once, in several parts and in part of one; one after the other; and
+/// stored past the caches.
+const BOTTLENECK_ENDS: [([usize; 4], usize); 4] =
+    [([3, 9, 20, 19], 33), ([1, 16, 3, 5], 64), ([2, 520, 3, 3], 512), ([2, 16, 65, 65], 128)];
+
+#[test]
+fn the_end_of_a_bottleneck_has_the_outputs_and_gradients_of_burn() {
+    let device = Device::flex().autodiff();
+    for (size, outs) in BOTTLENECK_ENDS {
+        let [batch, ins, height, width] = size;
+        let x = tensor(size, 1, &device).require_grad();
+        let weight = tensor([outs, ins, 1, 1], 2, &device).require_grad();
+        let shortcut = tensor([batch, outs, height, width], 3, &device).require_grad();
+        let gamma = (tensor([outs], 4, &device) + 1.5).detach().require_grad();
+        let beta = tensor([outs], 5, &device).require_grad();
+        let results = [true, false].map(|ours| {
+            let norm = [gamma.clone(), beta.clone()];
+            let (x, weight, shortcut) = (x.clone(), weight.clone(), shortcut.clone());
+            let Normalized { output, mean, variance } = if ours {
+                conv_norm_join_train(x.clone(), weight.clone(), norm, shortcut.clone(), 1e-5)
+            } else {
+                let options = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
+                let a = module::conv2d(x.clone(), weight.clone(), None, options);
+                let [gamma, beta] = norm;
+                let result = module::batch_norm_train(a, gamma, beta, 1e-5);
+                let output = activation::relu(result.output + shortcut.clone());
+                Normalized { output, mean: result.mean, variance: result.variance }
+            };
+            let weights = tensor(output.dims(), 7, &device);
+            let gradients = (output.clone() * weights).sum().backward();
+            let images = [&x, &weight, &shortcut].map(|p| p.grad(&gradients).unwrap());
+            let rows = [&gamma, &beta].map(|row| row.grad(&gradients).unwrap());
+            ([output.inner()].into_iter().chain(images), [mean, variance], rows)
+        });
+        let [ours, burns] = results;
+        ours.0.zip(burns.0).for_each(|(ours, burns)| close(ours, burns));
+        ours.1
+            .into_iter()
+            .zip(burns.1)
+            .for_each(|(ours, burns)| close(ours.inner(), burns.inner()));
+        ours.2.into_iter().zip(burns.2).for_each(|(ours, burns)| close(ours, burns));
+    }
+}
+
+#[test]
+fn the_end_of_a_bottleneck_by_given_statistics_is_the_operations_to_the_bit() {
+    let device = Device::flex();
+    for (size, outs) in BOTTLENECK_ENDS {
+        let [batch, ins, height, width] = size;
+        let x = tensor(size, 1, &device);
+        let weight = tensor([outs, ins, 1, 1], 2, &device);
+        let shortcut = tensor([batch, outs, height, width], 3, &device);
+        let row = |seed| tensor([outs], seed, &device);
+        let (norm, given) = ([row(4), row(5)], [row(6), row(7).abs()]);
+        let a = conv2d(x.clone(), weight.clone(), None, [1, 1], [0, 0]);
+        let y = batch_norm(a, norm.clone(), given.clone(), 1e-5, After::Nothing);
+        let expected = add_relu(y, shortcut.clone());
+        let found = conv_norm_join(x, weight, norm, given, shortcut, 1e-5);
+        let [found, expected] =
+            [found, expected].map(|t| t.into_data().try_to_vec::<f32>().unwrap());
+        assert_eq!(found, expected, "{size:?} {outs}");
+    }
+}
+
 /// Bit for bit: one pass is the chain of operations.
 #[test]
 fn a_step_of_descent_is_that_of_single_operations() {

@@ -55,14 +55,13 @@ impl Bottleneck {
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let [input, around] = pemm_conv::fork(input);
-        let inner = self.bn1.forward_wide(&self.conv1, input, After::Relu);
-        let inner = self.bn2.forward_wide(&self.conv2, inner, After::Relu);
-        let residual = self.bn3.forward_wide(&self.conv3, inner, After::Nothing);
+        let inner = self.bn1.forward_conv(&self.conv1, input, After::Relu);
+        let inner = self.bn2.forward_conv(&self.conv2, inner, After::Relu);
         let around = match &self.downsample {
-            Some((conv, norm)) => norm.forward_wide(conv, around, After::Nothing),
+            Some((conv, norm)) => norm.forward_conv(conv, around, After::Nothing),
             None => around,
         };
-        pemm_conv::add_relu(residual, around)
+        self.bn3.forward_joined(&self.conv3, inner, around)
     }
 }
 
@@ -112,7 +111,7 @@ impl ResNet50 {
 
     /// Features, `[N, C, H, W]` → `[N, 2048]`, none negative.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let first = self.bn1.forward_wide(&self.conv1, images, After::Relu); // [N, 64, H/2, W/2]
+        let first = self.bn1.forward_conv(&self.conv1, images, After::Relu); // [N, 64, H/2, W/2]
         let first = pemm_conv::max_pool(first);
         let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
         let blocks = stages.into_iter().flatten();

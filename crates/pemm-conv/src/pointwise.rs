@@ -1,0 +1,129 @@
+//! The gradients of a 1×1 convolution of stride 1: each output pixel has an input pixel of its own, so
+//! they are plain products over pixels.
+//!
+//! ∂x = ∂y · w,  ∂w = ∂yᵀ · x
+//!
+//! With few channels and many pixels, as in most stages of a bottleneck network, reading and writing
+//! takes as long as multiplying. There both products come from one reading, of a gradient
+//! that is made where it is read.
+
+use rayon::prelude::*;
+
+use crate::buffers::Buffer;
+use crate::direct::Panels;
+use crate::filter_gradient::{JOBS, Packing, chunks, collect};
+use crate::geometry::Geometry;
+use crate::product::{Product, Start, panel_width};
+use crate::scratch;
+use crate::simd::dispatch;
+
+/// Pixels that go through together.
+pub(crate) const PIXELS: usize = 256;
+
+/// Most weights for both gradients at once: each job has sums of its own for them, a MiB that about stays
+/// in the second level of the cache.
+const WEIGHTS: usize = 1 << 18;
+
+/// Whether both gradients are made at once.
+pub(crate) fn fuses(geometry: &Geometry) -> bool {
+    geometry.is_flat() && geometry.channels_in * geometry.channels_out <= WEIGHTS
+}
+
+/// Writes `dx` = ∂x from `dy` and `weight`.
+pub(crate) fn input_gradient(geometry: &Geometry, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+    let (ins, outs) = (geometry.channels_in, geometry.channels_out);
+    if dx.is_empty() {
+        return;
+    }
+    let by_input = ByInput::new(geometry, weight);
+    let parts = dx.par_chunks_mut(PIXELS * ins).zip(dy.par_chunks(PIXELS * outs));
+    parts.for_each(|(dx, dy)| by_input.write(dy, dx));
+}
+
+/// Writes `dweight` = ∂w and `dx` = ∂x, from `x` and what `make` writes as ∂y of up to [`PIXELS`]
+/// pixels, given the number of the first.
+pub(crate) fn gradients_with(
+    geometry: &Geometry,
+    [x, weight]: [&[f32]; 2],
+    make: impl Fn(usize, &mut [f32]) + Sync,
+    dweight: &mut [f32],
+    dx: &mut [f32],
+) {
+    let (ins, outs) = (geometry.channels_in, geometry.channels_out);
+    if dx.is_empty() || outs == 0 {
+        dweight.fill(0.0);
+        dx.fill(0.0);
+        return;
+    }
+    let by_input = ByInput::new(geometry, weight);
+    let (_, chunk) = chunks(ins);
+    let packing = Packing::new(PIXELS);
+    let taps: Vec<usize> = (0..ins).collect();
+    let patches: Vec<usize> = (0..PIXELS).map(|pixel| pixel * ins).collect();
+    // As many parts however many threads there are, so that these do not change the sums.
+    let of_part = (dx.len() / ins).div_ceil(JOBS).max(PIXELS / 2);
+    let num_parts = (dx.len() / ins).div_ceil(of_part);
+    let mut sums = Buffer::take(num_parts * ins * outs);
+    let parts = dx.par_chunks_mut(of_part * ins).zip(sums.par_chunks_mut(ins * outs));
+    parts.enumerate().for_each(|(part, (dx, sums))| {
+        sums.fill(0.0);
+        scratch::with(PIXELS * outs + packing.len(chunk), |memory| {
+            let (dy, packed) = memory.split_at_mut(PIXELS * outs);
+            let (packed, panel) = packed.split_at_mut(packing.block_len(chunk));
+            for (number, dx) in dx.chunks_mut(PIXELS * ins).enumerate() {
+                let (first, pixels) = (part * of_part + number * PIXELS, dx.len() / ins);
+                let dy = &mut dy[..pixels * outs];
+                make(first, dy);
+                by_input.write(dy, dx);
+                let x = &x[first * ins..][..pixels * ins];
+                for (taps, sums) in taps.chunks(chunk).zip(sums.chunks_mut(chunk * outs)) {
+                    packing.pack(x, taps, &patches[..pixels], packed);
+                    packing.add(packed, dy, panel, pixels, outs, sums);
+                }
+            }
+        });
+    });
+    collect(geometry, &sums, dweight);
+}
+
+/// The product that gives ∂x.
+struct ByInput {
+    filters: Panels,
+    ins: usize,
+    outs: usize,
+    pixels: Vec<usize>,
+}
+
+impl ByInput {
+    fn new(geometry: &Geometry, weight: &[f32]) -> Self {
+        let outs = geometry.channels_out;
+        let pixels = (0..PIXELS).map(|pixel| pixel * outs).collect();
+        let filters = Panels::of_filters(geometry, weight, true);
+        Self { filters, ins: geometry.channels_in, outs, pixels }
+    }
+
+    /// Writes ∂x of up to [`PIXELS`] pixels.
+    fn write(&self, dy: &[f32], dx: &mut [f32]) {
+        let pixels = &self.pixels[..dx.len() / self.ins];
+        assert_eq!(dy.len(), pixels.len() * self.outs, "as many pixels on either side");
+        // SAFETY: `dy` holds a row of `outs` and `dx` one of `ins` for each of the pixels.
+        unsafe {
+            dispatch(Product {
+                a: dy.as_ptr(),
+                rows: pixels,
+                segments: 1,
+                length: self.outs,
+                a_segment: 0,
+                a_step: 1,
+                b: self.filters.packed.as_ptr(),
+                b_segment: 0,
+                b_step: panel_width(),
+                b_panel: self.filters.panel,
+                c: dx.as_mut_ptr(),
+                c_step: self.ins,
+                columns: self.ins,
+                start: Start::Zero,
+            });
+        }
+    }
+}
