@@ -3,18 +3,36 @@
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, AutodiffBackend, Flex, TensorMetadata};
+use burn::backend::{Autodiff, AutodiffBackend, Backend, Flex, TensorMetadata};
 
 use crate::descent::Descent;
 use crate::flex::{
     Convolution, Normalization, NormalizedConvolution, Residual, channels_last, halve,
-    halve_gradient, join, join_gradient, max_pool, max_pool_gradient, row_tensor,
+    halve_gradient, join, join_gradient, max_pool, max_pool_gradient, moments,
 };
 use crate::normalization::After;
 use crate::ops::{KernelOps, Layer};
+
+/// The output of `step`, which keeps `state` for its backward pass where a gradient by a parent is asked for.
+fn tracked<C, B, S, const N: usize>(
+    step: S,
+    parents: [NodeGuard; N],
+    state: S::State,
+    output: FloatTensor<B>,
+) -> FloatTensor<Autodiff<B, C>>
+where
+    C: CheckpointStrategy,
+    B: Backend,
+    S: Backward<B, N>,
+{
+    match step.prepare::<C>(parents).compute_bound().stateful() {
+        OpsKind::Tracked(prepared) => prepared.finish(state, output),
+        OpsKind::UnTracked(prepared) => prepared.finish(output),
+    }
+}
 
 #[derive(Debug)]
 struct ConvolutionStep;
@@ -226,11 +244,7 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
     ) -> FloatTensor<Self> {
         let work = Convolution::new(x.primitive(), weight.primitive(), stride, padding);
         let output = work.output(None);
-        let prepared = ConvolutionStep.prepare::<C>([x.node(), weight.node()]);
-        match prepared.compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(work, output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        }
+        tracked::<C, _, _, _>(ConvolutionStep, [x.node(), weight.node()], work, output)
     }
 
     fn kernel_conv2d_bias(
@@ -242,11 +256,7 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
     ) -> FloatTensor<Self> {
         let work = Convolution::new(x.primitive(), weight.primitive(), stride, padding);
         let output = work.output(Some(bias.primitive()));
-        let prepared = ConvolutionStep.prepare::<C>([x.node(), weight.node(), bias.node()]);
-        match prepared.compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(work, output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        }
+        tracked::<C, _, _, _>(ConvolutionStep, [x.node(), weight.node(), bias.node()], work, output)
     }
 
     fn kernel_batch_norm_train(
@@ -259,13 +269,13 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         let parameters = [gamma.primitive(), beta.primitive()];
         let work = Normalization::new(x.primitive(), parameters, None, epsilon, after);
         let output = work.output();
-        let mean = Self::from_inner(row_tensor(work.statistics.mean.clone()));
-        let variance = Self::from_inner(row_tensor(work.statistics.variance.clone()));
-        let prepared = NormalizationStep.prepare::<C>([x.node(), gamma.node(), beta.node()]);
-        let output = match prepared.compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(work, output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        };
+        let [mean, variance] = moments(&work.statistics).map(Self::from_inner);
+        let output = tracked::<C, _, _, _>(
+            NormalizationStep,
+            [x.node(), gamma.node(), beta.node()],
+            work,
+            output,
+        );
         (output, mean, variance)
     }
 
@@ -293,13 +303,8 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         let work = NormalizedConvolution::new(work, None, rows, layer.epsilon, layer.after);
         let parents = [x.node(), weight.node(), gamma.node(), beta.node()];
         let output = work.output();
-        let mean = Self::from_inner(row_tensor(work.statistics.mean.clone()));
-        let variance = Self::from_inner(row_tensor(work.statistics.variance.clone()));
-        let prepared = NormalizedConvolutionStep.prepare::<C>(parents);
-        let output = match prepared.compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(work, output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        };
+        let [mean, variance] = moments(&work.statistics).map(Self::from_inner);
+        let output = tracked::<C, _, _, _>(NormalizedConvolutionStep, parents, work, output);
         (output, mean, variance)
     }
 
@@ -317,13 +322,8 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         let work = NormalizedConvolution::new(work, bias_values, rows, layer.epsilon, layer.after);
         let parents = [x.node(), weight.node(), gamma.node(), beta.node(), bias.node()];
         let output = work.output();
-        let mean = Self::from_inner(row_tensor(work.statistics.mean.clone()));
-        let variance = Self::from_inner(row_tensor(work.statistics.variance.clone()));
-        let prepared = NormalizedConvolutionStep.prepare::<C>(parents);
-        let output = match prepared.compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(work, output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        };
+        let [mean, variance] = moments(&work.statistics).map(Self::from_inner);
+        let output = tracked::<C, _, _, _>(NormalizedConvolutionStep, parents, work, output);
         (output, mean, variance)
     }
 
@@ -339,13 +339,9 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         let work = Convolution::new(x.primitive(), weight.primitive(), layer.stride, layer.padding);
         let work = NormalizedConvolution::new(work, None, rows, layer.epsilon, layer.after);
         let output = work.joined(shortcut.primitive());
-        let mean = Self::from_inner(row_tensor(work.statistics.mean.clone()));
-        let variance = Self::from_inner(row_tensor(work.statistics.variance.clone()));
+        let [mean, variance] = moments(&work.statistics).map(Self::from_inner);
         let parents = [x.node(), weight.node(), gamma.node(), beta.node(), shortcut.node()];
-        let output = match JoinedStep.prepare::<C>(parents).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish((work, output.clone()), output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        };
+        let output = tracked::<C, _, _, _>(JoinedStep, parents, (work, output.clone()), output);
         (output, mean, variance)
     }
 
@@ -374,11 +370,7 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         let output = work.output();
         let [means, variances] = work.moments().map(Self::from_inner);
         let parents = [x.node(), weights.node(), gammas.node(), betas.node()];
-        let prepared = ResidualStep.prepare::<C>(parents);
-        let output = match prepared.compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(work, output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        };
+        let output = tracked::<C, _, _, _>(ResidualStep, parents, work, output);
         (output, means, variances)
     }
 
@@ -398,31 +390,19 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
     fn kernel_halve(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let output = halve(&channels_last(x.primitive()));
         let size = x.primitive().shape().dims();
-        let prepared = ShortcutStep.prepare::<C>([x.node()]);
-        match prepared.compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(size, output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        }
+        tracked::<C, _, _, _>(ShortcutStep, [x.node()], size, output)
     }
 
     fn kernel_max_pool(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let input = channels_last(x.primitive());
         let output = max_pool(&input);
-        let prepared = PoolStep.prepare::<C>([x.node()]);
-        match prepared.compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(input, output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        }
+        tracked::<C, _, _, _>(PoolStep, [x.node()], input, output)
     }
 
     fn kernel_add_relu(x: FloatTensor<Self>, shortcut: FloatTensor<Self>) -> FloatTensor<Self> {
         let [left, right] = [x.primitive(), shortcut.primitive()].map(channels_last);
         let output = join(&left, &right);
-        let prepared = JunctionStep.prepare::<C>([x.node(), shortcut.node()]);
-        match prepared.compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(output.clone(), output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        }
+        tracked::<C, _, _, _>(JunctionStep, [x.node(), shortcut.node()], output.clone(), output)
     }
 
     fn kernel_descend(

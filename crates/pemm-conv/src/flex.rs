@@ -48,6 +48,11 @@ pub(crate) fn row_tensor(numbers: Vec<f32>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(numbers, [length]))
 }
 
+/// Mean and variance.
+pub(crate) fn moments(statistics: &Statistics) -> [FlexTensor; 2] {
+    [&statistics.mean, &statistics.variance].map(|row| row_tensor(row.clone()))
+}
+
 /// A convolution whose inputs lie ready for the kernels; what its backward pass keeps.
 #[derive(Clone, Debug)]
 pub(crate) struct Convolution {
@@ -522,7 +527,8 @@ impl KernelOps for Flex {
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let work = Normalization::new(&x, [&gamma, &beta], None, epsilon, after);
         let output = work.output();
-        (output, row_tensor(work.statistics.mean), row_tensor(work.statistics.variance))
+        let [mean, variance] = moments(&work.statistics);
+        (output, mean, variance)
     }
 
     fn kernel_batch_norm(
@@ -548,7 +554,8 @@ impl KernelOps for Flex {
         let rows = [&gamma, &beta];
         let work = NormalizedConvolution::new(work, None, rows, layer.epsilon, layer.after);
         let output = work.output();
-        (output, row_tensor(work.statistics.mean), row_tensor(work.statistics.variance))
+        let [mean, variance] = moments(&work.statistics);
+        (output, mean, variance)
     }
 
     fn kernel_conv_norm_bias(
@@ -563,7 +570,8 @@ impl KernelOps for Flex {
         let rows = [&gamma, &beta];
         let work = NormalizedConvolution::new(work, Some(&bias), rows, layer.epsilon, layer.after);
         let output = work.output();
-        (output, row_tensor(work.statistics.mean), row_tensor(work.statistics.variance))
+        let [mean, variance] = moments(&work.statistics);
+        (output, mean, variance)
     }
 
     fn kernel_conv_normalized(
@@ -592,7 +600,8 @@ impl KernelOps for Flex {
         let rows = [&gamma, &beta];
         let work = NormalizedConvolution::new(work, None, rows, layer.epsilon, layer.after);
         let output = work.joined(&shortcut);
-        (output, row_tensor(work.statistics.mean), row_tensor(work.statistics.variance))
+        let [mean, variance] = moments(&work.statistics);
+        (output, mean, variance)
     }
 
     fn kernel_conv_joined(
