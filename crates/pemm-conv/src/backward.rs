@@ -146,7 +146,7 @@ impl<const N: usize> Backward<Flex, N> for NormalizedConvolutionStep {
 struct JoinedStep;
 
 impl Backward<Flex, 5> for JoinedStep {
-    /// And the output.
+    /// What the normalization keeps, and the output.
     type State = (NormalizedConvolution, FlexTensor);
 
     /// The parents are x, weight, gamma, beta and the shortcut.

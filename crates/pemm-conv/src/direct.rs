@@ -179,19 +179,19 @@ pub(crate) fn convolve(
     bias: Option<&[f32]>,
     y: &mut [f32],
 ) {
-    convolve_then(geometry, x, weight, bias, y, |_, from, y| copy(from, y));
+    convolve_then(geometry, x, weight, bias, y, |_, made, y| keep(made, y));
 }
 
-/// The same where `then` writes each job's pixels of `y`: it is given where in `y` they begin, what the
-/// convolution gives, which is in the cache and may lie in their own place, and these. What it returns is given
-/// back in the order of the jobs.
+/// The same where `then` has the last word on each job's pixels of `y`: it is given where in `y` they begin,
+/// what the convolution made for them, or nothing where that lies in `y` already, and these. It may stream. What
+/// it returns is given back in the order of the jobs.
 pub(crate) fn convolve_then<R: Send>(
     geometry: &Geometry,
     x: &[f32],
     weight: &[f32],
     bias: Option<&[f32]>,
     y: &mut [f32],
-    then: impl Fn(usize, *const f32, &mut [f32]) -> R + Sync,
+    then: impl Fn(usize, Option<&[f32]>, &mut [f32]) -> R + Sync,
 ) -> Vec<R> {
     if y.is_empty() {
         return Vec::new();
@@ -204,16 +204,17 @@ pub(crate) fn convolve_then<R: Send>(
     let filters = Panels::of_filters(geometry, weight, false);
     let patches = reader.patches();
     let copy_len = if reader.in_place() { 0 } else { reader.window() };
-    // What is to be stored past the caches is made in the cache first.
-    let made_len = if streams(y, outs) { patches.len() * outs } else { 0 };
+    // What is to be stored past the caches is made in the working memory first.
+    let apart = streams(y, outs);
+    let made_len = if apart { patches.len() * outs } else { 0 };
     let jobs = cut(y, &reader, geometry.batch, across * outs).into_par_iter().enumerate();
     let results = jobs.map(|(job, y)| {
         let (image, first, rows) = reader.job(job);
         scratch::with(copy_len + made_len, |memory| {
             let (copy, made) = memory.split_at_mut(copy_len);
             let window = reader.read(x, image, first, rows, copy);
-            let to = if made.is_empty() { y.as_mut_ptr() } else { made.as_mut_ptr() };
-            // SAFETY: the patches of `rows` output rows lie in the window, and there is a row of `outs` for
+            let to = if apart { &mut made[..y.len()] } else { &mut *y };
+            // SAFETY: the patches of `rows` output rows lie in the window, and `to` has a row of `outs` for
             // each.
             unsafe {
                 dispatch(Product {
@@ -227,13 +228,14 @@ pub(crate) fn convolve_then<R: Send>(
                     b_segment: stretch * panel_width(),
                     b_step: panel_width(),
                     b_panel: filters.panel,
-                    c: to,
+                    c: to.as_mut_ptr(),
                     c_step: outs,
                     columns: outs,
                     start: bias.map_or(Start::Zero, |bias| Start::Row(bias.as_ptr())),
                 });
             }
-            let result = then((image * down + first) * across * outs, to.cast_const(), y);
+            let made = apart.then(|| &made[..y.len()]);
+            let result = then((image * down + first) * across * outs, made, y);
             fence();
             result
         })
@@ -242,10 +244,11 @@ pub(crate) fn convolve_then<R: Send>(
 }
 
 /// Stores what was made for `y`, past the caches, unless it lies there already.
-pub(crate) fn copy(from: *const f32, y: &mut [f32]) {
-    if from != y.as_ptr() {
-        // SAFETY: as many numbers were made as `y` has; what is made elsewhere streams.
-        unsafe { dispatch(Copy { from, to: y.as_mut_ptr(), count: y.len() }) }
+pub(crate) fn keep(made: Option<&[f32]>, y: &mut [f32]) {
+    if let Some(made) = made {
+        assert_eq!(made.len(), y.len(), "all of it was made");
+        // SAFETY: both have the same numbers; what is made apart is whole vectors, and `y` is aligned.
+        unsafe { dispatch(Copy { from: made.as_ptr(), to: y.as_mut_ptr(), count: y.len() }) }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::convolution::{bias_gradient, convolve, input_gradient, weight_gradien
 use crate::descent::Descent;
 use crate::geometry::Geometry;
 use crate::junction;
-use crate::normalization::{After, Extent, Rows, Statistics, gradients, normalize, statistics};
+use crate::normalization::{After, Extent, Statistics, gradients, normalize, statistics};
 use crate::normalized;
 use crate::ops::{KernelOps, Layer};
 use crate::pool;
@@ -121,14 +121,16 @@ impl Convolution {
         shortcut: &FlexTensor,
         epsilon: f64,
     ) -> FlexTensor {
-        let rows = rows.map(FlexTensor::to_contiguous);
+        let [gamma, beta] = rows.map(FlexTensor::to_contiguous);
         let [mean, variance] = given.map(|row| numbers(&row.to_contiguous()).to_vec());
-        let [gamma, beta] = rows.each_ref().map(numbers);
-        let rows = Rows::new(&Statistics { mean, variance }, gamma, beta, epsilon as f32);
+        let (epsilon, after) = (epsilon as f32, After::Nothing);
+        let norm =
+            normalized::Norm { gamma: numbers(&gamma), beta: numbers(&beta), epsilon, after };
         let shortcut = channels_last(shortcut);
         let mut y = Buffer::take(self.geometry.output_len());
         let from = [&self.x, &self.weight, &shortcut].map(numbers);
-        normalized::convolve_joined(&self.geometry, from, &rows, &mut y);
+        let statistics = Statistics { mean, variance };
+        normalized::convolve_joined(&self.geometry, from, &statistics, &norm, &mut y);
         of_channels_last(y, &shortcut)
     }
 

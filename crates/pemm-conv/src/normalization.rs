@@ -207,9 +207,6 @@ pub fn normalize(
         return;
     }
     let rows = Rows::new(statistics, gamma, beta, epsilon);
-    if extent.is_empty() {
-        return;
-    }
     let channels = extent.channels;
     let by = Shared(rows.channels(channels));
     if after == After::ReluPool {
@@ -285,6 +282,9 @@ pub(crate) fn input_gradient(
     dy: &[f32],
     dx: &mut [f32],
 ) {
+    if extent.is_empty() {
+        return;
+    }
     let channels = extent.channels;
     let by = Shared(rows.channels(channels));
     let zeros = vec![0.0; channels];

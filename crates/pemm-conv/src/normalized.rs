@@ -3,12 +3,12 @@
 //! a = x ∗ w + bias,  y = after(norm(a)),  or at the end of a residual block  y = max(norm(a) + shortcut, 0)
 //!
 //! The statistics come out of writing a, and backward the gradient by a is made where the convolution's two
-//! gradients read it, from a and dy, if it is Winograd's or 1×1 and has not too many channels. Elsewhere it
-//! is one step after the other. The gradient of the bias is zero: the normalization takes it away again.
+//! gradients read it, from a and dy, if it is Winograd's, or 1×1 with stride 1 and no pooling after it, and has
+//! not too many channels. Elsewhere it is one step after the other. The gradient of the bias is zero: the normalization takes it away again.
 
 use crate::buffers::Buffer;
 use crate::convolution::{by_winograd, input_gradient, weight_gradient};
-use crate::direct::{self, convolve_then};
+use crate::direct::{convolve_then, keep};
 use crate::geometry::Geometry;
 use crate::normalization::{
     self, After, Extent, Part, Rows, Shared, Slopes, Statistics, join, sums,
@@ -55,10 +55,9 @@ pub(crate) fn convolution_with_statistics(
 ) -> Statistics {
     if !by_winograd(geometry) {
         let channels = geometry.channels_out;
-        let part = |_, from: *const f32, a: &mut [f32]| {
-            // SAFETY: whole pixels, as many as `a` has.
-            let part = Part::of(unsafe { std::slice::from_raw_parts(from, a.len()) }, channels);
-            direct::copy(from, a);
+        let part = |_, made: Option<&[f32]>, a: &mut [f32]| {
+            let part = Part::of(made.unwrap_or(a), channels);
+            keep(made, a);
             part
         };
         return join(&convolve_then(geometry, x, weight, bias, a, part), channels);
@@ -92,9 +91,9 @@ pub(crate) fn convolve_normalized(
     let rows = norm.rows(statistics);
     let by = Shared(rows.channels(outs));
     if !by_winograd(geometry) {
-        convolve_then(geometry, x, weight, Some(bias), y, |_, x, y| {
-            let (count, y) = (y.len() / outs, y.as_mut_ptr());
-            let stream = x != y.cast_const();
+        convolve_then(geometry, x, weight, Some(bias), y, |_, made, y| {
+            let (count, stream, y) = (y.len() / outs, made.is_some(), y.as_mut_ptr());
+            let x = made.map_or(y.cast_const(), <[f32]>::as_ptr);
             // SAFETY: whole pixels, each number read before it is written.
             unsafe { dispatch(Normalize { by: *by.get(), x, y, count, relu, stream }) }
         });
@@ -121,24 +120,23 @@ pub(crate) fn convolve_normalized(
     );
 }
 
-/// y = max(norm(x ∗ w) + shortcut, 0) by given statistics, in one pass.
-///
-/// # Panics
-/// If the convolution is Winograd's.
+/// y = max(norm(x ∗ w) + shortcut, 0) by given statistics, in one pass, for 1×1 filters.
 pub(crate) fn convolve_joined(
     geometry: &Geometry,
     [x, weight, shortcut]: [&[f32]; 3],
-    rows: &Rows,
+    statistics: &Statistics,
+    norm: &Norm,
     y: &mut [f32],
 ) {
-    assert!(!by_winograd(geometry), "what goes by Winograd is joined in a pass of its own");
+    assert!(geometry.is_flat(), "a bottleneck ends with a 1×1 filter");
     assert_eq!(shortcut.len(), y.len(), "both sides are as long as the output");
     let outs = geometry.channels_out;
+    let rows = norm.rows(statistics);
     let by = Shared(rows.channels(outs));
-    convolve_then(geometry, x, weight, None, y, |at, x, y| {
+    convolve_then(geometry, x, weight, None, y, |at, made, y| {
         let shortcut = shortcut[at..][..y.len()].as_ptr();
-        let (count, y) = (y.len() / outs, y.as_mut_ptr());
-        let stream = x != y.cast_const();
+        let (count, stream, y) = (y.len() / outs, made.is_some(), y.as_mut_ptr());
+        let x = made.map_or(y.cast_const(), <[f32]>::as_ptr);
         // SAFETY: the same whole pixels, each number read before it is written.
         unsafe { dispatch(NormalizeAdd { by: *by.get(), x, shortcut, y, count, stream }) }
     });
@@ -194,6 +192,12 @@ pub(crate) fn backward(
     dx: Option<&mut [f32]>,
 ) -> [Vec<f32>; 2] {
     let extent = extent(geometry);
+    let lengths = [extent.len(), extent.output_len(norm.after)];
+    assert_eq!(
+        [a.len(), dy.len()],
+        lengths,
+        "what is normalized of {geometry:?}, and its gradient"
+    );
     let rows = norm.rows(statistics);
     let parts = sums(a, dy, &extent, norm.after, &Shared(rows.channels(extent.channels)));
     let slopes = Slopes::new(&parts, &rows, statistics, norm.epsilon, extent.pixels());
@@ -215,6 +219,8 @@ pub(crate) fn backward_joined(
     dx: Option<&mut [f32]>,
 ) -> [Vec<f32>; 2] {
     let extent = extent(geometry);
+    let lengths = [a.len(), y.len(), dy.len(), dshortcut.len()];
+    assert_eq!(lengths, [extent.len(); 4], "what is joined of {geometry:?}, and its gradients");
     let rows = norm.rows(statistics);
     let parts = junction::sums(&rows, extent.channels, [a, y, dy], dshortcut);
     let slopes = Slopes::new(&parts, &rows, statistics, norm.epsilon, extent.pixels());

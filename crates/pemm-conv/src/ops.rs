@@ -221,9 +221,14 @@ fn fits(
         && bias.is_none_or(|bias| suits(&bias.clone().into_dispatch()))
 }
 
-/// Whether the kernels have this row of so many channels, without autodiff.
+/// Whether the kernels have this row of so many channels.
+fn is_row(row: &Tensor<1>, channels: usize) -> bool {
+    row.dims() == [channels] && suits(&row.clone().into_dispatch())
+}
+
+/// The same without autodiff.
 fn is_plain_row(row: &Tensor<1>, channels: usize) -> bool {
-    row.dims() == [channels] && !row.device().is_autodiff() && suits(&row.clone().into_dispatch())
+    is_row(row, channels) && !row.device().is_autodiff()
 }
 
 /// What [`batch_norm_train`] and [`batch_norm_train_vectors`] return.
@@ -351,10 +356,9 @@ pub fn conv_norm_train(
 ) -> Normalized<4> {
     let Layer { stride, padding, epsilon, after } = layer;
     let outs = weight.dims()[0];
-    let rows_match = [&gamma, &beta].iter().all(|row| row.dims() == [outs]);
     let all_suit = fits(&x, &weight, bias.as_ref(), stride, padding)
-        && [&gamma, &beta].iter().all(|row| suits(&(*row).clone().into_dispatch()));
-    if !(rows_match && all_suit) {
+        && [&gamma, &beta].into_iter().all(|row| is_row(row, outs));
+    if !all_suit {
         let a = conv2d(x, weight, bias, stride, padding);
         return batch_norm_train(a, gamma, beta, epsilon, after);
     }
@@ -420,12 +424,11 @@ pub fn conv_norm_join_train(
     shortcut: Tensor<4>,
     epsilon: f64,
 ) -> Normalized<4> {
-    let layer = joined(&x, &weight, &shortcut, epsilon);
+    let layer = last_layer(&x, &weight, &shortcut, epsilon);
     let outs = weight.dims()[0];
     let all_suit = fits(&x, &weight, None, layer.stride, layer.padding)
         && suits(&shortcut.clone().into_dispatch())
-        && [&gamma, &beta].iter().all(|row| row.dims() == [outs])
-        && [&gamma, &beta].iter().all(|row| suits(&(*row).clone().into_dispatch()));
+        && [&gamma, &beta].into_iter().all(|row| is_row(row, outs));
     if !all_suit {
         let result = conv_norm_train(x, weight, None, [gamma, beta], layer);
         return Normalized { output: add_relu(result.output, shortcut), ..result };
@@ -456,7 +459,7 @@ pub fn conv_norm_join(
     shortcut: Tensor<4>,
     epsilon: f64,
 ) -> Tensor<4> {
-    let layer = joined(&x, &weight, &shortcut, epsilon);
+    let layer = last_layer(&x, &weight, &shortcut, epsilon);
     let outs = weight.dims()[0];
     let images = [&x, &weight, &shortcut];
     let all_suit = fits(&x, &weight, None, layer.stride, layer.padding)
@@ -473,8 +476,8 @@ pub fn conv_norm_join(
     Tensor::from_dispatch(y)
 }
 
-/// The layer before the end of a bottleneck.
-fn joined(x: &Tensor<4>, weight: &Tensor<4>, shortcut: &Tensor<4>, epsilon: f64) -> Layer {
+/// How the last layer of a bottleneck goes; its sizes are checked.
+fn last_layer(x: &Tensor<4>, weight: &Tensor<4>, shortcut: &Tensor<4>, epsilon: f64) -> Layer {
     let ([batch, _, height, width], [outs, _, down, across]) = (x.dims(), weight.dims());
     assert_eq!([down, across], [1, 1], "a bottleneck ends with a filter of one pixel");
     assert_eq!(

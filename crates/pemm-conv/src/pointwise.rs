@@ -18,11 +18,13 @@ use crate::scratch;
 use crate::simd::dispatch;
 
 /// Pixels that go through together.
-pub(crate) const PIXELS: usize = 256;
+const PIXELS: usize = 256;
 
-/// Most weights for both gradients at once: each job has sums of its own for them, a MiB that about stays
-/// in the second level of the cache.
+/// Most weights for both gradients at once: each job has sums of its own for them.
 const WEIGHTS: usize = 1 << 18;
+
+/// Numbers that the sums of all jobs have, about, where there are more than [`JOBS`] of these.
+const SUMS: usize = 1 << 22;
 
 /// Whether both gradients are made at once.
 pub(crate) fn fuses(geometry: &Geometry) -> bool {
@@ -32,7 +34,8 @@ pub(crate) fn fuses(geometry: &Geometry) -> bool {
 /// Writes `dx` = ∂x from `dy` and `weight`.
 pub(crate) fn input_gradient(geometry: &Geometry, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
     let (ins, outs) = (geometry.channels_in, geometry.channels_out);
-    if dx.is_empty() {
+    if dx.is_empty() || outs == 0 {
+        dx.fill(0.0);
         return;
     }
     let by_input = ByInput::new(geometry, weight);
@@ -61,7 +64,8 @@ pub(crate) fn gradients_with(
     let taps: Vec<usize> = (0..ins).collect();
     let patches: Vec<usize> = (0..PIXELS).map(|pixel| pixel * ins).collect();
     // As many parts however many threads there are, so that these do not change the sums.
-    let of_part = (dx.len() / ins).div_ceil(JOBS).max(PIXELS / 2);
+    let num_jobs = (SUMS / (ins * outs)).clamp(JOBS, 4 * JOBS);
+    let of_part = (dx.len() / ins).div_ceil(num_jobs).max(PIXELS / 2);
     let num_parts = (dx.len() / ins).div_ceil(of_part);
     let mut sums = Buffer::take(num_parts * ins * outs);
     let parts = dx.par_chunks_mut(of_part * ins).zip(sums.par_chunks_mut(ins * outs));

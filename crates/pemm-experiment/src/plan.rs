@@ -88,13 +88,13 @@ impl Experiment {
             return Err(ExperimentError::setting("arm", reason));
         }
         let model = self.model.resolve(facts, self.pretrained.backbone.is_some())?;
-        self.schedule.resolve(&mut warnings)?;
-        let num_epochs = self.schedule.num_epochs;
+        self.schedule.resolve(augment.flip, &mut warnings)?;
+        let num_epochs = self.schedule.num_epochs();
         self.loss.resolve(model.head, facts.num_classes, num_epochs, &mut warnings)?;
         warnings.extend(self.unstable_energy(facts.num_classes));
         self.optim.check()?;
         let has_centers = model.head.has_centers();
-        self.objective.resolve(has_centers, self.schedule.num_epochs)?;
+        self.objective.resolve(has_centers, self.schedule.num_epochs())?;
         warnings.extend(self.without_effect());
         warnings.extend(self.hasty_patience());
         // The rate says nothing of labels that are given or of a matrix from a file.

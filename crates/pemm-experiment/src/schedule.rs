@@ -29,8 +29,9 @@ pub enum ScheduleKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Schedule {
-    /// Passes over the training part, at least 1.
-    pub num_epochs: usize,
+    /// Passes over the training part, at least 1; left out, 70 where images are mirrored at random and 50
+    /// elsewhere: images that look different each time are memorised later.
+    pub num_epochs: Option<usize>,
     /// Samples per step, at least 2 (BatchNorm needs two).
     pub batch_size: usize,
     /// The form.
@@ -58,7 +59,7 @@ pub struct Schedule {
 impl Default for Schedule {
     fn default() -> Self {
         Self {
-            num_epochs: 60,
+            num_epochs: None,
             batch_size: 128,
             kind: ScheduleKind::Cosine,
             milestones: Vec::new(),
@@ -75,10 +76,22 @@ impl Schedule {
     /// Share of the steps over which the rate of `one-cycle` rises.
     const RISE: f64 = 0.3;
 
-    /// Fills in what was left out, and checks all.
-    pub(crate) fn resolve(&mut self, warnings: &mut Vec<String>) -> Result<()> {
+    /// Epochs where they are left to the data, of which nothing is known yet.
+    const EPOCHS: usize = 50;
+    /// The same of images that are mirrored at random (bench/pixels/README.md).
+    const EPOCHS_OF_MIRRORED: usize = 70;
+
+    /// Passes over the training part, of an experiment that is resolved; before, they may be more.
+    pub fn num_epochs(&self) -> usize {
+        self.num_epochs.unwrap_or(Self::EPOCHS)
+    }
+
+    /// Fills in what was left out, for images that are mirrored at random or not, and checks all.
+    pub(crate) fn resolve(&mut self, mirrored: bool, warnings: &mut Vec<String>) -> Result<()> {
         let schedule = self;
-        Range::within(1.0, 1e6).check("schedule.num_epochs", schedule.num_epochs as f64)?;
+        let by_data = if mirrored { Self::EPOCHS_OF_MIRRORED } else { Self::EPOCHS };
+        let num_epochs = *schedule.num_epochs.get_or_insert(by_data);
+        Range::within(1.0, 1e6).check("schedule.num_epochs", num_epochs as f64)?;
         Range::within(2.0, 1e6).check("schedule.batch_size", schedule.batch_size as f64)?;
         if schedule.kind != ScheduleKind::Step && !schedule.milestones.is_empty() {
             let reason = "goes with schedule.kind = \"step\" only";
@@ -95,7 +108,7 @@ impl Schedule {
                 return Err(ExperimentError::setting("schedule.half_period", reason));
             }
         } else {
-            let half_period = *schedule.half_period.get_or_insert(schedule.num_epochs as f64);
+            let half_period = *schedule.half_period.get_or_insert(num_epochs as f64);
             Range::POSITIVE.check("schedule.half_period", half_period)?;
         }
         Range::above(0.0, 1.0).check("schedule.factor", schedule.factor)?;
@@ -106,16 +119,14 @@ impl Schedule {
             let reason = format!("must increase, are {:?}", schedule.milestones);
             return Err(ExperimentError::setting("schedule.milestones", reason));
         }
-        if let Some(late) = schedule.milestones.iter().find(|&&m| m >= schedule.num_epochs) {
-            warnings.push(format!(
-                "schedule.milestones: {late} is not reached in {} epochs",
-                schedule.num_epochs
-            ));
+        if let Some(late) = schedule.milestones.iter().find(|&&m| m >= num_epochs) {
+            warnings
+                .push(format!("schedule.milestones: {late} is not reached in {num_epochs} epochs"));
         }
-        if schedule.warmup_epochs >= schedule.num_epochs {
+        if schedule.warmup_epochs >= num_epochs {
             let reason = format!(
-                "must be below schedule.num_epochs = {}, is {}",
-                schedule.num_epochs, schedule.warmup_epochs
+                "must be below schedule.num_epochs = {num_epochs}, is {}",
+                schedule.warmup_epochs
             );
             return Err(ExperimentError::setting("schedule.warmup_epochs", reason));
         }
@@ -137,11 +148,11 @@ impl Schedule {
                 self.factor.powi(passed as i32)
             }
             ScheduleKind::Cosine => {
-                let half_period = self.half_period.unwrap_or(self.num_epochs as f64);
+                let half_period = self.half_period.unwrap_or(self.num_epochs() as f64);
                 0.5 * (1.0 + (PI * epoch as f64 / half_period).cos())
             }
             ScheduleKind::OneCycle => {
-                let all = (self.num_epochs * num_steps) as f64;
+                let all = (self.num_epochs() * num_steps) as f64;
                 let step = (epoch * num_steps + step) as f64;
                 // The step with the highest rate, and the last one.
                 let (top, last) = ((Self::RISE * all - 1.0).max(0.0), all - 1.0);
@@ -167,7 +178,7 @@ impl Schedule {
     /// Whether epoch `epoch` (from 1) is scored; `is_best` if it is the best by noisy validation so
     /// far.
     pub fn scores(&self, epoch: usize, is_best: bool) -> bool {
-        epoch == self.num_epochs
+        epoch == self.num_epochs()
             || self.patience.is_some()
             || (self.score_every > 0 && (is_best || epoch.is_multiple_of(self.score_every)))
     }
@@ -198,7 +209,7 @@ mod tests {
     #[test]
     fn one_cycle_rises_and_falls_step_by_step() {
         let schedule =
-            Schedule { kind: ScheduleKind::OneCycle, num_epochs: 11, ..Schedule::default() };
+            Schedule { kind: ScheduleKind::OneCycle, num_epochs: Some(11), ..Schedule::default() };
         // torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=110, cycle_momentum=False)
         let torch = [
             (0, 0.040000000000000036),
@@ -237,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_last_epoch_is_always_scored() {
-        let schedule = Schedule { num_epochs: 7, score_every: 3, ..Schedule::default() };
+        let schedule = Schedule { num_epochs: Some(7), score_every: 3, ..Schedule::default() };
         let scored: Vec<usize> = (1..=7).filter(|&e| schedule.scores(e, e == 4)).collect();
         assert_eq!(scored, [3, 4, 6, 7]);
     }

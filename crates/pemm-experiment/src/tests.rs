@@ -158,7 +158,18 @@ fn later_layers_win_and_presets_lie_below_all() {
     assert_eq!(experiment.optim.learning_rate, 0.5);
     assert_eq!(experiment.optim.momentum, 0.5);
     assert_eq!(experiment.loss.parameters.number("alpha"), Some(0.1));
-    assert_eq!(experiment.schedule.num_epochs, 50);
+    assert_eq!(experiment.schedule.num_epochs, None, "the data decide");
+}
+
+#[test]
+fn images_that_are_mirrored_train_longer_unless_somebody_says_how_long() {
+    let epochs = |assignments: &[&str]| {
+        from(assignments).unwrap().resolve(FACTS).unwrap().experiment().schedule.num_epochs()
+    };
+    assert_eq!(epochs(&[]), 70);
+    assert_eq!(epochs(&["augment.flip=false"]), 50);
+    assert_eq!(epochs(&["preset=ce", "schedule.num_epochs=7"]), 7);
+    assert_eq!(epochs(&["recipe=paper"]), 120);
 }
 
 #[test]
@@ -207,7 +218,7 @@ fn mistakes_name_key_rule_and_value() {
         ("optim.momentum=1", "optim.momentum"),
         ("schedule.batch_size=1", "schedule.batch_size: must be from 2"),
         ("schedule.num_epochs=0", "schedule.num_epochs"),
-        ("schedule.warmup_epochs=60", "schedule.warmup_epochs"),
+        ("schedule.warmup_epochs=70", "schedule.warmup_epochs"),
         ("model.sigma=-1", "model.sigma"),
         ("model.dropout=1", "model.dropout"),
         ("loss.log_zero=4", "loss.log_zero"),
@@ -393,13 +404,13 @@ fn methods_that_are_compared_share_a_recipe_and_it_follows_the_data() {
         }
         // By name it lies over any preset.
         let paper = recipe(&[&preset, "recipe=paper", "schedule.patience=10"]);
-        assert_eq!(paper.1.num_epochs, 120, "{name}");
+        assert_eq!(paper.1.num_epochs, Some(120), "{name}");
     }
     assert_ne!(recipe(&["preset=ce", features]), recipe(&["preset=ce"]));
     assert_eq!(recipe(&["preset=ce", "recipe=features"]), recipe(&["preset=ce", features]));
     assert_eq!(recipe(&["preset=ce", "recipe=paper"]), recipe(&["preset=paper"]));
     let epochs = recipe(&["schedule.num_epochs=7", "recipe=paper"]).1.num_epochs;
-    assert_eq!(epochs, 7, "the recipe lies below");
+    assert_eq!(epochs, Some(7), "the recipe lies below");
     let error = from(&["recipe=papr"]).unwrap_err().to_string();
     assert!(error.contains("recipe: `papr`") && error.contains("did you mean paper?"), "{error}");
 }

@@ -112,7 +112,7 @@ pub fn explain(experiment: &Experiment, embedding: &Embedding<'_>) -> Result<Exp
         num_parameters: ready.num_parameters(),
         tensors: ready.tensors(),
         steps_per_epoch: num_batches(num_train, ready.batch_size()),
-        num_epochs: plan.experiment().schedule.num_epochs,
+        num_epochs: plan.experiment().schedule.num_epochs(),
         memory: needs.memory,
         seconds: needs.seconds,
         pretrained: ready.backbone.clone(),

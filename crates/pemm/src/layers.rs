@@ -195,14 +195,17 @@ impl BatchNorm {
         result.output
     }
 
-    /// The end of a bottleneck: applies `conv`, a filter of one pixel without a bias, normalises, adds `shortcut`
-    /// and sets negative values to 0.
+    /// The end of a bottleneck: applies `conv`, normalises, adds `shortcut` and sets negative values to 0.
+    ///
+    /// # Panics
+    /// If `conv` is not 1×1 with stride 1 and without a bias, or the sizes do not match.
     pub fn forward_joined(
         &self,
         conv: &Conv2d,
         input: Tensor<4>,
         shortcut: Tensor<4>,
     ) -> Tensor<4> {
+        assert!(conv.bias.is_none() && conv.stride == 1, "the end of a bottleneck has neither");
         let (weight, norm) = (conv.weight.val(), [self.weight.val(), self.bias.val()]);
         if !is_training(&input) {
             let running = [self.running_mean.value(), self.running_var.value()];

@@ -87,7 +87,7 @@ impl Ready {
         // Forward alone takes about a third.
         let num_val = data.val.as_ref().map_or(0, |part| part.len());
         let samples = data.train.len() as f64 + num_val as f64 / 3.0;
-        let num_epochs = plan.experiment().schedule.num_epochs;
+        let num_epochs = plan.experiment().schedule.num_epochs();
         let passes = self.objective.num_passes();
         Ok(Needs {
             memory: self.memory(),

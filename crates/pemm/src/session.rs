@@ -129,7 +129,7 @@ impl Session {
     pub(crate) fn is_done(&self) -> bool {
         let schedule = &self.plan.experiment().schedule;
         let done = self.saved.epochs.len();
-        done == schedule.num_epochs || schedule.is_out_of_patience(done, self.saved.best_epoch)
+        done == schedule.num_epochs() || schedule.is_out_of_patience(done, self.saved.best_epoch)
     }
 
     /// One pass over the training part; `None` if it was cancelled.
@@ -177,7 +177,7 @@ impl Session {
             }
             let batch = to_device(batch?, &self.device);
             let num_samples = batch.indices.len();
-            let num_epochs = schedule.num_epochs;
+            let num_epochs = schedule.num_epochs();
             let mut progress = Progress { epoch, num_epochs, pass, step, num_steps, rng: &mut rng };
             learning_rate =
                 plan.experiment().optim.learning_rate * schedule.share(epoch, step, num_steps);

@@ -277,7 +277,7 @@ impl Display<'_> {
                 if self.dashboard.is_some() {
                     return;
                 }
-                self.num_epochs = plan.experiment().schedule.num_epochs;
+                self.num_epochs = plan.experiment().schedule.num_epochs();
                 self.num_steps = num_steps;
                 let images = (self.num_epochs * record.data.num_train) as u64;
                 let bar = self.console.bar(images, "images");

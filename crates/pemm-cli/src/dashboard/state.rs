@@ -52,7 +52,7 @@ impl Facts {
         Self {
             title: format!("{} · {arm} · noise {}{noise}", data.name, record.noise.convention),
             folder: folder.display().to_string(),
-            num_epochs: plan.experiment().schedule.num_epochs,
+            num_epochs: plan.experiment().schedule.num_epochs(),
             num_steps,
             warnings: warnings.to_vec(),
             has_centers: plan.model().head.has_centers(),

@@ -293,8 +293,8 @@ const BOTTLENECK_ENDS: [([usize; 4], usize); 4] =
 
 #[test]
 fn the_end_of_a_bottleneck_has_the_outputs_and_gradients_of_burn() {
-    let device = Device::flex().autodiff();
-    for (size, outs) in BOTTLENECK_ENDS {
+    let devices = [Device::flex().autodiff(), Device::flex().autodiff().gradient_checkpointing()];
+    for ((size, outs), device) in BOTTLENECK_ENDS.into_iter().zip(devices.into_iter().cycle()) {
         let [batch, ins, height, width] = size;
         let x = tensor(size, 1, &device).require_grad();
         let weight = tensor([outs, ins, 1, 1], 2, &device).require_grad();
@@ -328,6 +328,52 @@ fn the_end_of_a_bottleneck_has_the_outputs_and_gradients_of_burn() {
             .for_each(|(ours, burns)| close(ours.inner(), burns.inner()));
         ours.2.into_iter().zip(burns.2).for_each(|(ours, burns)| close(ours, burns));
     }
+}
+
+#[test]
+fn the_end_of_a_bottleneck_takes_what_has_no_gradient_and_one_tensor_twice() {
+    let device = Device::flex().autodiff();
+    let weight = tensor([16, 16, 1, 1], 2, &device).require_grad();
+    let norm = || [(); 2].map(|()| tensor([16], 3, &device) + 1.5);
+    let gradients = |x: Tensor<4>, shortcut: Tensor<4>| {
+        let result = conv_norm_join_train(x, weight.clone(), norm(), shortcut, 1e-5);
+        let weights = tensor(result.output.dims(), 7, &device);
+        (result.output * weights).sum().backward()
+    };
+    let images = tensor([2, 16, 5, 6], 1, &device);
+    let both = images.clone().require_grad();
+    let sum = both.grad(&gradients(both.clone(), both.clone())).unwrap();
+    let of_one = |tracked: bool| {
+        let one = images.clone().require_grad();
+        let gradients = match tracked {
+            true => gradients(one.clone(), images.clone()),
+            false => gradients(images.clone(), one.clone()),
+        };
+        one.grad(&gradients).unwrap()
+    };
+    close(sum, of_one(true) + of_one(false));
+    let empty = tensor([0, 16, 5, 6], 1, &device).require_grad();
+    let gradients = gradients(empty.clone(), empty);
+    assert!(weight.grad(&gradients).unwrap().into_data().iter::<f32>().all(|g| g == 0.0));
+}
+
+/// The first layer of a network for photographs: padded, and stored past the caches.
+#[test]
+fn a_large_convolution_is_that_of_burn() {
+    let device = Device::flex();
+    let x = tensor([2, 3, 224, 224], 1, &device);
+    let weight = tensor([64, 3, 7, 7], 2, &device);
+    let row = |seed| tensor([64], seed, &device);
+    let (bias, norm, given) = (row(3), [row(4), row(5)], [row(6), row(7).abs()]);
+    let options = ConvOptions::new([2, 2], [3, 3], [1, 1], 1);
+    let expected = module::conv2d(x.clone(), weight.clone(), Some(bias.clone()), options);
+    let a = conv2d(x.clone(), weight.clone(), Some(bias.clone()), [2, 2], [3, 3]);
+    close(a.clone(), expected);
+    let layer = Layer { stride: [2, 2], padding: [3, 3], epsilon: 1e-5, after: After::Relu };
+    let expected = batch_norm(a, norm.clone(), given.clone(), 1e-5, After::Relu);
+    let found = conv_norm(x, weight, Some(bias), norm, given, layer);
+    let [found, expected] = [found, expected].map(|t| t.into_data().try_to_vec::<f32>().unwrap());
+    assert!(found == expected);
 }
 
 #[test]

@@ -120,7 +120,7 @@ pub fn build<'a>(
     let trusted = || samples.trusted(experiment.objective.kind);
     Ok(match experiment.objective.kind {
         ObjectiveKind::Plain if experiment.loss.energy.full_at > 0.0 => {
-            let num_epochs = experiment.schedule.num_epochs;
+            let num_epochs = experiment.schedule.num_epochs();
             Box::new(WeakenedEnergy::new(base, experiment.loss.energy.full_at, num_epochs))
         }
         ObjectiveKind::Plain => Box::new(base),

@@ -51,7 +51,7 @@ impl<'a> FoldsDisplay<'a> {
                     warnings.iter().for_each(|warning| self.console.warn(warning));
                     self.headline(record);
                 }
-                self.num_epochs = plan.experiment().schedule.num_epochs;
+                self.num_epochs = plan.experiment().schedule.num_epochs();
                 self.num_train = record.data.num_train;
                 let per_fold = self.num_epochs * self.num_train;
                 self.before = (fold - 1) * per_fold;

@@ -59,10 +59,13 @@ struct Teller {
 impl Teller {
     fn tell(&mut self, event: Event<'_>) {
         match event {
-            Event::Started { record, num_steps, .. } => {
+            Event::Started { plan, record, num_steps, .. } => {
                 self.num_steps = num_steps.max(1);
                 self.since = Instant::now();
-                say(&Message::Started { num_done: record.epochs.len() });
+                say(&Message::Started {
+                    num_done: record.epochs.len(),
+                    num_epochs: plan.experiment().schedule.num_epochs(),
+                });
             }
             Event::Step(_, step, num_samples) => {
                 self.images += num_samples;

@@ -152,7 +152,7 @@ impl Drop for Display<'_> {
 }
 
 fn line(job: &Job<'_>, progress: &RunProgress) -> String {
-    let num_epochs = job.num_epochs();
+    let num_epochs = progress.num_epochs.unwrap_or_else(|| job.num_epochs());
     let epoch = (progress.num_done.max(job.epochs_done()) + 1).min(num_epochs);
     let share = 100.0 * progress.share;
     let rate = progress.images_per_sec.map_or("starts".into(), |r| format!("{r:.0} images/s"));

@@ -46,13 +46,14 @@ pub(super) fn run(
     })?;
     let folder = place.out.join(name);
     let cancel = interrupt::watch()?;
-    let num_epochs = cell.experiment.schedule.num_epochs;
+    let mut num_epochs = 0;
     let features = Features::new(console, Some(cancel));
     let outcome = features.with(|embedding| {
         let options =
             RunOptions { out: &folder, device: place.device, git: commit(), cancel, embedding };
         let mut tell = |event: Event<'_>| match event {
-            Event::Started { warnings, record, .. } => {
+            Event::Started { plan, warnings, record, .. } => {
+                num_epochs = plan.experiment().schedule.num_epochs();
                 warnings.iter().for_each(|warning| console.warn(warning));
                 console.note(&match record.epochs.len() {
                     0 => format!("start  {name}"),

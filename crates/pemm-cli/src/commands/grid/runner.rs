@@ -43,9 +43,9 @@ impl Job<'_> {
         }
     }
 
-    /// Epochs of the whole run.
+    /// Epochs of the whole run, or those that it has at least, where the data decide.
     pub(super) fn num_epochs(&self) -> usize {
-        self.cell.experiment.schedule.num_epochs
+        self.cell.experiment.schedule.num_epochs()
     }
 
     /// Epochs that are to come.
@@ -179,7 +179,8 @@ pub(super) fn run(
             running.iter().map(|run| (jobs[run.job], run.worker.progress())).collect();
         let mut measured = pace.clone();
         let to_come = |job: &Job<'_>, progress: &RunProgress| {
-            job.num_epochs().saturating_sub(progress.num_done)
+            let num_epochs = progress.num_epochs.unwrap_or_else(|| job.num_epochs());
+            num_epochs.saturating_sub(progress.num_done)
         };
         for (job, progress) in &now {
             let (epochs, seconds) = progress.measured;

@@ -18,6 +18,8 @@ const MAX_SAID: usize = 8 << 10;
 pub(super) struct RunProgress {
     /// Epochs that are done.
     pub(super) num_done: usize,
+    /// Epochs in all, once it has read the data, which may decide on them.
+    pub(super) num_epochs: Option<usize>,
     /// Epochs done by this process, and their seconds together.
     pub(super) measured: (usize, f64),
     /// Share of the epoch under way that is done.
@@ -116,7 +118,10 @@ fn follow(output: impl BufRead, progress: &Mutex<RunProgress>) {
         let Ok(message) = serde_json::from_str(&line) else { continue };
         let mut progress = progress.lock().expect("readers do not panic");
         match message {
-            Message::Started { num_done } => progress.num_done = num_done,
+            Message::Started { num_done, num_epochs } => {
+                progress.num_done = num_done;
+                progress.num_epochs = Some(num_epochs);
+            }
             Message::Within { share, images_per_sec } => {
                 progress.share = share;
                 progress.images_per_sec = Some(images_per_sec);
