@@ -4,7 +4,8 @@
 //!
 //! The statistics come out of writing a, and backward the gradient by a is made where the convolution's two
 //! gradients read it, from a and dy, if it is Winograd's, or 1×1 with stride 1 and no pooling after it, and has
-//! not too many channels. Elsewhere it is one step after the other. The gradient of the bias is zero: the normalization takes it away again.
+//! not too many channels. Elsewhere it is one step after the other. The gradient of the bias is zero: the
+//! normalization takes it away again.
 
 use crate::buffers::Buffer;
 use crate::convolution::{by_winograd, input_gradient, weight_gradient};

@@ -106,7 +106,7 @@ impl Experiment {
         let mut table: Table = text.parse().expect("presets are valid");
         let recipe = layers.iter().rev().find_map(Layer::recipe);
         let features = layers.iter().any(Layer::is_of_features);
-        let recipe = recipes::over(&table, recipe, features)?;
+        let recipe = recipes::over(&mut table, recipe, features)?;
         for above in std::iter::once(&recipe).chain(layers.iter().map(|layer| &layer.table)) {
             drop_other_kinds(&mut table, above);
             merge(&mut table, above.clone());

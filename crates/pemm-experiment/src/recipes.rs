@@ -26,13 +26,19 @@ fn named(name: &str) -> Result<&'static str> {
     Err(ExperimentError::setting("recipe", reason))
 }
 
-/// What lies over `preset`: the recipe that is `asked` for. Where none is, the preset's own if it has
-/// one, else that for `features` of a pretrained network or that for training from nothing.
+/// What lies over `preset`: the recipe that is `asked` for. Where none is, the preset's own if it has one, else
+/// that for `features` of a pretrained network or that for training from nothing. A recipe that is asked for may
+/// leave the number of epochs to the data, so the preset's is taken out for it.
 ///
 /// # Errors
 /// A name that there is not.
-pub(crate) fn over(preset: &Table, asked: Option<&str>, features: bool) -> Result<Table> {
-    let has_its_own = preset.get("schedule").is_some_and(|table| table.get("num_epochs").is_some());
+pub(crate) fn over(preset: &mut Table, asked: Option<&str>, features: bool) -> Result<Table> {
+    let own = preset.get_mut("schedule").and_then(toml::Value::as_table_mut);
+    let has_its_own = match (own, asked) {
+        (Some(own), Some(_)) => own.remove("num_epochs").is_some(),
+        (Some(own), None) => own.contains_key("num_epochs"),
+        (None, _) => false,
+    };
     let text = match asked {
         Some(name) => named(name)?,
         None if has_its_own => "",

@@ -81,7 +81,8 @@ impl Schedule {
     /// The same of images that are mirrored at random (bench/pixels/README.md).
     const EPOCHS_OF_MIRRORED: usize = 70;
 
-    /// Passes over the training part, of an experiment that is resolved; before, they may be more.
+    /// Passes over the training part, of an experiment that is resolved. Of another that leaves them to the
+    /// data, the fewest that they may be.
     pub fn num_epochs(&self) -> usize {
         self.num_epochs.unwrap_or(Self::EPOCHS)
     }

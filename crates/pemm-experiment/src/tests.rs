@@ -170,6 +170,7 @@ fn images_that_are_mirrored_train_longer_unless_somebody_says_how_long() {
     assert_eq!(epochs(&["augment.flip=false"]), 50);
     assert_eq!(epochs(&["preset=ce", "schedule.num_epochs=7"]), 7);
     assert_eq!(epochs(&["recipe=paper"]), 120);
+    assert_eq!(epochs(&["preset=paper", "recipe=scratch"]), 70, "it lies over any preset");
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub enum Found {
     Begun {
         /// Epochs that are done.
         num_epochs: usize,
+        /// Epochs in all, if its record says it.
+        of: Option<usize>,
         /// What went wrong last time.
         failure: Option<String>,
     },
@@ -37,7 +39,7 @@ pub enum Found {
 pub fn look(experiment: &Experiment, folder: &Path) -> Result<Found> {
     let Ok(run) = RunFolder::open(folder) else { return Ok(Found::Nothing) };
     if !run.has(RECORD) {
-        return Ok(Found::Begun { num_epochs: 0, failure: None });
+        return Ok(Found::Begun { num_epochs: 0, of: None, failure: None });
     }
     let record = run.read_record()?;
     let differences = record.compare(experiment)?.differences;
@@ -45,12 +47,12 @@ pub fn look(experiment: &Experiment, folder: &Path) -> Result<Found> {
     if !is_moved {
         record.check_same(experiment, folder)?;
     }
-    let num_epochs = record.epochs.len();
+    let (num_epochs, of) = (record.epochs.len(), record.num_epochs());
     Ok(match record.status {
         Status::Finished if is_moved => Found::Moved(Box::new(record)),
         Status::Finished => Found::Finished(Box::new(record)),
-        Status::Failed { message, .. } => Found::Begun { num_epochs, failure: Some(message) },
-        Status::Running | Status::Interrupted => Found::Begun { num_epochs, failure: None },
+        Status::Failed { message, .. } => Found::Begun { num_epochs, of, failure: Some(message) },
+        Status::Running | Status::Interrupted => Found::Begun { num_epochs, of, failure: None },
     })
 }
 

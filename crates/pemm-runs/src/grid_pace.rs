@@ -49,11 +49,11 @@ impl Pace {
     /// at once. Epochs were measured while as many ran, so their pace holds for that.
     pub fn left<'a>(
         &self,
-        todo: impl IntoIterator<Item = (&'a str, usize)>,
+        todo: impl IntoIterator<Item = (&'a str, Option<usize>)>,
         jobs: usize,
     ) -> Option<f64> {
         let each: Option<Vec<f64>> =
-            todo.into_iter().map(|(arm, epochs)| self.seconds(arm, epochs)).collect();
+            todo.into_iter().map(|(arm, epochs)| self.seconds(arm, epochs?)).collect();
         let each = each?;
         let longest = each.iter().copied().fold(0.0, f64::max);
         Some(longest.max(each.iter().sum::<f64>() / jobs.max(1) as f64))
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn arms_have_a_pace_of_their_own_and_the_mean_before() {
         let mut pace = Pace::default();
-        assert_eq!(pace.left([("ce", 3)], 1), None);
+        assert_eq!(pace.left([("ce", Some(3))], 1), None);
         assert_eq!(pace.left([], 1), Some(0.0));
         pace.add("ce", 20.0, 10);
         pace.add("twice", 40.0, 10);
@@ -103,9 +103,19 @@ mod tests {
         assert_eq!(pace.seconds("ce", 5), Some(10.0));
         assert_eq!(pace.seconds("twice", 5), Some(20.0));
         assert_eq!(pace.seconds("new", 5), Some(15.0));
-        assert_eq!(pace.left([("ce", 5), ("twice", 5), ("new", 5)], 1), Some(45.0));
-        assert_eq!(pace.left([("ce", 5), ("twice", 5), ("new", 5)], 2), Some(22.5));
-        assert_eq!(pace.left([("ce", 5), ("twice", 5)], 8), Some(20.0), "the longest run");
+        assert_eq!(
+            pace.left([("ce", Some(5)), ("twice", Some(5)), ("new", Some(5))], 1),
+            Some(45.0)
+        );
+        assert_eq!(
+            pace.left([("ce", Some(5)), ("twice", Some(5)), ("new", Some(5))], 2),
+            Some(22.5)
+        );
+        assert_eq!(
+            pace.left([("ce", Some(5)), ("twice", Some(5))], 8),
+            Some(20.0),
+            "the longest run"
+        );
     }
 
     #[test]

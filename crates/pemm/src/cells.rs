@@ -18,6 +18,8 @@ pub struct Checked {
     pub warnings: Vec<String>,
     /// Most memory that each cell will take, in bytes; see [`Ready::memory`].
     pub memory: Vec<u64>,
+    /// Passes of each cell over its training part.
+    pub num_epochs: Vec<usize>,
 }
 
 /// Makes each of `cells` ready, reading each data set once, and looks whether `table` can be made of
@@ -36,6 +38,7 @@ pub fn check(
     let mut known = Known::default();
     let mut planned = Vec::new();
     let mut memory = Vec::with_capacity(cells.len());
+    let mut num_epochs = Vec::with_capacity(cells.len());
     let mut warnings: Vec<(&str, String)> = Vec::new();
     for Cell { name, experiment } in cells {
         // What is wrong with a setting is said of its run; what befell the work is itself.
@@ -65,6 +68,7 @@ pub fn check(
         warnings.extend(ready.warnings().iter().map(|warning| (name.as_str(), warning.clone())));
         planned.push((name.clone(), plan.value()));
         memory.push(ready.memory());
+        num_epochs.push(plan.experiment().schedule.num_epochs());
     }
     let mut told: Vec<String> = Vec::new();
     if !table.settings
@@ -82,7 +86,7 @@ pub fn check(
             told.push(format!("run {name}: {warning}"));
         }
     }
-    Ok(Checked { warnings: told, memory })
+    Ok(Checked { warnings: told, memory, num_epochs })
 }
 
 /// Data that were opened, and what noise was drawn on them. Cells that differ in the seed share a

@@ -205,7 +205,10 @@ impl BatchNorm {
         input: Tensor<4>,
         shortcut: Tensor<4>,
     ) -> Tensor<4> {
-        assert!(conv.bias.is_none() && conv.stride == 1, "the end of a bottleneck has neither");
+        assert!(
+            conv.bias.is_none() && conv.stride == 1,
+            "a bottleneck ends with a convolution without a bias and of stride 1"
+        );
         let (weight, norm) = (conv.weight.val(), [self.weight.val(), self.bias.val()]);
         if !is_training(&input) {
             let running = [self.running_mean.value(), self.running_var.value()];

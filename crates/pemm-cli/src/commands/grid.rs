@@ -105,7 +105,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
     }
 
     // ---- what is there already ------------------------------------------------------------------
-    let jobs_of_grid = look_at_all(&opened, &out, records.as_deref())?;
+    let mut jobs_of_grid = look_at_all(&opened, &out, records.as_deref())?;
     warn_of_changed(&jobs_of_grid, console);
     let mut pace = Pace::default();
     for job in &jobs_of_grid {
@@ -125,7 +125,7 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
             memory: *memory,
             dry_run: *dry_run,
         };
-        let check = |jobs: &[&Job<'_>]| Ok(check_all(&opened, jobs, console)?.memory);
+        let check = |jobs: &[&Job<'_>]| check_all(&opened, jobs, console);
         return slurm::submit(&request, &jobs_of_grid, check, console);
     }
     if *dry_run || arguments.slurm.status {
@@ -135,7 +135,12 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<(), Failure
 
     // ---- all are checked before the first starts --------------------------------------------------
     let to_do: Vec<_> = jobs_of_grid.iter().filter(|job| !job.is_finished()).collect();
-    check_all(&opened, &to_do, console)?;
+    let checked = check_all(&opened, &to_do, console)?;
+    let unfinished = jobs_of_grid.iter_mut().filter(|job| !job.is_finished());
+    for (job, num_epochs) in unfinished.zip(checked.num_epochs) {
+        job.num_epochs = Some(num_epochs);
+    }
+    let to_do: Vec<_> = jobs_of_grid.iter().filter(|job| !job.is_finished()).collect();
     let _lock = GridLock::take(&out)?;
     if let Some(folder) = records {
         pemm_data::disk::make_folder(folder)
@@ -176,8 +181,17 @@ fn look_at_all<'a>(
                 look_at_record(&cell.experiment, &file)?.map_or(found, Found::Finished)
             }
         };
-        jobs.push(Job { cell, folder, found });
+        let asked = cell.experiment.schedule.num_epochs;
+        let num_epochs = asked.or(match &found {
+            Found::Nothing => None,
+            Found::Begun { of, .. } => *of,
+            Found::Moved(record) | Found::Finished(record) => record.num_epochs(),
+        });
+        jobs.push(Job { cell, folder, found, num_epochs });
     }
+    // Where the data decide, those of one run are those of all, but for grids over different data.
+    let of_one = jobs.iter().find_map(|job| job.num_epochs);
+    jobs.iter_mut().for_each(|job| job.num_epochs = job.num_epochs.or(of_one));
     Ok(jobs)
 }
 
@@ -240,10 +254,10 @@ fn list(
     for job in jobs {
         let (state, epochs) = match &job.found {
             Found::Nothing => ("new".to_owned(), 0),
-            Found::Begun { num_epochs, failure: None } => {
+            Found::Begun { num_epochs, failure: None, .. } => {
                 (format!("continues after epoch {num_epochs}"), *num_epochs)
             }
-            Found::Begun { num_epochs, failure: Some(failure) } => {
+            Found::Begun { num_epochs, failure: Some(failure), .. } => {
                 (format!("failed after epoch {num_epochs}: {failure}"), *num_epochs)
             }
             Found::Moved(record) => {

@@ -152,9 +152,12 @@ impl Drop for Display<'_> {
 }
 
 fn line(job: &Job<'_>, progress: &RunProgress) -> String {
-    let num_epochs = progress.num_epochs.unwrap_or_else(|| job.num_epochs());
-    let epoch = (progress.num_done.max(job.epochs_done()) + 1).min(num_epochs);
+    let epoch = progress.num_done.max(job.epochs_done()) + 1;
+    let epoch = match progress.num_epochs.or(job.num_epochs) {
+        Some(num_epochs) => format!("{}/{num_epochs}", epoch.min(num_epochs)),
+        None => epoch.to_string(),
+    };
     let share = 100.0 * progress.share;
     let rate = progress.images_per_sec.map_or("starts".into(), |r| format!("{r:.0} images/s"));
-    format!("{}  epoch {epoch}/{num_epochs} ({share:.0} %)  {rate}", job.cell.name)
+    format!("{}  epoch {epoch} ({share:.0} %)  {rate}", job.cell.name)
 }

@@ -18,7 +18,8 @@ pub(super) struct Task {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Message {
-    /// The data are read and the model is made; so many epochs were done before, of how many.
+    /// The data are read and the model is made; how many epochs were done before, and how many
+    /// there are in all.
     Started { num_done: usize, num_epochs: usize },
     /// Within an epoch, about once a second: the share of it that is done.
     Within { share: f64, images_per_sec: f64 },

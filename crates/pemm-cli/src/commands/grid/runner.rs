@@ -26,6 +26,8 @@ pub(super) struct Job<'a> {
     pub(super) cell: &'a Cell,
     pub(super) folder: PathBuf,
     pub(super) found: Found,
+    /// Epochs of the whole run. The data may decide on them; then they are known once these were read.
+    pub(super) num_epochs: Option<usize>,
 }
 
 impl Job<'_> {
@@ -43,14 +45,9 @@ impl Job<'_> {
         }
     }
 
-    /// Epochs of the whole run, or those that it has at least, where the data decide.
-    pub(super) fn num_epochs(&self) -> usize {
-        self.cell.experiment.schedule.num_epochs()
-    }
-
-    /// Epochs that are to come.
-    pub(super) fn epochs_to_come(&self) -> usize {
-        self.num_epochs().saturating_sub(self.epochs_done())
+    /// Epochs that are to come, if that is known.
+    pub(super) fn epochs_to_come(&self) -> Option<usize> {
+        Some(self.num_epochs?.saturating_sub(self.epochs_done()))
     }
 }
 
@@ -179,8 +176,8 @@ pub(super) fn run(
             running.iter().map(|run| (jobs[run.job], run.worker.progress())).collect();
         let mut measured = pace.clone();
         let to_come = |job: &Job<'_>, progress: &RunProgress| {
-            let num_epochs = progress.num_epochs.unwrap_or_else(|| job.num_epochs());
-            num_epochs.saturating_sub(progress.num_done)
+            let num_epochs = progress.num_epochs.or(job.num_epochs)?;
+            Some(num_epochs.saturating_sub(progress.num_done))
         };
         for (job, progress) in &now {
             let (epochs, seconds) = progress.measured;

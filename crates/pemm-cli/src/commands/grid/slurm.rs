@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 use clap::Args;
+use pemm::cells::Checked;
 use pemm_data::disk;
 use pemm_runs::Record;
 use pemm_runs::found::Found;
@@ -85,7 +86,7 @@ impl SlurmArguments {
 pub(super) fn submit(
     request: &Request<'_>,
     jobs: &[Job<'_>],
-    check: impl FnOnce(&[&Job<'_>]) -> Result<Vec<u64>, Failure>,
+    check: impl FnOnce(&[&Job<'_>]) -> Result<Checked, Failure>,
     console: &Console,
 ) -> Result<(), Failure> {
     let out = request.out;
@@ -224,7 +225,7 @@ fn resources(
     request: &Request<'_>,
     jobs: &[Job<'_>],
     new: &[&Job<'_>],
-    estimated: &[u64],
+    checked: &Checked,
 ) -> Resources {
     let threads = request.threads;
     let mut measured = Measured::default();
@@ -234,15 +235,16 @@ fn resources(
         }
     }
     let memory = request.memory.unwrap_or_else(|| {
-        let each = new.iter().zip(estimated).map(|(job, &estimated)| {
+        let each = new.iter().zip(&checked.memory).map(|(job, &estimated)| {
             let arm = job.cell.experiment.arm();
             measured.memory.get(arm).copied().unwrap_or_default().max(estimated)
         });
         mebibytes(each.max().unwrap_or_default())
     });
     let time = request.arguments.time.clone().or_else(|| {
-        let each = new.iter().map(|job| {
-            measured.seconds(job.cell.experiment.arm()).map(|s| s * job.epochs_to_come() as f64)
+        let each = new.iter().zip(&checked.num_epochs).map(|(job, num_epochs)| {
+            let to_come = num_epochs.saturating_sub(job.epochs_done());
+            measured.seconds(job.cell.experiment.arm()).map(|s| s * to_come as f64)
         });
         let longest = each.collect::<Option<Vec<f64>>>()?.into_iter().fold(0.0, f64::max);
         Some(minutes(longest).to_string())
@@ -322,8 +324,8 @@ impl Status {
     pub(super) fn tell(&self, job: &Job<'_>, state: String) -> String {
         let name = &job.cell.name;
         if let Some(task) = self.tasks.get(name) {
-            let (done, all) = (job.epochs_done(), job.num_epochs());
-            return format!("{}, {done} of {all} epochs done", task.place());
+            let of = job.num_epochs.map(|all| format!(" of {all}")).unwrap_or_default();
+            return format!("{}, {}{of} epochs done", task.place(), job.epochs_done());
         }
         match queue::last_words(&self.submissions, name) {
             Some((log, line)) => {
