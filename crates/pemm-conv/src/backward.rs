@@ -9,12 +9,13 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Backend, Flex, TensorMetadata};
 
 use crate::descent::Descent;
+use crate::extension::KernelOps;
 use crate::flex::{
     Convolution, Normalization, NormalizedConvolution, Residual, channels_last, halve,
     halve_gradient, join, join_gradient, max_pool, max_pool_gradient, moments,
 };
 use crate::normalization::After;
-use crate::ops::{KernelOps, Layer};
+use crate::ops::Layer;
 
 /// The output of `step`, which keeps `state` for its backward pass where a gradient by a parent is asked for.
 fn tracked<C, B, S, const N: usize>(

@@ -6,18 +6,17 @@
 
 use std::ops::Deref;
 
+use burn::backend::TensorMetadata;
 use burn::backend::flex::{FlexTensor, Layout};
-use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{DType, Shape, TensorData};
 
 use crate::buffers::Buffer;
 use crate::convolution::{bias_gradient, convolve, input_gradient, weight_gradient};
-use crate::descent::Descent;
 use crate::geometry::Geometry;
 use crate::junction;
 use crate::normalization::{After, Extent, Statistics, gradients, normalize, statistics};
 use crate::normalized;
-use crate::ops::{KernelOps, Layer};
+use crate::ops::Layer;
 use crate::pool;
 use crate::residual::{Activations, Blocks, Gradients};
 use crate::shortcut;
@@ -498,164 +497,4 @@ pub(crate) fn max_pool_gradient(x: &FlexTensor, dy: &FlexTensor) -> FlexTensor {
 fn of_channels_last(numbers: Buffer, like: &FlexTensor) -> FlexTensor {
     let [batch, height, width, channels] = like.shape().dims();
     image_tensor(numbers, [batch, channels, height, width])
-}
-
-impl KernelOps for Flex {
-    fn kernel_conv2d(
-        x: FlexTensor,
-        weight: FlexTensor,
-        stride: [usize; 2],
-        padding: [usize; 2],
-    ) -> FlexTensor {
-        Convolution::new(&x, &weight, stride, padding).output(None)
-    }
-
-    fn kernel_conv2d_bias(
-        x: FlexTensor,
-        weight: FlexTensor,
-        bias: FlexTensor,
-        stride: [usize; 2],
-        padding: [usize; 2],
-    ) -> FlexTensor {
-        Convolution::new(&x, &weight, stride, padding).output(Some(&bias))
-    }
-
-    fn kernel_batch_norm_train(
-        x: FlexTensor,
-        gamma: FlexTensor,
-        beta: FlexTensor,
-        epsilon: f64,
-        after: After,
-    ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let work = Normalization::new(&x, [&gamma, &beta], None, epsilon, after);
-        let output = work.output();
-        let [mean, variance] = moments(&work.statistics);
-        (output, mean, variance)
-    }
-
-    fn kernel_batch_norm(
-        x: FlexTensor,
-        gamma: FlexTensor,
-        beta: FlexTensor,
-        mean: FlexTensor,
-        variance: FlexTensor,
-        epsilon: f64,
-        after: After,
-    ) -> FlexTensor {
-        Normalization::new(&x, [&gamma, &beta], Some([&mean, &variance]), epsilon, after).output()
-    }
-
-    fn kernel_conv_norm(
-        x: FlexTensor,
-        weight: FlexTensor,
-        gamma: FlexTensor,
-        beta: FlexTensor,
-        layer: Layer,
-    ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let work = Convolution::new(&x, &weight, layer.stride, layer.padding);
-        let rows = [&gamma, &beta];
-        let work = NormalizedConvolution::new(work, None, rows, layer.epsilon, layer.after);
-        let output = work.output();
-        let [mean, variance] = moments(&work.statistics);
-        (output, mean, variance)
-    }
-
-    fn kernel_conv_norm_bias(
-        x: FlexTensor,
-        weight: FlexTensor,
-        bias: FlexTensor,
-        gamma: FlexTensor,
-        beta: FlexTensor,
-        layer: Layer,
-    ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let work = Convolution::new(&x, &weight, layer.stride, layer.padding);
-        let rows = [&gamma, &beta];
-        let work = NormalizedConvolution::new(work, Some(&bias), rows, layer.epsilon, layer.after);
-        let output = work.output();
-        let [mean, variance] = moments(&work.statistics);
-        (output, mean, variance)
-    }
-
-    fn kernel_conv_normalized(
-        x: FlexTensor,
-        weight: FlexTensor,
-        bias: FlexTensor,
-        gamma: FlexTensor,
-        beta: FlexTensor,
-        mean: FlexTensor,
-        variance: FlexTensor,
-        layer: Layer,
-    ) -> FlexTensor {
-        let work = Convolution::new(&x, &weight, layer.stride, layer.padding);
-        work.normalized(&bias, [&gamma, &beta], [&mean, &variance], &layer)
-    }
-
-    fn kernel_conv_norm_join(
-        x: FlexTensor,
-        weight: FlexTensor,
-        gamma: FlexTensor,
-        beta: FlexTensor,
-        shortcut: FlexTensor,
-        layer: Layer,
-    ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let work = Convolution::new(&x, &weight, layer.stride, layer.padding);
-        let rows = [&gamma, &beta];
-        let work = NormalizedConvolution::new(work, None, rows, layer.epsilon, layer.after);
-        let output = work.joined(&shortcut);
-        let [mean, variance] = moments(&work.statistics);
-        (output, mean, variance)
-    }
-
-    fn kernel_conv_joined(
-        x: FlexTensor,
-        weight: FlexTensor,
-        gamma: FlexTensor,
-        beta: FlexTensor,
-        mean: FlexTensor,
-        variance: FlexTensor,
-        shortcut: FlexTensor,
-        layer: Layer,
-    ) -> FlexTensor {
-        let work = Convolution::new(&x, &weight, layer.stride, layer.padding);
-        work.joined([&gamma, &beta], [&mean, &variance], &shortcut, layer.epsilon)
-    }
-
-    fn kernel_residual(
-        x: FlexTensor,
-        weights: FlexTensor,
-        gammas: FlexTensor,
-        betas: FlexTensor,
-        epsilon: f64,
-    ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let work = Residual::new(&x, &weights, [&gammas, &betas], epsilon);
-        let [means, variances] = work.moments();
-        (work.output(), means, variances)
-    }
-
-    fn kernel_halve(x: FlexTensor) -> FlexTensor {
-        halve(&channels_last(&x))
-    }
-
-    fn kernel_max_pool(x: FlexTensor) -> FlexTensor {
-        max_pool(&channels_last(&x))
-    }
-
-    fn kernel_add_relu(x: FlexTensor, shortcut: FlexTensor) -> FlexTensor {
-        join(&channels_last(&x), &channels_last(&shortcut))
-    }
-
-    fn kernel_descend(
-        gradient: FlexTensor,
-        value: FlexTensor,
-        velocity: FlexTensor,
-        rule: Descent,
-    ) -> (FlexTensor, FlexTensor) {
-        let layout = Layout::contiguous(value.shape());
-        let from = [gradient, value, velocity].map(|tensor| tensor.to_contiguous());
-        let [mut next, mut moved] = [(); 2].map(|()| Buffer::take(numbers(&from[1]).len()));
-        rule.step([0, 1, 2].map(|index| numbers(&from[index])), [&mut next, &mut moved]);
-        let tensor =
-            |numbers: Buffer| FlexTensor::new(numbers.into_bytes(), layout.clone(), DType::F32);
-        (tensor(next), tensor(moved))
-    }
 }

@@ -17,8 +17,10 @@ mod buffers;
 mod convolution;
 mod descent;
 mod direct;
+mod extension;
 mod filter_gradient;
 mod flex;
+mod forward;
 mod geometry;
 #[cfg(feature = "gpu")]
 mod gpu;
