@@ -11,8 +11,8 @@ use burn::backend::{Autodiff, AutodiffBackend, Backend, Flex, TensorMetadata};
 use crate::descent::Descent;
 use crate::extension::KernelOps;
 use crate::flex::{
-    Convolution, Normalization, NormalizedConvolution, Residual, channels_last, halve,
-    halve_gradient, join, join_gradient, max_pool, max_pool_gradient, moments,
+    Convolution, Normalization, NormalizedConvolution, Pooled, Residual, channels_last, halve,
+    halve_gradient, join, join_gradient, moments,
 };
 use crate::normalization::After;
 use crate::ops::Layer;
@@ -220,18 +220,17 @@ impl Backward<Flex, 1> for ShortcutStep {
 struct PoolStep;
 
 impl Backward<Flex, 1> for PoolStep {
-    /// The input, channels-last.
-    type State = FlexTensor;
+    type State = Pooled;
 
     fn backward(
         self,
-        ops: Ops<FlexTensor, 1>,
+        ops: Ops<Pooled, 1>,
         gradients: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
         let dy = channels_last(&gradients.consume::<Flex>(&ops.node));
         for parent in ops.parents.into_iter().flatten() {
-            gradients.register::<Flex>(parent.id, max_pool_gradient(&ops.state, &dy));
+            gradients.register::<Flex>(parent.id, ops.state.gradient(&dy));
         }
     }
 }
@@ -395,9 +394,8 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
     }
 
     fn kernel_max_pool(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let input = channels_last(x.primitive());
-        let output = max_pool(&input);
-        tracked::<C, _, _, _>(PoolStep, [x.node()], input, output)
+        let (pooled, output) = Pooled::new(&channels_last(x.primitive()));
+        tracked::<C, _, _, _>(PoolStep, [x.node()], pooled, output)
     }
 
     fn kernel_add_relu(x: FloatTensor<Self>, shortcut: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -482,15 +482,37 @@ pub(crate) fn max_pool(x: &FlexTensor) -> FlexTensor {
     let size = x.shape().dims();
     let [batch, height, width, channels] = pool::pooled(size);
     let mut y = Buffer::take(batch * height * width * channels);
-    pool::largest(numbers(x), size, &mut y);
+    pool::largest(numbers(x), size, &mut y, None);
     image_tensor(y, [batch, channels, height, width])
 }
 
-/// The gradient of [`max_pool`]; both channels-last.
-pub(crate) fn max_pool_gradient(x: &FlexTensor, dy: &FlexTensor) -> FlexTensor {
-    let mut dx = Buffer::take(numbers(x).len());
-    pool::gradient(numbers(x), x.shape().dims(), numbers(dy), &mut dx);
-    of_channels_last(dx, x)
+/// What a max pooling keeps for its gradient.
+#[derive(Clone, Debug)]
+pub(crate) struct Pooled {
+    /// Sizes of the input, \[N, H, W, C\].
+    size: [usize; 4],
+    /// The largest pixel of each window, with the shape of the output.
+    which: FlexTensor,
+}
+
+impl Pooled {
+    /// With the output; `x` is channels-last.
+    pub(crate) fn new(x: &FlexTensor) -> (Self, FlexTensor) {
+        let size = x.shape().dims();
+        let [batch, height, width, channels] = pool::pooled(size);
+        let [mut y, mut which] = [(); 2].map(|()| Buffer::take(batch * height * width * channels));
+        pool::largest(numbers(x), size, &mut y, Some(&mut which));
+        let [y, which] = [y, which].map(|all| image_tensor(all, [batch, channels, height, width]));
+        (Self { size, which: channels_last(&which) }, y)
+    }
+
+    /// The gradient by the input; `dy` is channels-last.
+    pub(crate) fn gradient(&self, dy: &FlexTensor) -> FlexTensor {
+        let [batch, height, width, channels] = self.size;
+        let mut dx = Buffer::take(self.size.iter().product());
+        pool::gradient(numbers(&self.which), self.size, numbers(dy), &mut dx);
+        image_tensor(dx, [batch, channels, height, width])
+    }
 }
 
 /// An image tensor of the size of `like`, which is channels-last, \[N, H, W, C\].

@@ -12,6 +12,7 @@
 //! [`weight_gradient`], [`statistics`], [`normalize`] and [`gradients`]. Their results do not
 //! depend on the number of threads. They do depend, in the last digits, on the instruction set.
 
+mod arena;
 mod backward;
 mod buffers;
 mod convolution;

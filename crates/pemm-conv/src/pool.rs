@@ -1,6 +1,6 @@
 //! The largest of each 3×3 window, two pixels apart, one pixel of nothing around, as where a residual
-//! network for photographs begins (He et al. 2016). Which of the nine it was is not kept: it is found
-//! again from the input. Of equal ones the first takes the gradient.
+//! network for photographs begins (He et al. 2016). Of the input nothing is kept for the gradient, only which
+//! pixel of each window it was, which is a quarter as much. Of equal ones the first takes the gradient.
 
 use rayon::prelude::*;
 
@@ -11,84 +11,79 @@ pub(crate) fn pooled([batch, height, width, channels]: [usize; 4]) -> [usize; 4]
     [batch, height.div_ceil(2), width.div_ceil(2), channels]
 }
 
-/// Writes the largest of each window of `x`, whose sizes are \[batch, height, width, channels\].
+/// Writes the largest of each window of `x`, whose sizes are \[batch, height, width, channels\], and to
+/// `which`, if it is asked for, the number of its pixel among those of the window.
 ///
 /// # Panics
 /// If a slice is not of its size.
-pub(crate) fn largest(x: &[f32], size: [usize; 4], y: &mut [f32]) {
+pub(crate) fn largest(x: &[f32], size: [usize; 4], y: &mut [f32], which: Option<&mut [f32]>) {
     let [batch, rows, columns, _] = pooled(size);
     let [_, height, width, channels] = size;
     let sizes = [size.iter().product(), batch * rows * columns * channels];
     assert_eq!([x.len(), y.len()], sizes, "input and output of {size:?}");
-    y.par_chunks_mut((columns * channels).max(1)).enumerate().for_each(|(line, y)| {
-        let x = &x[line / rows * height * width * channels..][..height * width * channels];
-        let image = Image { x: x.as_ptr(), size: [height, width, channels] };
-        // SAFETY: `x` is an image, `y` one row of its output.
-        unsafe { dispatch(Largest { image, row: line % rows, y: y.as_mut_ptr() }) }
-    });
+    assert!(which.as_ref().is_none_or(|which| which.len() == y.len()), "one for each window");
+    let pixels = (columns * channels).max(1);
+    let size = [height, width, channels];
+    let each = |line: usize, y: &mut [f32], which: Option<&mut [f32]>| {
+        let x = x[line / rows * height * width * channels..][..height * width * channels].as_ptr();
+        let (row, y, which) = (line % rows, y.as_mut_ptr(), which.map(<[f32]>::as_mut_ptr));
+        // SAFETY: `x` is an image, `y` and `which` are one row of its output.
+        unsafe { dispatch(Largest { x, size, row, y, which }) }
+    };
+    let lines = y.par_chunks_mut(pixels).enumerate();
+    match which {
+        Some(which) => lines
+            .zip(which.par_chunks_mut(pixels))
+            .for_each(|((line, y), which)| each(line, y, Some(which))),
+        None => lines.for_each(|(line, y)| each(line, y, None)),
+    }
 }
 
-/// Writes the gradient by `x` from `dy`.
+/// Writes the gradient by an input of the sizes `size` from `dy` and what [`largest`] found.
 ///
 /// # Panics
 /// If a slice is not of its size.
-pub(crate) fn gradient(x: &[f32], size: [usize; 4], dy: &[f32], dx: &mut [f32]) {
+pub(crate) fn gradient(which: &[f32], size: [usize; 4], dy: &[f32], dx: &mut [f32]) {
     let [batch, rows, columns, _] = pooled(size);
     let [_, height, width, channels] = size;
-    let all = size.iter().product();
-    let sizes = [all, batch * rows * columns * channels, all];
-    assert_eq!([x.len(), dy.len(), dx.len()], sizes, "input and gradients of {size:?}");
-    let (of_image, of_output) = (height * width * channels, rows * columns * channels);
+    let of_output = rows * columns * channels;
+    let sizes = [batch * of_output, batch * of_output, size.iter().product()];
+    assert_eq!([which.len(), dy.len(), dx.len()], sizes, "windows and gradients of {size:?}");
+    let size = [height, width, channels];
     // Windows share pixels, so an image is one job.
-    let from = x.par_chunks(of_image.max(1)).zip(dy.par_chunks(of_output.max(1)));
-    from.zip(dx.par_chunks_mut(of_image.max(1))).for_each(|((x, dy), dx)| {
+    let from = which.par_chunks(of_output.max(1)).zip(dy.par_chunks(of_output.max(1)));
+    let images = dx.par_chunks_mut((height * width * channels).max(1));
+    from.zip(images).for_each(|((which, dy), dx)| {
         dx.fill(0.0);
-        let image = Image { x: x.as_ptr(), size: [height, width, channels] };
-        // SAFETY: `x` and `dx` are an image, `dy` its output.
-        unsafe { dispatch(Gradient { image, dy: dy.as_ptr(), dx: dx.as_mut_ptr() }) }
+        let (which, dy, dx) = (which.as_ptr(), dy.as_ptr(), dx.as_mut_ptr());
+        // SAFETY: `dx` is an image, `which` and `dy` its output.
+        unsafe { dispatch(Gradient { size, which, dy, dx }) }
     });
 }
 
-#[derive(Clone, Copy)]
-struct Image {
-    x: *const f32,
-    /// Height, width and channels.
-    size: [usize; 3],
-}
-
-impl Image {
-    /// Calls `each` with where each pixel of a window begins.
-    #[inline(always)]
-    fn window(&self, row: usize, column: usize, mut each: impl FnMut(usize)) {
-        let [height, width, channels] = self.size;
-        for down in (2 * row).saturating_sub(1)..(2 * row + 2).min(height) {
-            for across in (2 * column).saturating_sub(1)..(2 * column + 2).min(width) {
-                each((down * width + across) * channels);
-            }
-        }
-    }
-
-    /// The largest of a window, for the vector of channels that begins at `channel`.
-    #[inline(always)]
-    unsafe fn largest<L: Lanes>(&self, row: usize, column: usize, channel: usize) -> L::Vector {
-        let left = self.size[2] - channel;
-        // SAFETY: partial loads keep to the pixel's channels.
-        unsafe {
-            let mut largest = L::splat(f32::NEG_INFINITY);
-            self.window(row, column, |at| {
-                let x = L::load_up_to(self.x.add(at + channel), left);
-                // The order matters: where all are NaN, so is the largest.
-                largest = L::select_greater(largest, x, largest, x);
-            });
-            largest
+/// Calls `each` with where each pixel of a window begins, and its number in the window.
+#[inline(always)]
+fn window(
+    [height, width, channels]: [usize; 3],
+    [row, column]: [usize; 2],
+    mut each: impl FnMut(usize, f32),
+) {
+    let mut number = 0.0;
+    for down in (2 * row).saturating_sub(1)..(2 * row + 2).min(height) {
+        for across in (2 * column).saturating_sub(1)..(2 * column + 2).min(width) {
+            each((down * width + across) * channels, number);
+            number += 1.0;
         }
     }
 }
 
 struct Largest {
-    image: Image,
+    x: *const f32,
+    /// Height, width and channels of the image.
+    size: [usize; 3],
     row: usize,
     y: *mut f32,
+    which: Option<*mut f32>,
 }
 
 impl Task for Largest {
@@ -96,14 +91,25 @@ impl Task for Largest {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let [_, width, channels] = self.image.size;
+        let [_, width, channels] = self.size;
         for column in 0..width.div_ceil(2) {
             for channel in (0..channels).step_by(L::LANES) {
-                // SAFETY: partial stores keep to the pixel's channels.
+                let left = channels - channel;
+                // SAFETY: partial loads and stores keep to the pixel's channels.
                 unsafe {
-                    let largest = self.image.largest::<L>(self.row, column, channel);
-                    let to = self.y.add(column * channels + channel);
-                    L::store_up_to(to, channels - channel, largest);
+                    let mut largest = L::splat(f32::NEG_INFINITY);
+                    let mut which = L::splat(0.0);
+                    window(self.size, [self.row, column], |at, number| {
+                        let x = L::load_up_to(self.x.add(at + channel), left);
+                        which = L::select_greater(x, largest, L::splat(number), which);
+                        // The order matters: where all are NaN, so is the largest.
+                        largest = L::select_greater(largest, x, largest, x);
+                    });
+                    let to = column * channels + channel;
+                    L::store_up_to(self.y.add(to), left, largest);
+                    if let Some(all) = self.which {
+                        L::store_up_to(all.add(to), left, which);
+                    }
                 }
             }
         }
@@ -111,7 +117,9 @@ impl Task for Largest {
 }
 
 struct Gradient {
-    image: Image,
+    /// Height, width and channels of the image.
+    size: [usize; 3],
+    which: *const f32,
     dy: *const f32,
     dx: *mut f32,
 }
@@ -121,23 +129,24 @@ impl Task for Gradient {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let [height, width, channels] = self.image.size;
+        let [height, width, channels] = self.size;
         let columns = width.div_ceil(2);
         for row in 0..height.div_ceil(2) {
             for column in 0..columns {
                 for channel in (0..channels).step_by(L::LANES) {
                     let left = channels - channel;
+                    let at = (row * columns + column) * channels + channel;
                     // SAFETY: partial loads and stores keep to the pixel's channels.
                     unsafe {
-                        let zero = L::splat(0.0);
-                        let largest = self.image.largest::<L>(row, column, channel);
-                        let at = (row * columns + column) * channels + channel;
+                        let which = L::load_up_to(self.which.add(at), left);
                         let mut dy = L::load_up_to(self.dy.add(at), left);
-                        self.image.window(row, column, |at| {
-                            let x = L::load_up_to(self.image.x.add(at + channel), left);
+                        let zero = L::splat(0.0);
+                        // Numbers rise: what is not above this one, and was not taken yet, is this one.
+                        window(self.size, [row, column], |at, number| {
+                            let number = L::splat(number);
+                            let taken = L::select_greater(which, number, zero, dy);
+                            dy = L::select_greater(which, number, dy, zero);
                             let to = self.dx.add(at + channel);
-                            let taken = L::select_greater(largest, x, zero, dy);
-                            dy = L::select_greater(largest, x, dy, zero);
                             L::store_up_to(to, left, L::add(L::load_up_to(to, left), taken));
                         });
                     }

@@ -25,8 +25,9 @@ pub struct Needs {
 
 /// Bytes that the program has without a run.
 const PROGRAM: u64 = 60_000_000;
-/// Weights, gradients, momentum, and the copies that go into a checkpoint.
-const COPIES: f64 = 6.0;
+/// Weights, momentum, and the copies that go into a checkpoint. Gradients stand where values did that are not
+/// needed any longer.
+const COPIES: f64 = 4.0;
 /// Most samples of the step that is tried: enough for all threads, and over soon.
 const MOST_TRIED: usize = 16;
 
@@ -36,7 +37,7 @@ impl Ready {
     fn memory_of_training(&self) -> u64 {
         let (model, shape) = (self.plan().model(), self.data().shape);
         let kept = model.backbone.kept(model.width(), shape);
-        let values = (kept.all + 2.0 * kept.largest) * self.batch_size() as f64;
+        let values = (kept.all + kept.largest) * self.batch_size() as f64;
         let num = self.networks.len() as f64;
         (4.0 * (num * values + COPIES * self.num_parameters() as f64)) as u64
     }
