@@ -11,8 +11,8 @@ use burn::backend::{Autodiff, AutodiffBackend, Backend, Flex, TensorMetadata};
 use crate::descent::Descent;
 use crate::extension::KernelOps;
 use crate::flex::{
-    Convolution, Normalization, NormalizedConvolution, Pooled, Residual, channels_last, halve,
-    halve_gradient, join, join_gradient, moments,
+    Bottleneck, Convolution, Normalization, NormalizedConvolution, Pooled, Residual, channels_last,
+    halve, halve_gradient, join, join_gradient, moments,
 };
 use crate::normalization::After;
 use crate::ops::Layer;
@@ -144,28 +144,26 @@ impl<const N: usize> Backward<Flex, N> for NormalizedConvolutionStep {
 }
 
 #[derive(Debug)]
-struct JoinedStep;
+struct BottleneckStep;
 
-impl Backward<Flex, 5> for JoinedStep {
-    /// What the normalization keeps, and the output.
-    type State = (NormalizedConvolution, FlexTensor);
+impl Backward<Flex, 7> for BottleneckStep {
+    type State = Bottleneck;
 
-    /// The parents are x, weight, gamma, beta and the shortcut.
+    /// The parents are x, the three weights, gammas, betas and the shortcut.
     fn backward(
         self,
-        ops: Ops<Self::State, 5>,
+        ops: Ops<Bottleneck, 7>,
         gradients: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
         let dy = channels_last(&gradients.consume::<Flex>(&ops.node));
-        let (work, y) = ops.state;
-        let [x, weight, gamma, beta, shortcut] = ops.parents;
-        let (dx, others, dshortcut) = work.joined_gradients(&channels_last(&y), &dy, x.is_some());
+        let mut parents = ops.parents.into_iter();
+        let x = parents.next().flatten();
+        let (dx, others) = ops.state.gradients(&dy, x.is_some());
         if let (Some(x), Some(dx)) = (x, dx) {
             gradients.register::<Flex>(x.id, dx);
         }
-        let others = others.into_iter().chain([dshortcut]);
-        for (parent, gradient) in [weight, gamma, beta, shortcut].into_iter().zip(others) {
+        for (parent, gradient) in parents.zip(others) {
             if let Some(parent) = parent {
                 gradients.register::<Flex>(parent.id, gradient);
             }
@@ -327,22 +325,27 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         (output, mean, variance)
     }
 
-    fn kernel_conv_norm_join(
+    fn kernel_bottleneck(
         x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        third: FloatTensor<Self>,
+        gammas: FloatTensor<Self>,
+        betas: FloatTensor<Self>,
         shortcut: FloatTensor<Self>,
-        layer: Layer,
+        stride: usize,
+        epsilon: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let rows = [gamma.primitive(), beta.primitive()];
-        let work = Convolution::new(x.primitive(), weight.primitive(), layer.stride, layer.padding);
-        let work = NormalizedConvolution::new(work, None, rows, layer.epsilon, layer.after);
-        let output = work.joined(shortcut.primitive());
-        let [mean, variance] = moments(&work.statistics).map(Self::from_inner);
-        let parents = [x.node(), weight.node(), gamma.node(), beta.node(), shortcut.node()];
-        let output = tracked::<C, _, _, _>(JoinedStep, parents, (work, output.clone()), output);
-        (output, mean, variance)
+        let inputs = [&x, &first, &second, &third, &gammas, &betas, &shortcut];
+        let parents = inputs.map(|input| input.node());
+        let [x, first, second, third, gammas, betas, shortcut] =
+            inputs.map(|input| input.primitive());
+        let (weights, rows) = ([first, second, third], [gammas, betas]);
+        let work = Bottleneck::new(x, weights, rows, shortcut, stride, epsilon);
+        let output = work.output();
+        let [means, variances] = work.moments().map(Self::from_inner);
+        let output = tracked::<C, _, _, _>(BottleneckStep, parents, work, output);
+        (output, means, variances)
     }
 
     fn kernel_conv_joined(

@@ -80,18 +80,22 @@ pub(crate) trait KernelOps: Backend {
         layer: Layer,
     ) -> FloatTensor<Self>;
 
-    /// Output of a convolution of one pixel, normalized by the batch and joined with a shortcut, and mean and
-    /// variance.
-    fn kernel_conv_norm_join(
+    /// Output of a bottleneck, and means and variances of its three normalizations, one after the other as the
+    /// scales and shifts are.
+    #[allow(clippy::too_many_arguments)]
+    fn kernel_bottleneck(
         x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        third: FloatTensor<Self>,
+        gammas: FloatTensor<Self>,
+        betas: FloatTensor<Self>,
         shortcut: FloatTensor<Self>,
-        layer: Layer,
+        stride: usize,
+        epsilon: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// The same by given statistics; has no gradient.
+    /// The end of a bottleneck by given statistics; has no gradient.
     #[allow(clippy::too_many_arguments)]
     fn kernel_conv_joined(
         x: FloatTensor<Self>,

@@ -14,12 +14,13 @@ use crate::buffers::Buffer;
 use crate::convolution::{bias_gradient, convolve, input_gradient, weight_gradient};
 use crate::geometry::Geometry;
 use crate::junction;
-use crate::normalization::{After, Extent, Statistics, gradients, normalize, statistics};
+use crate::normalization::{After, Extent, Rows, Statistics, gradients, normalize, statistics};
 use crate::normalized;
 use crate::ops::Layer;
 use crate::pool;
 use crate::residual::{Activations, Blocks, Gradients};
 use crate::shortcut;
+use crate::source::Source;
 
 /// The channels-last numbers of an \[N, C, H, W\] tensor: its own if they lie so, else a copy.
 pub(crate) fn channels_last(tensor: &FlexTensor) -> FlexTensor {
@@ -224,12 +225,32 @@ impl Normalization {
     }
 }
 
+/// What a convolution keeps of its input.
+#[derive(Clone, Debug)]
+enum Input {
+    Given(FlexTensor),
+    /// max(norm(a), 0), which is made anew.
+    Normalized {
+        a: FlexTensor,
+        rows: Rows,
+    },
+}
+
+impl Input {
+    fn source(&self) -> Source<'_> {
+        match self {
+            Self::Given(x) => Source::Given(numbers(x)),
+            Self::Normalized { a, rows } => Source::Normalized { a: numbers(a), rows },
+        }
+    }
+}
+
 /// A convolution and the normalization after it, whose inputs lie ready for the kernels; what the
 /// backward pass keeps.
 #[derive(Clone, Debug)]
 pub(crate) struct NormalizedConvolution {
     geometry: Geometry,
-    x: FlexTensor,
+    x: Input,
     weight: FlexTensor,
     a: FlexTensor,
     gamma: FlexTensor,
@@ -261,7 +282,18 @@ impl NormalizedConvolution {
         let layout = Layout::contiguous(Shape::new([a.len()]));
         let a = FlexTensor::new(a.into_bytes(), layout, DType::F32);
         let (gamma, beta) = (gamma.to_contiguous(), beta.to_contiguous());
+        let x = Input::Given(x);
         Self { geometry, x, weight, a, gamma, beta, epsilon: epsilon as f32, after, statistics }
+    }
+
+    /// Keeps instead of its input, which is the output of `before` after a ReLU, what that is made of, where that
+    /// costs no pass of its own.
+    fn after(mut self, before: &Self) -> Self {
+        if normalized::fuses_gradients(&self.geometry, self.after) {
+            let (a, rows) = (before.a.clone(), before.norm().rows(&before.statistics));
+            self.x = Input::Normalized { a, rows };
+        }
+        self
     }
 
     pub(crate) fn output(&self) -> FlexTensor {
@@ -274,14 +306,13 @@ impl NormalizedConvolution {
         image_tensor(y, [extent.batch, extent.channels, height, width])
     }
 
-    /// The output at the end of a residual block.
-    pub(crate) fn joined(&self, shortcut: &FlexTensor) -> FlexTensor {
-        let shortcut = channels_last(shortcut);
+    /// The output at the end of a residual block; `shortcut` is channels-last.
+    fn joined(&self, shortcut: &FlexTensor) -> FlexTensor {
         let rows = self.norm().rows(&self.statistics);
         let mut y = Buffer::take(self.geometry.output_len());
-        let from = [&self.a, &shortcut].map(numbers);
+        let from = [&self.a, shortcut].map(numbers);
         junction::normalize_join(&rows, self.geometry.channels_out, from, &mut y);
-        of_channels_last(y, &shortcut)
+        of_channels_last(y, shortcut)
     }
 
     fn norm(&self) -> normalized::Norm<'_> {
@@ -295,25 +326,26 @@ impl NormalizedConvolution {
         dy: &FlexTensor,
         by_input: bool,
     ) -> (Option<FlexTensor>, [FlexTensor; 3]) {
-        let from = [&self.x, &self.weight, &self.a].map(numbers);
+        let (x, from) = (self.x.source(), [&self.weight, &self.a].map(numbers));
         self.gradients_by(by_input, |dweight, dx| {
             let (norm, dy) = (self.norm(), numbers(dy));
-            normalized::backward(&self.geometry, from, &self.statistics, &norm, dy, dweight, dx)
+            normalized::backward(&self.geometry, x, from, &self.statistics, &norm, dy, dweight, dx)
         })
     }
 
     /// The same from that of the joined output `y`, and by the shortcut; all channels-last.
-    pub(crate) fn joined_gradients(
+    fn joined_gradients(
         &self,
         y: &FlexTensor,
         dy: &FlexTensor,
         by_input: bool,
     ) -> (Option<FlexTensor>, [FlexTensor; 3], FlexTensor) {
-        let from = [&self.x, &self.weight, &self.a, y].map(numbers);
+        let (x, from) = (self.x.source(), [&self.weight, &self.a, y].map(numbers));
         let mut dshortcut = Buffer::take(self.geometry.output_len());
         let (dx, others) = self.gradients_by(by_input, |dweight, dx| {
             normalized::backward_joined(
                 &self.geometry,
+                x,
                 from,
                 &self.statistics,
                 &self.norm(),
@@ -346,6 +378,83 @@ impl NormalizedConvolution {
     /// By the bias.
     pub(crate) fn by_bias(&self) -> FlexTensor {
         row_tensor(vec![0.0; self.geometry.channels_out])
+    }
+}
+
+/// A bottleneck whose input lies ready for the kernels; what its backward pass keeps.
+#[derive(Clone, Debug)]
+pub(crate) struct Bottleneck {
+    layers: [NormalizedConvolution; 3],
+    /// Channels-last.
+    y: FlexTensor,
+}
+
+impl Bottleneck {
+    /// `rows` are the scales of the three normalizations one after the other, and the shifts.
+    pub(crate) fn new(
+        x: &FlexTensor,
+        weights: [&FlexTensor; 3],
+        rows: [&FlexTensor; 2],
+        shortcut: &FlexTensor,
+        stride: usize,
+        epsilon: f64,
+    ) -> Self {
+        let rows = rows.map(FlexTensor::to_contiguous);
+        let mut begin = 0;
+        let mut layer = |x: &FlexTensor, weight: &FlexTensor, stride: usize, padding: usize| {
+            let convolution = Convolution::new(x, weight, [stride; 2], [padding; 2]);
+            let channels = convolution.geometry.channels_out;
+            let own =
+                rows.each_ref().map(|row| row_tensor(numbers(row)[begin..][..channels].to_vec()));
+            begin += channels;
+            let own = own.each_ref();
+            NormalizedConvolution::new(convolution, None, own, epsilon, After::Relu)
+        };
+        let first = layer(x, weights[0], 1, 0);
+        let second = layer(&first.output(), weights[1], stride, 1).after(&first);
+        let third = layer(&second.output(), weights[2], 1, 0).after(&second);
+        let third = NormalizedConvolution { after: After::Nothing, ..third };
+        let y = channels_last(&third.joined(&channels_last(shortcut)));
+        Self { layers: [first, second, third], y }
+    }
+
+    pub(crate) fn output(&self) -> FlexTensor {
+        let layout = self.y.layout().permute(&[0, 3, 1, 2]);
+        self.y.clone().with_layout(layout)
+    }
+
+    /// Means and variances of the three normalizations one after the other.
+    pub(crate) fn moments(&self) -> [FlexTensor; 2] {
+        let all = |of: &dyn Fn(&Statistics) -> &[f32]| {
+            row_tensor(
+                self.layers.iter().flat_map(|layer| of(&layer.statistics)).copied().collect(),
+            )
+        };
+        [all(&|statistics| &statistics.mean), all(&|statistics| &statistics.variance)]
+    }
+
+    /// By x if it is asked for, and by the weights, scales, shifts and shortcut, from `dy`, channels-last. What
+    /// a layer keeps is dropped when it has been used.
+    pub(crate) fn gradients(
+        self,
+        dy: &FlexTensor,
+        by_input: bool,
+    ) -> (Option<FlexTensor>, [FlexTensor; 6]) {
+        let [first, second, third] = self.layers;
+        let (d_inner, [weight_3, scale_3, shift_3], dshortcut) =
+            third.joined_gradients(&self.y, dy, true);
+        drop((third, self.y));
+        let d_inner = channels_last(&d_inner.expect("it was asked for"));
+        let (d_first, [weight_2, scale_2, shift_2]) = second.gradients(&d_inner, true);
+        drop((second, d_inner));
+        let d_first = channels_last(&d_first.expect("it was asked for"));
+        let (dx, [weight_1, scale_1, shift_1]) = first.gradients(&d_first, by_input);
+        let joined = |rows: [FlexTensor; 3]| {
+            row_tensor(rows.iter().flat_map(|row| numbers(row)).copied().collect())
+        };
+        let scales = joined([scale_1, scale_2, scale_3]);
+        let shifts = joined([shift_1, shift_2, shift_3]);
+        (dx, [weight_1, weight_2, weight_3, scales, shifts, dshortcut])
     }
 }
 

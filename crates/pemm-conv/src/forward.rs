@@ -9,8 +9,8 @@ use crate::buffers::Buffer;
 use crate::descent::Descent;
 use crate::extension::KernelOps;
 use crate::flex::{
-    Convolution, Normalization, NormalizedConvolution, Residual, channels_last, halve, join,
-    max_pool, moments, numbers,
+    Bottleneck, Convolution, Normalization, NormalizedConvolution, Residual, channels_last, halve,
+    join, max_pool, moments, numbers,
 };
 use crate::normalization::After;
 use crate::ops::Layer;
@@ -105,20 +105,21 @@ impl KernelOps for Flex {
         work.normalized(&bias, [&gamma, &beta], [&mean, &variance], &layer)
     }
 
-    fn kernel_conv_norm_join(
+    fn kernel_bottleneck(
         x: FlexTensor,
-        weight: FlexTensor,
-        gamma: FlexTensor,
-        beta: FlexTensor,
+        first: FlexTensor,
+        second: FlexTensor,
+        third: FlexTensor,
+        gammas: FlexTensor,
+        betas: FlexTensor,
         shortcut: FlexTensor,
-        layer: Layer,
+        stride: usize,
+        epsilon: f64,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let work = Convolution::new(&x, &weight, layer.stride, layer.padding);
-        let rows = [&gamma, &beta];
-        let work = NormalizedConvolution::new(work, None, rows, layer.epsilon, layer.after);
-        let output = work.joined(&shortcut);
-        let [mean, variance] = moments(&work.statistics);
-        (output, mean, variance)
+        let weights = [&first, &second, &third];
+        let work = Bottleneck::new(&x, weights, [&gammas, &betas], &shortcut, stride, epsilon);
+        let [means, variances] = work.moments();
+        (work.output(), means, variances)
     }
 
     fn kernel_conv_joined(

@@ -40,6 +40,7 @@ mod rows;
 mod scratch;
 mod shortcut;
 mod simd;
+mod source;
 mod strips;
 #[cfg(test)]
 mod testing;
@@ -52,8 +53,8 @@ pub use geometry::Geometry;
 pub use normalization::{After, Extent, Statistics, gradients, normalize, statistics};
 pub use ops::{
     Layer, Normalized, NormalizedConv, Residual, add_relu, batch_norm, batch_norm_train,
-    batch_norm_train_vectors, conv_norm, conv_norm_join, conv_norm_join_train, conv_norm_train,
-    conv2d, descend, descend_at, fork, halve, max_pool, residual_blocks,
+    batch_norm_train_vectors, bottleneck_train, conv_norm, conv_norm_join, conv_norm_train, conv2d,
+    descend, descend_at, fork, halve, max_pool, residual_blocks,
 };
 pub use recording::{Buffer, Recording, can_record, copied, record};
 pub use simd::{Level, level};

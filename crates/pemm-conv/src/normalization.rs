@@ -149,6 +149,7 @@ pub(crate) fn join(parts: &[Part], channels: usize) -> Statistics {
 }
 
 /// Per-channel rows of equal, whole-vector length.
+#[derive(Clone, Debug)]
 pub(crate) struct Rows {
     mean: Vec<f32>,
     scale: Vec<f32>,

@@ -20,6 +20,7 @@ use crate::rows::{
     gather, own_rows, spread, streams,
 };
 use crate::simd::dispatch;
+use crate::source::Source;
 use crate::strips::{Job, Strips};
 use crate::winograd::{Filters, convolve_with, fuses, gradients_with};
 use crate::{junction, pointwise};
@@ -185,7 +186,8 @@ pub(crate) fn convolve_to(
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn backward(
     geometry: &Geometry,
-    [x, weight, a]: [&[f32]; 3],
+    x: Source,
+    [weight, a]: [&[f32]; 2],
     statistics: &Statistics,
     norm: &Norm,
     dy: &[f32],
@@ -203,7 +205,7 @@ pub(crate) fn backward(
     let parts = sums(a, dy, &extent, norm.after, &Shared(rows.channels(extent.channels)));
     let slopes = Slopes::new(&parts, &rows, statistics, norm.epsilon, extent.pixels());
     let of_a = GradientRows { rows: &rows, slopes: &slopes };
-    gradients(geometry, [x, weight, a], of_a, norm.after, dy, dweight, dx);
+    gradients(geometry, x, [weight, a], of_a, norm.after, dy, dweight, dx);
     [slopes.dgamma, slopes.dbeta]
 }
 
@@ -211,7 +213,8 @@ pub(crate) fn backward(
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn backward_joined(
     geometry: &Geometry,
-    [x, weight, a, y]: [&[f32]; 4],
+    x: Source,
+    [weight, a, y]: [&[f32]; 3],
     statistics: &Statistics,
     norm: &Norm,
     dy: &[f32],
@@ -226,14 +229,16 @@ pub(crate) fn backward_joined(
     let parts = junction::sums(&rows, extent.channels, [a, y, dy], dshortcut);
     let slopes = Slopes::new(&parts, &rows, statistics, norm.epsilon, extent.pixels());
     let of_a = GradientRows { rows: &rows, slopes: &slopes };
-    gradients(geometry, [x, weight, a], of_a, After::Nothing, dshortcut, dweight, dx);
+    gradients(geometry, x, [weight, a], of_a, After::Nothing, dshortcut, dweight, dx);
     [slopes.dgamma, slopes.dbeta]
 }
 
 /// Writes `dweight` and, if it is asked for, `dx`, where the gradient by a is `of_a`.
+#[allow(clippy::too_many_arguments)]
 fn gradients(
     geometry: &Geometry,
-    [x, weight, a]: [&[f32]; 3],
+    x: Source,
+    [weight, a]: [&[f32]; 2],
     of_a: GradientRows,
     after: After,
     dy: &[f32],
@@ -242,17 +247,13 @@ fn gradients(
 ) {
     let extent = extent(geometry);
     let channels = [geometry.channels_in, geometry.channels_out];
-    let fused = !extent.is_empty()
-        && match by_winograd(geometry) {
-            true => fuses(channels),
-            false => pointwise::fuses(geometry) && after != After::ReluPool,
-        };
+    let fused = !extent.is_empty() && fuses_gradients(geometry, after);
     let dx = match dx {
         Some(dx) if fused => dx,
         dx => {
             let mut da = Buffer::take(a.len());
             normalization::input_gradient(a, &extent, of_a.rows, of_a.slopes, after, dy, &mut da);
-            weight_gradient(geometry, x, &da, dweight, None);
+            weight_gradient(geometry, &x.all(channels[0]), &da, dweight, None);
             if let Some(dx) = dx {
                 input_gradient(geometry, weight, &da, dx);
             }
@@ -262,7 +263,7 @@ fn gradients(
     if !by_winograd(geometry) {
         let relu = after == After::Relu;
         let make = |first, da: &mut [f32]| of_a.write(first, [a, dy], relu, da);
-        pointwise::gradients_with(geometry, [x, weight], make, dweight, dx);
+        pointwise::gradients_with(geometry, x, weight, make, dweight, dx);
         return;
     }
     let strips = Strips::new(geometry.batch, geometry.input);
@@ -274,9 +275,9 @@ fn gradients(
         &turned,
         dweight,
         dx,
-        &[x, a, dy],
+        &[x.read(), a, dy],
         |job, [x_window, dy_window]| {
-            spread(&strips, job, x, channels[0], [0, channels[0]], x_window);
+            x.spread(&strips, job, channels[0], x_window);
             match after {
                 After::Nothing => of_a.spread(&strips, job, [a, dy], Open::Everywhere, dy_window),
                 After::Relu => of_a.spread(&strips, job, [a, dy], Open::Normalized, dy_window),
@@ -285,6 +286,14 @@ fn gradients(
         },
         |job, window, dx| gather(&strips, job, channels[0], window, dx, stream),
     );
+}
+
+/// Whether both gradients come from one reading of what they are made of.
+pub(crate) fn fuses_gradients(geometry: &Geometry, after: After) -> bool {
+    match by_winograd(geometry) {
+        true => fuses([geometry.channels_in, geometry.channels_out]),
+        false => pointwise::fuses(geometry) && after != After::ReluPool,
+    }
 }
 
 /// What makes the gradient by the input of a normalization where it is read.

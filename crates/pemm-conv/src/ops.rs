@@ -281,50 +281,17 @@ pub fn conv_norm(
     Tensor::from_dispatch(y)
 }
 
-/// The end of a bottleneck in training: a 1×1 convolution of stride 1 without a bias,
-/// [normalized by the batch](batch_norm_train), plus a shortcut, then ReLU; differentiable by all tensors. On
-/// Flex it is one operation, which reads and writes the activations less than its parts would.
+/// The end of a bottleneck by given statistics, for inference: a 1×1 convolution of stride 1 without a bias,
+/// normalized, plus a shortcut, then ReLU. Where a gradient is asked for, [`conv_norm`] and [`add_relu`] give
+/// it.
 ///
 /// y = max(norm(x ∗ weight) + shortcut, 0)
 ///
-/// Shapes: `x` \[N, I, H, W\], `weight` \[O, I, 1, 1\], scale and shift \[O\], `shortcut` \[N, O, H, W\].
+/// Shapes: `x` \[N, I, H, W\], `weight` \[O, I, 1, 1\], `norm` is scale and shift, `given` mean and variance,
+/// each \[O\], `shortcut` \[N, O, H, W\].
 ///
 /// # Panics
 /// If the shapes do not match.
-pub fn conv_norm_join_train(
-    x: Tensor<4>,
-    weight: Tensor<4>,
-    [gamma, beta]: [Tensor<1>; 2],
-    shortcut: Tensor<4>,
-    epsilon: f64,
-) -> Normalized<4> {
-    let layer = last_layer(&x, &weight, &shortcut, epsilon);
-    let outs = weight.dims()[0];
-    let all_suit = fits(&x, &weight, None, layer.stride, layer.padding)
-        && suits(&shortcut.clone().into_dispatch())
-        && [&gamma, &beta].into_iter().all(|row| is_row(row, outs));
-    if !all_suit {
-        let result = conv_norm_train(x, weight, None, [gamma, beta], layer);
-        return Normalized { output: add_relu(result.output, shortcut), ..result };
-    }
-    let [x, weight, shortcut] = [x, weight, shortcut].map(Tensor::into_dispatch);
-    let [gamma, beta] = [gamma, beta].map(Tensor::into_dispatch);
-    let (output, mean, variance) =
-        Dispatch::kernel_conv_norm_join(x, weight, gamma, beta, shortcut, layer);
-    Normalized {
-        output: Tensor::from_dispatch(output),
-        mean: Tensor::from_dispatch(mean),
-        variance: Tensor::from_dispatch(variance),
-    }
-}
-
-/// The same by given statistics, for inference. Where a gradient is asked for, [`conv_norm`] and [`add_relu`]
-/// give it.
-///
-/// Shapes: as there, `norm` is scale and shift, `given` mean and variance.
-///
-/// # Panics
-/// As there.
 pub fn conv_norm_join(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -333,8 +300,14 @@ pub fn conv_norm_join(
     shortcut: Tensor<4>,
     epsilon: f64,
 ) -> Tensor<4> {
-    let layer = last_layer(&x, &weight, &shortcut, epsilon);
-    let outs = weight.dims()[0];
+    let ([batch, _, height, width], [outs, _, down, across]) = (x.dims(), weight.dims());
+    assert_eq!([down, across], [1, 1], "a bottleneck ends with a filter of one pixel");
+    assert_eq!(
+        shortcut.dims(),
+        [batch, outs, height, width],
+        "both sides of a block end in one shape"
+    );
+    let layer = Layer { stride: [1, 1], padding: [0, 0], epsilon, after: After::Nothing };
     let images = [&x, &weight, &shortcut];
     let all_suit = fits(&x, &weight, None, layer.stride, layer.padding)
         && norm.iter().chain(&given).all(|row| is_plain_row(row, outs))
@@ -350,22 +323,10 @@ pub fn conv_norm_join(
     Tensor::from_dispatch(y)
 }
 
-/// How the last layer of a bottleneck goes; its sizes are checked.
-fn last_layer(x: &Tensor<4>, weight: &Tensor<4>, shortcut: &Tensor<4>, epsilon: f64) -> Layer {
-    let ([batch, _, height, width], [outs, _, down, across]) = (x.dims(), weight.dims());
-    assert_eq!([down, across], [1, 1], "a bottleneck ends with a filter of one pixel");
-    assert_eq!(
-        shortcut.dims(),
-        [batch, outs, height, width],
-        "both sides of a block end in one shape"
-    );
-    Layer { stride: [1, 1], padding: [0, 0], epsilon, after: After::Nothing }
-}
-
 /// Weight of a convolution, and scale and shift of the normalization after it.
 #[derive(Clone, Debug)]
 pub struct NormalizedConv {
-    /// \[C, C, 3, 3\]
+    /// \[C, I, h, w\]
     pub weight: Tensor<4>,
     /// \[C\]
     pub gamma: Tensor<1>,
@@ -373,7 +334,7 @@ pub struct NormalizedConv {
     pub beta: Tensor<1>,
 }
 
-/// What [`residual_blocks`] returns.
+/// What [`residual_blocks`] and [`bottleneck_train`] return.
 #[derive(Clone, Debug)]
 pub struct Residual {
     /// \[N, C, H, W\], none negative if there was a block.
@@ -435,6 +396,76 @@ pub fn residual_blocks(x: Tensor<4>, blocks: Vec<[NormalizedConv; 2]>, epsilon: 
         add_relu(last.output, shortcut)
     });
     Residual { output, moments }
+}
+
+/// A bottleneck in training (He et al. 2016): a 1×1 convolution, a 3×3 one with `stride` and one pixel of zeros
+/// around, and a 1×1 one, without biases, each [normalized by the batch](batch_norm_train); differentiable by all
+/// tensors. On Flex it is one operation, which does not keep what stands between its convolutions: backward
+/// their inputs are made anew where they are read.
+///
+/// y = max(norm₃(max(norm₂(max(norm₁(x ∗ w₁), 0) ∗ w₂), 0) ∗ w₃) + shortcut, 0)
+///
+/// Shapes: `x` \[N, I, H, W\], weights \[M, I, 1, 1\], \[M', M, 3, 3\] and \[O, M', 1, 1\], `shortcut`
+/// \[N, O, ⌈H/stride⌉, ⌈W/stride⌉\], as the output.
+///
+/// # Panics
+/// If the shapes do not match or `stride` is 0.
+pub fn bottleneck_train(
+    x: Tensor<4>,
+    layers: [NormalizedConv; 3],
+    stride: usize,
+    shortcut: Tensor<4>,
+    epsilon: f64,
+) -> Residual {
+    let [batch, mut ins, height, width] = x.dims();
+    for (layer, side) in layers.iter().zip([1, 3, 1]) {
+        let outs = layer.weight.dims()[0];
+        let rows = [&layer.gamma, &layer.beta].map(Tensor::dims);
+        let expected = ([outs, ins, side, side], [[outs]; 2]);
+        assert_eq!((layer.weight.dims(), rows), expected, "a layer of a bottleneck");
+        ins = outs;
+    }
+    let [height, width] = [height, width].map(|side| side.div_ceil(stride));
+    let output = [batch, ins, height, width];
+    assert_eq!(shortcut.dims(), output, "both sides of a block end in one shape");
+    let fits = suits(&x.clone().into_dispatch())
+        && suits(&shortcut.clone().into_dispatch())
+        && layers.iter().all(|layer| {
+            suits(&layer.weight.clone().into_dispatch())
+                && [&layer.gamma, &layer.beta].into_iter().all(|row| is_row(row, row.dims()[0]))
+        });
+    if fits && height.min(width) > 0 {
+        let channels = layers.each_ref().map(|layer| layer.gamma.dims()[0]);
+        let gammas = Tensor::cat(layers.iter().map(|layer| layer.gamma.clone()).collect(), 0);
+        let betas = Tensor::cat(layers.iter().map(|layer| layer.beta.clone()).collect(), 0);
+        let [first, second, third] = layers.map(|layer| layer.weight.into_dispatch());
+        let [gammas, betas] = [gammas, betas].map(Tensor::into_dispatch);
+        let (x, shortcut) = (x.into_dispatch(), shortcut.into_dispatch());
+        let (output, means, variances) = Dispatch::kernel_bottleneck(
+            x, first, second, third, gammas, betas, shortcut, stride, epsilon,
+        );
+        let mut begin = 0;
+        let [means, variances] = [means, variances].map(Tensor::<1>::from_dispatch);
+        let moments = channels.map(|channels| {
+            let own = begin..begin + channels;
+            begin = own.end;
+            [&means, &variances].map(|all| all.clone().slice(s![own.clone()]))
+        });
+        return Residual { output: Tensor::from_dispatch(output), moments: moments.to_vec() };
+    }
+    let mut moments = Vec::with_capacity(3);
+    let afters = [After::Relu, After::Relu, After::Nothing];
+    let output = layers.into_iter().zip([1, stride, 1]).zip(afters).fold(
+        x,
+        |x, ((NormalizedConv { weight, gamma, beta }, stride), after)| {
+            let padding = [weight.dims()[2] / 2; 2];
+            let layer = Layer { stride: [stride; 2], padding, epsilon, after };
+            let result = conv_norm_train(x, weight, None, [gamma, beta], layer);
+            moments.push([result.mean, result.variance]);
+            result.output
+        },
+    );
+    Residual { output: add_relu(output, shortcut), moments }
 }
 
 /// `x` for two readers (a residual block and its shortcut), whose gradients are then added as the

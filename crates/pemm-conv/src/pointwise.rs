@@ -16,6 +16,7 @@ use crate::geometry::Geometry;
 use crate::product::{Product, Start, panel_width};
 use crate::scratch;
 use crate::simd::dispatch;
+use crate::source::Source;
 
 /// Pixels that go through together.
 const PIXELS: usize = 256;
@@ -47,7 +48,8 @@ pub(crate) fn input_gradient(geometry: &Geometry, weight: &[f32], dy: &[f32], dx
 /// pixels, given the number of the first.
 pub(crate) fn gradients_with(
     geometry: &Geometry,
-    [x, weight]: [&[f32]; 2],
+    x: Source,
+    weight: &[f32],
     make: impl Fn(usize, &mut [f32]) + Sync,
     dweight: &mut [f32],
     dx: &mut [f32],
@@ -71,7 +73,9 @@ pub(crate) fn gradients_with(
     let parts = dx.par_chunks_mut(of_part * ins).zip(sums.par_chunks_mut(ins * outs));
     parts.enumerate().for_each(|(part, (dx, sums))| {
         sums.fill(0.0);
-        scratch::with(PIXELS * outs + packing.len(chunk), |memory| {
+        let of_x = x.memory(PIXELS, ins);
+        scratch::with(of_x + PIXELS * outs + packing.len(chunk), |memory| {
+            let (made, memory) = memory.split_at_mut(of_x);
             let (dy, packed) = memory.split_at_mut(PIXELS * outs);
             let (packed, panel) = packed.split_at_mut(packing.block_len(chunk));
             for (number, dx) in dx.chunks_mut(PIXELS * ins).enumerate() {
@@ -79,7 +83,7 @@ pub(crate) fn gradients_with(
                 let dy = &mut dy[..pixels * outs];
                 make(first, dy);
                 by_input.write(dy, dx);
-                let x = &x[first * ins..][..pixels * ins];
+                let x = x.pixels([first, pixels], ins, made);
                 for (taps, sums) in taps.chunks(chunk).zip(sums.chunks_mut(chunk * outs)) {
                     packing.pack(x, taps, &patches[..pixels], packed);
                     packing.add(packed, dy, panel, pixels, outs, sums);

@@ -17,10 +17,10 @@ use crate::junction;
 use crate::normalization::{Extent, Rows, Slopes, Statistics};
 use crate::normalized::{GradientRows, convolve_to};
 use crate::rows::{
-    Gather, GatherAdd, GatherBelow, GatherSums, Open, SpreadEnd, SpreadNormalized, fill, own_rows,
-    spread, streams,
+    Gather, GatherAdd, GatherBelow, GatherSums, Open, SpreadEnd, fill, own_rows, spread, streams,
 };
 use crate::simd::dispatch;
+use crate::source::spread_normalized;
 use crate::strips::{Job, Strips};
 use crate::winograd::{Filters, gradients_with};
 
@@ -91,7 +91,7 @@ impl Blocks<'_> {
             let rows = self.rows(2 * index, &statistics);
             let mut b = take();
             let fill = |job: &Job, window: &mut [f32], _: &mut [f32]| {
-                self.spread_normalized(&strips, job, &rows, &a, window);
+                spread_normalized(&strips, job, channels, &rows, &a, window);
             };
             let second = self.convolve(&strips, 2 * index + 1, [&mut b, &mut []], &[&a], fill);
             statistics.push(second);
@@ -167,7 +167,7 @@ impl Blocks<'_> {
                 &mut inner,
                 &sources,
                 |job, [x_window, dy_window]| {
-                    self.spread_normalized(&strips, job, &rows_1, &a, x_window);
+                    spread_normalized(&strips, job, channels, &rows_1, &a, x_window);
                     let open = open.map_or(Open::Everywhere, Open::Output);
                     of_b.spread(&strips, job, [&b, g], open, dy_window);
                 },
@@ -275,32 +275,6 @@ impl Blocks<'_> {
     ) -> Statistics {
         let channels = [self.extent.channels; 2];
         convolve_to(strips, channels, &self.filters(index, false), None, to, sources, fill)
-    }
-
-    /// Fills the window of a job with max(norm(x), 0).
-    fn spread_normalized(
-        &self,
-        strips: &Strips,
-        job: &Job,
-        rows: &Rows,
-        x: &[f32],
-        window: &mut [f32],
-    ) {
-        let channels = self.extent.channels;
-        let (pixels, plane) = (strips.width, strips.window(1).plane);
-        fill(strips, job, channels, window, |row, to| {
-            let x = &x[row * pixels * channels..][..pixels * channels];
-            // SAFETY: `x` has a row of pixels, and `to` the row in each plane.
-            unsafe {
-                dispatch(SpreadNormalized {
-                    by: rows.channels(channels),
-                    x: x.as_ptr(),
-                    pixels,
-                    to: to.as_mut_ptr(),
-                    plane,
-                });
-            }
-        });
     }
 
     /// Fills the window of a job with max(norm(x) + shortcut, 0), and writes its own pixels to `y`.

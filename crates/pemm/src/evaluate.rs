@@ -11,7 +11,7 @@ use pemm_runs::Scored;
 use crate::error::Result;
 use crate::model::Classifier;
 use crate::objective::Batch;
-use crate::readings::Rows;
+use crate::rows::Rows;
 use crate::tensors::argmax_rows;
 
 /// Puts a batch on `device`.
@@ -73,8 +73,8 @@ pub(crate) fn scores_of_each(
     let device = device.clone().without_autodiff();
     // Nothing is drawn in evaluation.
     let mut rng = Streams::new(0).open(Stream::Step);
-    let mut all: Vec<Rows> = networks.iter().map(|_| Rows::on(&device)).collect();
-    let mut features = Rows::on(&device);
+    let mut all: Vec<Rows> = networks.iter().map(|_| Rows::default()).collect();
+    let mut features = Rows::default();
     for batch in loader.in_order() {
         let images = to_device(batch?, &device).images;
         for (number, (network, scores)) in networks.iter().zip(&mut all).enumerate() {
@@ -85,7 +85,7 @@ pub(crate) fn scores_of_each(
             }
         }
     }
-    Ok((all.into_iter().map(Rows::values).collect(), features.values()))
+    Ok((all.iter_mut().map(Rows::take).collect(), features.take()))
 }
 
 /// Runs `networks` in evaluation over all samples of `loader`, in order: probabilities are those of
@@ -104,8 +104,8 @@ pub fn predict(
     // Nothing is drawn in evaluation.
     let mut rng = Streams::new(0).open(Stream::Step);
     let mut all = Predictions::default();
-    let [mut probabilities, mut features] = [Rows::on(&device), Rows::on(&device)];
-    let mut distances = None;
+    let [mut probabilities, mut features] = [Rows::default(), Rows::default()];
+    let mut distances: Option<Rows> = None;
     for batch in loader.in_order() {
         let images = to_device(batch?, &device).images;
         let first = networks[0].forward(images.clone(), &mut rng);
@@ -115,7 +115,7 @@ pub fn predict(
         all.num_classes = num_classes;
         probabilities.add(rows);
         if let Some(rows) = networks[0].head.distances(first.scores) {
-            distances.get_or_insert_with(|| Rows::on(&device)).add(rows);
+            distances.get_or_insert_with(Rows::default).add(rows);
         }
         if with_features {
             all.num_features = first.features.dims()[1];
@@ -123,9 +123,9 @@ pub fn predict(
         }
         on_samples(n);
     }
-    all.probabilities = probabilities.values();
-    all.distances = distances.map(Rows::values);
-    all.features = features.values();
+    all.probabilities = probabilities.take();
+    all.distances = distances.as_mut().map(Rows::take);
+    all.features = features.take();
     Ok(all)
 }
 

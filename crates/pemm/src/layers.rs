@@ -59,7 +59,7 @@ pub struct Conv2d {
     pub weight: Param<Tensor<4>>,
     /// `[C_out]`, if the convolution has one.
     pub bias: Option<Param<Tensor<1>>>,
-    stride: usize,
+    pub(crate) stride: usize,
 }
 
 impl Conv2d {
@@ -209,16 +209,13 @@ impl BatchNorm {
             conv.bias.is_none() && conv.stride == 1,
             "a bottleneck ends with a convolution without a bias and of stride 1"
         );
-        let (weight, norm) = (conv.weight.val(), [self.weight.val(), self.bias.val()]);
-        if !is_training(&input) {
-            let running = [self.running_mean.value(), self.running_var.value()];
-            let epsilon = Self::EPSILON;
-            return pemm_conv::conv_norm_join(input, weight, norm, running, shortcut, epsilon);
+        if is_training(&input) {
+            let output = self.forward_conv(conv, input, After::Nothing);
+            return pemm_conv::add_relu(output, shortcut);
         }
-        let [n, _, height, width] = input.dims();
-        let result = pemm_conv::conv_norm_join_train(input, weight, norm, shortcut, Self::EPSILON);
-        self.update_running(result.mean, result.variance, n * height * width);
-        result.output
+        let (weight, norm) = (conv.weight.val(), [self.weight.val(), self.bias.val()]);
+        let running = [self.running_mean.value(), self.running_var.value()];
+        pemm_conv::conv_norm_join(input, weight, norm, running, shortcut, Self::EPSILON)
     }
 
     /// Normalises vectors, `[N, C]`, then sets negative values to 0.

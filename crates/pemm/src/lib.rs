@@ -8,7 +8,7 @@
 //! Order of the modules; each uses only what stands before it, which `./check` holds:
 //!
 //! ```text
-//! error device tensors layers
+//! error device tensors rows layers
 //! backbone head loss energy reconstruction optim dynamics centers
 //! model networks objective readings recorded training evaluate statistics weights pretrained records
 //! data places ready needs explain changed cells checkpoint finished ensemble evaluation
@@ -49,6 +49,7 @@ pub mod ready;
 pub mod reconstruction;
 mod recorded;
 mod records;
+mod rows;
 pub mod run;
 mod session;
 mod statistics;

@@ -12,6 +12,7 @@ use crate::device::is_cpu;
 use crate::error::{Error, Result};
 use crate::model::Classifier;
 use crate::ready::Ready;
+use crate::tensors::floats;
 
 /// An estimate for a whole run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,7 +79,7 @@ impl Ready {
             let begin = Instant::now();
             let loss = network.forward(images, &mut rng).scores.sum();
             let gradients = loss.clone().backward();
-            let _ = (gradients, loss.into_scalar::<f32>());
+            let _ = (gradients, floats(loss));
             begin.elapsed().as_secs_f64()
         };
         let first = step();

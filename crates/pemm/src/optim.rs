@@ -89,11 +89,17 @@ impl Sgd {
         rate: &Rate,
     ) -> M {
         let gradients = GradientsParams::from_module(gradients, &model);
-        let scale = match self.config.clip_norm {
-            Some(limit) => (limit / (norm(&model, &gradients) + 1e-6)).min(1.0),
-            None => 1.0,
+        let clip = match self.config.clip_norm {
+            None => Clip::By(1.0),
+            // Read, it would let the GPU wait.
+            Some(limit) if rate.on_gpu.is_some() => {
+                Clip::OnDevice(squares_on_device(&model, &gradients).map(|squares| {
+                    (squares.sqrt() + 1e-6).recip().mul_scalar(limit).clamp_max(1.0)
+                }))
+            }
+            Some(limit) => Clip::By((limit / (norm(&model, &gradients) + 1e-6)).min(1.0)),
         };
-        model.map(&mut Update { sgd: self, path: Path::default(), gradients, scale, rate })
+        model.map(&mut Update { sgd: self, path: Path::default(), gradients, clip, rate })
     }
 
     /// The memory of all momenta, in the order of their parameters' names.
@@ -129,6 +135,13 @@ impl Sgd {
     }
 }
 
+/// What clipping multiplies every gradient by.
+enum Clip {
+    By(f64),
+    /// `[1]`; `None` where there is no gradient.
+    OnDevice(Option<Tensor<1>>),
+}
+
 /// Norm of all gradients together.
 fn norm<M: Module>(model: &M, gradients: &GradientsParams) -> f64 {
     struct Norm<'a> {
@@ -149,11 +162,33 @@ fn norm<M: Module>(model: &M, gradients: &GradientsParams) -> f64 {
     visitor.squares.sqrt()
 }
 
+/// Its square, `[1]`, without a read.
+fn squares_on_device<M: Module>(model: &M, gradients: &GradientsParams) -> Option<Tensor<1>> {
+    struct Squares<'a> {
+        gradients: &'a GradientsParams,
+        sum: Option<Tensor<1>>,
+    }
+    impl ModuleVisitor for Squares<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.gradients.get::<D>(param.id) {
+                let squares = gradient.square().sum();
+                self.sum = Some(match self.sum.take() {
+                    Some(sum) => sum + squares,
+                    None => squares,
+                });
+            }
+        }
+    }
+    let mut visitor = Squares { gradients, sum: None };
+    model.visit(&mut visitor);
+    visitor.sum
+}
+
 struct Update<'a> {
     sgd: &'a mut Sgd,
     path: Path,
     gradients: GradientsParams,
-    scale: f64,
+    clip: Clip,
     rate: &'a Rate,
 }
 
@@ -167,10 +202,15 @@ impl ModuleMapper for Update<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         // Running statistics have no gradient and stay.
         let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
+        let (scale, gradient) = match &self.clip {
+            Clip::By(scale) => (*scale, gradient),
+            Clip::OnDevice(None) => (1.0, gradient),
+            Clip::OnDevice(Some(clip)) => (1.0, gradient * clip.clone().reshape([1; D])),
+        };
         let Sgd { config, momentum } = &mut *self.sgd;
         let name = self.path.name();
         let rule = Descent {
-            scale: self.scale as f32,
+            scale: scale as f32,
             decay: decay(config, self.path.container()) as f32,
             momentum: config.momentum as f32,
             nesterov: config.nesterov,

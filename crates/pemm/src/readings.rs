@@ -2,24 +2,15 @@
 //!
 //! A value can be read when the device has done all that was asked of it before, so a read in each
 //! step would let an accelerator wait for the host and then the host for it. There the values of up
-//! to [`MOST`] steps stay on the device and come in two reads; on the CPU, where nothing waits, each
+//! to [`MOST`](crate::rows::MOST) steps stay on the device and come in two reads; on the CPU, where nothing waits, each
 //! step is read at once. What is read is the same in both.
 
 use burn::tensor::{Device, Tensor};
 use pemm_conv::copied;
 
-use crate::device::is_cpu;
 use crate::objective::Terms;
+use crate::rows::most;
 use crate::tensors::floats;
-
-/// Steps whose values an accelerator keeps. Long enough for its queue never to run dry, short enough
-/// for a loss that is no number to be told soon.
-const MOST: usize = 64;
-
-/// Steps, or batches, whose values wait on `device` before they are read.
-fn most(device: &Device) -> usize {
-    if is_cpu(device) { 1 } else { MOST }
-}
 
 /// Which step it is, and of which samples.
 #[derive(Debug)]
@@ -126,42 +117,6 @@ impl Readings {
                 Reading { of, terms, total, scores: own.to_vec() }
             })
             .collect()
-    }
-}
-
-/// Rows `[N, K]` of batch after batch, read likewise.
-#[derive(Debug)]
-pub(crate) struct Rows {
-    most: usize,
-    waiting: Vec<Tensor<2>>,
-    values: Vec<f32>,
-}
-
-impl Rows {
-    /// None yet, of batches on `device`.
-    pub(crate) fn on(device: &Device) -> Self {
-        Self { most: most(device), waiting: Vec::new(), values: Vec::new() }
-    }
-
-    /// Adds the rows of a batch.
-    pub(crate) fn add(&mut self, rows: Tensor<2>) {
-        self.waiting.push(rows);
-        if self.waiting.len() == self.most {
-            self.read();
-        }
-    }
-
-    fn read(&mut self) {
-        let waiting = std::mem::take(&mut self.waiting);
-        if !waiting.is_empty() {
-            self.values.extend(floats(Tensor::cat(waiting, 0)));
-        }
-    }
-
-    /// All rows, one after the other.
-    pub(crate) fn values(mut self) -> Vec<f32> {
-        self.read();
-        self.values
     }
 }
 

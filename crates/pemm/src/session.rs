@@ -338,14 +338,82 @@ fn check_weights(epoch: usize, step: usize, tensors: &TensorMap) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::RunData;
+    use crate::rows::{AS_ON_A_GPU, MOST};
+    use crate::tensors::READS;
     #[cfg(feature = "wgpu")]
     use crate::{
-        data::RunData,
         model::Classifier,
         objective::{Batch, Objective, Terms},
     };
-    #[cfg(feature = "wgpu")]
+    use pemm_experiment::catalogue::presets;
+    use pemm_experiment::presets::PRESETS;
     use pemm_experiment::{Experiment, Layer};
+
+    fn ready(keys: &[String], device: &str) -> Ready {
+        let layers: Vec<Layer> =
+            keys.iter().map(|key| Layer::from_assignment(key).unwrap()).collect();
+        let experiment = Experiment::from_layers(&layers).unwrap();
+        let data = RunData::open(&experiment, &Default::default()).unwrap();
+        Ready::of(&experiment, data, device).unwrap()
+    }
+
+    /// Presets whose steps read from the device, because they choose on the host what to learn from.
+    const READING: [&str; 5] = ["mentor-net", "self-paced", "mentor-net-dd", "crf", "iterative"];
+
+    /// A read lets a GPU wait for the host.
+    #[test]
+    fn between_two_fetches_no_step_reads_from_the_device() {
+        let folder = tempfile::tempdir().unwrap();
+        let trusted = folder.path().join("right.csv");
+        let rows: String = (0..90).map(|row| format!("{row},{}\n", row % 10)).collect();
+        std::fs::write(&trusted, format!("index,label\n{rows}")).unwrap();
+        let device = if cfg!(feature = "wgpu") { "wgpu" } else { "cpu" };
+        AS_ON_A_GPU.set(true);
+        let common = ["data.limit=300", "schedule.batch_size=4", "schedule.num_epochs=2"];
+        let common = common.into_iter().chain(["model.backbone=mlp", "model.width=8"]);
+        let own = presets().into_iter().map(|preset| preset.name);
+        let with = ["pemm optim.clip_norm=1.0", "pemm model.dropout=0.1"];
+        for case in own.chain(with) {
+            let mut keys: Vec<String> = common.clone().map(str::to_owned).collect();
+            let mut words = case.split(' ');
+            let name = words.next().unwrap();
+            keys.insert(0, format!("preset={name}"));
+            keys.extend(words.map(str::to_owned));
+            // So that what comes after the warm-up is seen too.
+            let text = PRESETS.iter().find(|(preset, _)| *preset == name).unwrap().1;
+            if text.contains("warmup_epochs") {
+                keys.push("objective.warmup_epochs=1".into());
+            }
+            if ["gold", "graphical", "crf", "distill", "trusted-weight", "mentor-net-dd"]
+                .contains(&name)
+            {
+                keys.push(format!("data.trusted={}", trusted.display()));
+            }
+            let mut session = Session::new(ready(&keys, device)).unwrap();
+            let mut most = 0;
+            for _ in 0..2 {
+                let mut seen = Vec::new();
+                let told = &mut |event: Event<'_>| {
+                    if let Event::Step(..) = event {
+                        seen.push(READS.get());
+                    }
+                };
+                let epoch = session.epoch(&AtomicBool::new(false), told).unwrap().unwrap();
+                session.saved.epochs.push(epoch);
+                assert!(seen.len() >= MOST, "{case}: {} steps", seen.len());
+                let between = seen[..MOST - 1].windows(2).map(|pair| pair[1] - pair[0]);
+                most = most.max(between.max().unwrap());
+            }
+            // On the CPU the norm to clip by is read, where no sum depends on the threads.
+            let clips = session.plan.experiment().optim.clip_norm.is_some();
+            if READING.contains(&name) || (clips && device == "cpu") {
+                assert!(most > 0, "{case} reads no more: take it off the list");
+            } else {
+                assert_eq!(most, 0, "{case}");
+            }
+        }
+    }
 
     #[test]
     fn an_objective_hears_numbers_only() {
@@ -395,14 +463,10 @@ mod tests {
             "schedule.num_epochs=3",
         ];
         for backbone in ["mlp", "cnn"] {
-            let layers = keys.iter().map(|key| Layer::from_assignment(key).unwrap());
             let own = [format!("model.backbone={backbone}"), "model.width=8".into()];
-            let own = own.iter().map(|key| Layer::from_assignment(key).unwrap());
-            let layers: Vec<Layer> = layers.chain(own).collect();
-            let experiment = Experiment::from_layers(&layers).unwrap();
+            let keys: Vec<String> = keys.map(str::to_owned).into_iter().chain(own).collect();
             let [replayed, ordinary] = [true, false].map(|replayed| {
-                let data = RunData::open(&experiment, &Default::default()).unwrap();
-                let mut ready = Ready::of(&experiment, data, "wgpu").unwrap();
+                let mut ready = ready(&keys, "wgpu");
                 if !replayed {
                     ready.objective = Box::new(Unlike(ready.objective));
                 }

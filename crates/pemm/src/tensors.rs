@@ -78,9 +78,18 @@ pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Values {
     Values { shape, data: floats(tensor) }
 }
 
-/// The values of a float tensor, row-major.
+/// The values of a float tensor, row-major. The one way from a device to the host: it waits for all that was
+/// asked of the device before, and tests count how often that is.
 pub(crate) fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    #[cfg(test)]
+    READS.set(READS.get() + 1);
     tensor.try_into_vec_as::<f32>().expect("a float tensor can be read")
+}
+
+#[cfg(test)]
+std::thread_local! {
+    /// Calls of [`floats`] by this thread.
+    pub(crate) static READS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// 0, 1 … `len` - 1, made on `device`: what comes from the host in each step cannot be recorded.

@@ -66,11 +66,8 @@ impl Training {
         device: Device,
     ) -> Self {
         let sgds = vec![Sgd::new(plan.experiment().optim.clone()); networks.len()];
-        // A norm to clip by is read from the device; dropout is drawn on the host.
-        let repeats = objective.repeats()
-            && networks.len() == 1
-            && plan.experiment().optim.clip_norm.is_none()
-            && plan.model().dropout == 0.0;
+        // Dropout is drawn on the host.
+        let repeats = objective.repeats() && networks.len() == 1 && plan.model().dropout == 0.0;
         let replay = if repeats && can_record(&device) {
             Replay::Soon { steps: 0, refused: 0 }
         } else {

@@ -73,7 +73,7 @@ fn computed(g: &Geometry, after: After, with_dx: bool) -> Vec<Vec<f32>> {
     let (mut dweight, mut dx) = (vec![f32::NAN; g.weight_len()], vec![f32::NAN; g.input_len()]);
     let asked = with_dx.then_some(&mut *dx);
     let [dgamma, dbeta] =
-        backward(g, [&x, &weight, &a], &statistics, &norm, &dy, &mut dweight, asked);
+        backward(g, Source::Given(&x), [&weight, &a], &statistics, &norm, &dy, &mut dweight, asked);
     if !with_dx {
         dx.clear();
     }

@@ -286,61 +286,100 @@ fn residual_blocks_have_the_outputs_and_gradients_of_burn() {
     }
 }
 
-/// [N, I, H, W] and O: both gradients at once, in several parts and in part of one; one after the other; and
-/// stored past the caches.
-const BOTTLENECK_ENDS: [([usize; 4], usize); 4] =
-    [([3, 9, 20, 19], 33), ([1, 16, 3, 5], 64), ([2, 520, 3, 3], 512), ([2, 16, 65, 65], 128)];
+/// [N, I, H, W], channels of the three convolutions, and the stride: windows of few channels and of many, gradients
+/// by the weights at once and one after the other, odd sizes.
+const BOTTLENECKS: [([usize; 4], [usize; 3], usize); 5] = [
+    ([3, 33, 20, 19], [9, 16, 33], 1),
+    ([2, 64, 9, 5], [16, 16, 64], 2),
+    ([1, 600, 3, 4], [500, 500, 600], 1),
+    ([2, 40, 7, 8], [200, 200, 24], 1),
+    ([2, 12, 33, 34], [8, 8, 32], 2),
+];
+
+fn bottleneck(
+    size: [usize; 4],
+    channels: [usize; 3],
+    stride: usize,
+    device: &Device,
+) -> ([NormalizedConv; 3], Tensor<4>) {
+    let mut ins = size[1];
+    let layers = [1, 3, 1].into_iter().zip(channels).enumerate().map(|(place, (side, outs))| {
+        let seed = 10 * place as u64 + 20;
+        let weight = tensor([outs, ins, side, side], seed, device).require_grad();
+        ins = outs;
+        let gamma = (tensor([outs], seed + 1, device) + 1.5).detach().require_grad();
+        NormalizedConv { weight, gamma, beta: tensor([outs], seed + 2, device).require_grad() }
+    });
+    let layers: Vec<NormalizedConv> = layers.collect();
+    let [height, width] = [size[2], size[3]].map(|side| side.div_ceil(stride));
+    let shortcut = tensor([size[0], channels[2], height, width], 3, device);
+    (layers.try_into().unwrap(), shortcut)
+}
 
 #[test]
-fn the_end_of_a_bottleneck_has_the_outputs_and_gradients_of_burn() {
+fn a_bottleneck_has_the_outputs_and_gradients_of_burn() {
     let devices = [Device::flex().autodiff(), Device::flex().autodiff().gradient_checkpointing()];
-    for ((size, outs), device) in BOTTLENECK_ENDS.into_iter().zip(devices.into_iter().cycle()) {
-        let [batch, ins, height, width] = size;
+    let cases = BOTTLENECKS.into_iter().zip(devices.into_iter().cycle());
+    for ((size, channels, stride), device) in cases {
         let x = tensor(size, 1, &device).require_grad();
-        let weight = tensor([outs, ins, 1, 1], 2, &device).require_grad();
-        let shortcut = tensor([batch, outs, height, width], 3, &device).require_grad();
-        let gamma = (tensor([outs], 4, &device) + 1.5).detach().require_grad();
-        let beta = tensor([outs], 5, &device).require_grad();
+        let (layers, shortcut) = bottleneck(size, channels, stride, &device);
+        let shortcut = shortcut.require_grad();
         let results = [true, false].map(|ours| {
-            let norm = [gamma.clone(), beta.clone()];
-            let (x, weight, shortcut) = (x.clone(), weight.clone(), shortcut.clone());
-            let Normalized { output, mean, variance } = if ours {
-                conv_norm_join_train(x.clone(), weight.clone(), norm, shortcut.clone(), 1e-5)
+            let (x, all, shortcut) = (x.clone(), layers.clone(), shortcut.clone());
+            let Residual { output, moments } = if ours {
+                bottleneck_train(x.clone(), all, stride, shortcut.clone(), 1e-5)
             } else {
-                let options = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
-                let a = module::conv2d(x.clone(), weight.clone(), None, options);
-                let [gamma, beta] = norm;
-                let result = module::batch_norm_train(a, gamma, beta, 1e-5);
-                let output = activation::relu(result.output + shortcut.clone());
-                Normalized { output, mean: result.mean, variance: result.variance }
+                let mut moments = Vec::new();
+                let last = all.into_iter().zip([1, stride, 1]).enumerate().fold(
+                    x.clone(),
+                    |x, (place, (NormalizedConv { weight, gamma, beta }, stride))| {
+                        let pad = weight.dims()[2] / 2;
+                        let options = ConvOptions::new([stride; 2], [pad; 2], [1, 1], 1);
+                        let a = module::conv2d(x, weight, None, options);
+                        let result = module::batch_norm_train(a, gamma, beta, 1e-5);
+                        moments.push([result.mean, result.variance]);
+                        if place < 2 { activation::relu(result.output) } else { result.output }
+                    },
+                );
+                Residual { output: activation::relu(last + shortcut.clone()), moments }
             };
             let weights = tensor(output.dims(), 7, &device);
             let gradients = (output.clone() * weights).sum().backward();
-            let images = [&x, &weight, &shortcut].map(|p| p.grad(&gradients).unwrap());
-            let rows = [&gamma, &beta].map(|row| row.grad(&gradients).unwrap());
-            ([output.inner()].into_iter().chain(images), [mean, variance], rows)
+            let images = [&x, &shortcut].map(|p| p.grad(&gradients).unwrap());
+            let of_layers: Vec<_> = layers
+                .iter()
+                .map(|layer| {
+                    let rows = [&layer.gamma, &layer.beta].map(|row| row.grad(&gradients).unwrap());
+                    (layer.weight.grad(&gradients).unwrap(), rows)
+                })
+                .collect();
+            ([output.inner()].into_iter().chain(images), moments, of_layers)
         });
         let [ours, burns] = results;
         ours.0.zip(burns.0).for_each(|(ours, burns)| close(ours, burns));
-        ours.1
-            .into_iter()
-            .zip(burns.1)
-            .for_each(|(ours, burns)| close(ours.inner(), burns.inner()));
-        ours.2.into_iter().zip(burns.2).for_each(|(ours, burns)| close(ours, burns));
+        assert_eq!(ours.1.len(), 3);
+        for (ours, burns) in ours.1.into_iter().zip(burns.1) {
+            let pairs = ours.into_iter().zip(burns);
+            pairs.for_each(|(ours, burns)| close(ours.inner(), burns.inner()));
+        }
+        for ((ours, our_rows), (burns, burns_rows)) in ours.2.into_iter().zip(burns.2) {
+            close(ours, burns);
+            our_rows.into_iter().zip(burns_rows).for_each(|(ours, burns)| close(ours, burns));
+        }
     }
 }
 
 #[test]
-fn the_end_of_a_bottleneck_takes_what_has_no_gradient_and_one_tensor_twice() {
+fn a_bottleneck_takes_what_has_no_gradient_and_one_tensor_twice() {
     let device = Device::flex().autodiff();
-    let weight = tensor([16, 16, 1, 1], 2, &device).require_grad();
-    let norm = || [(); 2].map(|()| tensor([16], 3, &device) + 1.5);
+    let size = [2, 16, 5, 6];
+    let (layers, _) = bottleneck(size, [8, 8, 16], 1, &device);
     let gradients = |x: Tensor<4>, shortcut: Tensor<4>| {
-        let result = conv_norm_join_train(x, weight.clone(), norm(), shortcut, 1e-5);
+        let result = bottleneck_train(x, layers.clone(), 1, shortcut, 1e-5);
         let weights = tensor(result.output.dims(), 7, &device);
         (result.output * weights).sum().backward()
     };
-    let images = tensor([2, 16, 5, 6], 1, &device);
+    let images = tensor(size, 1, &device);
     let both = images.clone().require_grad();
     let sum = both.grad(&gradients(both.clone(), both.clone())).unwrap();
     let of_one = |tracked: bool| {
@@ -354,8 +393,15 @@ fn the_end_of_a_bottleneck_takes_what_has_no_gradient_and_one_tensor_twice() {
     close(sum, of_one(true) + of_one(false));
     let empty = tensor([0, 16, 5, 6], 1, &device).require_grad();
     let gradients = gradients(empty.clone(), empty);
-    assert!(weight.grad(&gradients).unwrap().into_data().iter::<f32>().all(|g| g == 0.0));
+    for layer in &layers {
+        let gradient = layer.weight.grad(&gradients).unwrap();
+        assert!(gradient.into_data().iter::<f32>().all(|g| g == 0.0));
+    }
 }
+
+/// [N, I, H, W] and O; the last is stored past the caches.
+const BOTTLENECK_ENDS: [([usize; 4], usize); 3] =
+    [([3, 9, 20, 19], 33), ([1, 16, 3, 5], 64), ([2, 16, 65, 65], 128)];
 
 /// The first layer of a network for photographs: padded, and stored past the caches.
 #[test]

@@ -6,9 +6,10 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use pemm_conv::NormalizedConv;
 use pemm_data::{Rng, Shape};
 
-use crate::layers::{After, BatchNorm, Conv2d};
+use crate::layers::{After, BatchNorm, Conv2d, is_training};
 
 /// 1×1 to fewer channels, 3×3, 1×1 to four times as many, and the way around.
 #[derive(Module, Debug)]
@@ -55,13 +56,36 @@ impl Bottleneck {
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let [input, around] = pemm_conv::fork(input);
-        let inner = self.bn1.forward_conv(&self.conv1, input, After::Relu);
-        let inner = self.bn2.forward_conv(&self.conv2, inner, After::Relu);
         let around = match &self.downsample {
             Some((conv, norm)) => norm.forward_conv(conv, around, After::Nothing),
             None => around,
         };
+        if is_training(&input) {
+            return self.forward_together(input, around);
+        }
+        let inner = self.bn1.forward_conv(&self.conv1, input, After::Relu);
+        let inner = self.bn2.forward_conv(&self.conv2, inner, After::Relu);
         self.bn3.forward_joined(&self.conv3, inner, around)
+    }
+
+    /// The same in training: as one operation it keeps less for the way back.
+    fn forward_together(&self, input: Tensor<4>, around: Tensor<4>) -> Tensor<4> {
+        let [batch, _, height, width] = input.dims();
+        let stride = self.conv2.stride;
+        let pairs = [(&self.conv1, &self.bn1), (&self.conv2, &self.bn2), (&self.conv3, &self.bn3)];
+        let layers = pairs.map(|(conv, norm)| {
+            let (gamma, beta) = (norm.weight.val(), norm.bias.val());
+            NormalizedConv { weight: conv.weight.val(), gamma, beta }
+        });
+        let epsilon = BatchNorm::EPSILON;
+        let result = pemm_conv::bottleneck_train(input, layers, stride, around, epsilon);
+        let places = [1, stride, stride].map(|by| batch * height.div_ceil(by) * width.div_ceil(by));
+        for (((_, norm), [mean, variance]), count) in
+            pairs.into_iter().zip(result.moments).zip(places)
+        {
+            norm.update_running(mean, variance, count);
+        }
+        result.output
     }
 }
 

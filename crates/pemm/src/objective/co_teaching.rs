@@ -1,11 +1,11 @@
 //! Co-teaching: two networks, each of which learns from what the other finds easy.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
-use super::center::{times, weighted};
+use super::center::weighted;
 use super::{Batch, CenterObjective, Objective, Progress, Terms};
 use crate::model::{Classifier, Output};
-use crate::tensors::floats;
+use crate::tensors::positions;
 
 /// Co-teaching: in each step each network takes the `R(e)` share of the batch on which the *other*
 /// has the smallest losses, and minimises its mean loss there, with
@@ -53,7 +53,8 @@ impl Objective for CoTeaching {
         let losses = losses_of_both(&self.base, networks, &outputs, batch);
         let chosen = easy_for_both(&losses, self.kept(progress.epoch));
         let [own, peer] = losses.map(|losses| weighted(losses, batch));
-        let loss = mean_of(own, &chosen[1], 0.0) + mean_of(peer, &chosen[0], 0.0);
+        let [easy_for_own, easy_for_peer] = chosen;
+        let loss = mean_of(own, easy_for_peer, 0.0) + mean_of(peer, easy_for_own, 0.0);
         self.base.with_loss_of_two(loss, networks, outputs)
     }
 }
@@ -77,28 +78,37 @@ pub(super) fn losses_of_both(
     [0, 1].map(|k| base.losses(&networks[k], &outputs[k], batch.given.clone()))
 }
 
-/// Sum of `losses` `[N]` over the samples that are chosen, divided by their number, or by `least` where
-/// that is more; 0 if none is.
-pub(super) fn mean_of(losses: Tensor<1>, chosen: &[bool], least: f64) -> Tensor<1> {
-    let count = chosen.iter().filter(|&&is| is).count().max(1) as f64;
-    let share = (1.0 / count.max(least)) as f32;
-    let shares = chosen.iter().map(|&is| if is { share } else { 0.0 });
-    times(losses, shares.collect()).sum()
+/// Sum of `losses` `[N]` over the samples that are `chosen` `[N]`, 1 or 0 each, divided by their number, or by
+/// `least` where that is more; 0 if none is.
+pub(super) fn mean_of(losses: Tensor<1>, chosen: Tensor<1>, least: f64) -> Tensor<1> {
+    let share = chosen.clone().sum().clamp_min(1.0).recip().clamp_max(1.0 / least.max(1.0));
+    (losses * (chosen * share)).sum()
 }
 
-/// Which samples are among the `share` that each network finds easiest.
-fn easy_for_both(losses: &[Tensor<1>; 2], share: f64) -> [Vec<bool>; 2] {
-    losses.each_ref().map(|losses| smallest(&floats(losses.clone()), share))
+/// 1 where it is so, else 0, on the device of `like`.
+pub(super) fn marks(is: &[bool], like: &Tensor<1>) -> Tensor<1> {
+    let marks: Vec<f32> = is.iter().map(|&is| f32::from(u8::from(is))).collect();
+    Tensor::from_data(TensorData::new(marks, [is.len()]), &like.device())
 }
 
-/// Which samples are among the `share` with the smallest losses: at least one, the first of equals.
-fn smallest(losses: &[f32], share: f64) -> Vec<bool> {
-    let count = ((share * losses.len() as f64).ceil() as usize).clamp(1, losses.len());
-    let mut order: Vec<usize> = (0..losses.len()).collect();
-    order.sort_by(|&a, &b| losses[a].total_cmp(&losses[b]).then(a.cmp(&b)));
-    let mut chosen = vec![false; losses.len()];
-    order[..count].iter().for_each(|&index| chosen[index] = true);
-    chosen
+/// Which samples are among the `share` that each network finds easiest, 1 or 0 each.
+fn easy_for_both(losses: &[Tensor<1>; 2], share: f64) -> [Tensor<1>; 2] {
+    losses.each_ref().map(|losses| smallest(losses.clone().detach(), share))
+}
+
+/// Which samples are among the `share` with the smallest losses `[N]`, 1 or 0 each: at least one, the first of
+/// equals.
+fn smallest(losses: Tensor<1>, share: f64) -> Tensor<1> {
+    let num = losses.dims()[0];
+    let count = ((share * num as f64).ceil() as usize).clamp(1, num);
+    // By counting what comes before each: a sort would have to bring them to the host.
+    let places = positions(num, &losses.device());
+    let [own, others] = [0, 1].map(|axis| losses.clone().unsqueeze_dim::<2>(1 - axis));
+    let [place, their_place] = [0, 1].map(|axis| places.clone().unsqueeze_dim::<2>(1 - axis));
+    let is_smaller = others.clone().lower(own.clone());
+    let is_first = others.equal(own).bool_and(their_place.lower(place));
+    let before = is_smaller.bool_or(is_first).float().sum_dim(1).squeeze_dim::<1>(1);
+    before.lower_elem(count as f32).float()
 }
 
 #[cfg(test)]
@@ -106,6 +116,7 @@ mod tests {
     use super::*;
     use crate::loss::{CrossEntropy, Loss};
     use crate::objective::reference_case::{ReferenceCase, objectives};
+    use crate::tensors::floats;
     use burn::tensor::Device;
 
     #[test]
@@ -118,7 +129,8 @@ mod tests {
             scores.each_ref().map(|scores| CrossEntropy.forward(scores.clone(), case.given()));
         let chosen = easy_for_both(&losses, case.params["share"].as_f64().unwrap());
         let [own, peer] = losses;
-        let loss = mean_of(own, &chosen[1], 0.0) + mean_of(peer, &chosen[0], 0.0);
+        let [easy_for_own, easy_for_peer] = chosen;
+        let loss = mean_of(own, easy_for_peer, 0.0) + mean_of(peer, easy_for_own, 0.0);
         case.agrees(loss, &[("own", &scores[0]), ("peer", &scores[1])]);
     }
 
@@ -149,17 +161,19 @@ mod tests {
 
     #[test]
     fn the_smallest_losses_are_chosen() {
-        let losses = [0.5, 0.1, 0.5, 0.9, f32::NAN];
-        assert_eq!(smallest(&losses, 0.6), [true, true, true, false, false]);
-        assert_eq!(smallest(&losses, 0.0), [false, true, false, false, false]);
-        assert_eq!(smallest(&losses, 1.0), [true; 5]);
+        let losses = Tensor::<1>::from_floats([0.5, 0.1, 0.5, 0.9, 0.5], &Device::flex());
+        let chosen = |share: f64| floats(smallest(losses.clone(), share));
+        assert_eq!(chosen(0.6), [1.0, 1.0, 1.0, 0.0, 0.0]);
+        assert_eq!(chosen(0.0), [0.0, 1.0, 0.0, 0.0, 0.0]);
+        assert_eq!(chosen(0.8), [1.0, 1.0, 1.0, 0.0, 1.0]);
+        assert_eq!(chosen(1.0), [1.0; 5]);
     }
 
     #[test]
     fn the_mean_is_over_the_chosen() {
         let losses = Tensor::<1>::from_floats([1.0, 2.0, 6.0], &Device::flex());
         let mean = |chosen: &[bool], least: f64| {
-            mean_of(losses.clone(), chosen, least).into_scalar::<f32>()
+            mean_of(losses.clone(), marks(chosen, &losses), least).into_scalar::<f32>()
         };
         assert_eq!(mean(&[false, true, true], 0.0), 4.0);
         assert_eq!(mean(&[false, true, true], 1.5), 4.0);

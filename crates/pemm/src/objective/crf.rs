@@ -3,7 +3,7 @@
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
 use super::center::weighted;
-use super::co_teaching::{forward_both, mean_of};
+use super::co_teaching::{forward_both, marks, mean_of};
 use super::epoch_memory::EpochMemory;
 use super::gold::by_trust;
 use super::{Batch, CenterObjective, Objective, Progress, Terms};
@@ -123,8 +123,9 @@ fn regularised(joint: &[f32], log_aux: &[f32], alpha: f64) -> Vec<f32> {
 
 /// The mean of `losses` `[N]` over the trusted samples, plus that over the others.
 fn mean_of_each(losses: Tensor<1>, trusted: &[bool]) -> Tensor<1> {
-    let others: Vec<bool> = trusted.iter().map(|is| !is).collect();
-    mean_of(losses.clone(), trusted, 0.0) + mean_of(losses, &others, 0.0)
+    let trusted = marks(trusted, &losses);
+    let others = -trusted.clone() + 1.0;
+    mean_of(losses.clone(), trusted, 0.0) + mean_of(losses, others, 0.0)
 }
 
 impl Crf {
@@ -176,7 +177,7 @@ impl Crf {
     }
 
     /// W as a tensor on the device of `like`.
-    fn pairs_on(&self, like: &Tensor<2>) -> Tensor<2> {
+    fn pairs_on(&mut self, like: &Tensor<2>) -> Tensor<2> {
         let values = TensorData::new(self.pairs.values().to_vec(), [self.num_classes; 2]);
         Tensor::from_data(values, &like.device())
     }

@@ -6,7 +6,6 @@ use super::center::weighted;
 use super::co_teaching::{forward_both, losses_of_both, mean_of};
 use super::{Batch, CenterObjective, Objective, Progress, Terms};
 use crate::model::Classifier;
-use crate::tensors::{argmax_rows, floats};
 
 /// Decoupling "when to update" from "how to update": in each step each network minimises
 /// `Σ_n ℓ_n / max(M, least_share · N)` over the M of N samples of the batch which both predict
@@ -40,33 +39,33 @@ impl Objective for Decoupling {
         progress: &mut Progress<'_>,
     ) -> Terms {
         let outputs = forward_both(networks, batch, progress);
-        let chosen: Vec<bool> = if progress.epoch < self.warmup_epochs {
-            vec![true; batch.indices.len()]
-        } else {
-            differing(outputs.each_ref().map(|output| output.scores.clone()))
-        };
         let [own, peer] = losses_of_both(&self.base, networks, &outputs, batch)
             .map(|losses| weighted(losses, batch));
-        let least = self.least_share * chosen.len() as f64;
-        let loss = mean_of(own, &chosen, least) + mean_of(peer, &chosen, least);
+        let num = batch.indices.len();
+        let chosen = if progress.epoch < self.warmup_epochs {
+            Tensor::ones([num], &own.device())
+        } else {
+            differing(outputs.each_ref().map(|output| output.scores.clone().detach()))
+        };
+        let least = self.least_share * num as f64;
+        let loss = mean_of(own, chosen.clone(), least) + mean_of(peer, chosen, least);
         self.base.with_loss_of_two(loss, networks, outputs)
     }
 }
 
-/// Which samples two networks with these scores, each `[N, K]`, predict differently.
-fn differing(scores: [Tensor<2>; 2]) -> Vec<bool> {
-    let [own, peer] = scores.map(|scores| {
-        let num_classes = scores.dims()[1];
-        argmax_rows(&floats(scores), num_classes)
-    });
-    own.iter().zip(&peer).map(|(a, b)| a != b).collect()
+/// Which samples two networks with these scores, each `[N, K]`, predict differently, 1 or 0 each.
+fn differing(scores: [Tensor<2>; 2]) -> Tensor<1> {
+    let [own, peer] = scores.map(|scores| scores.argmax(1).squeeze_dim::<1>(1));
+    own.not_equal(peer).float()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::loss::{CrossEntropy, Loss};
+    use crate::objective::co_teaching::marks;
     use crate::objective::reference_case::ReferenceCase;
+    use crate::tensors::floats;
 
     #[test]
     fn value_and_gradients_are_those_of_pytorch() {
@@ -74,9 +73,9 @@ mod tests {
         for case in ReferenceCase::all_of_objectives("decoupling") {
             let scores = ["own", "peer"].map(|name| case.input(name).require_grad());
             let chosen = differing(scores.clone());
-            let least = case.params["least_share"].as_f64().unwrap() * chosen.len() as f64;
+            let least = case.params["least_share"].as_f64().unwrap() * chosen.dims()[0] as f64;
             let of = |scores: &Tensor<2>| {
-                mean_of(CrossEntropy.forward(scores.clone(), case.given()), &chosen, least)
+                mean_of(CrossEntropy.forward(scores.clone(), case.given()), chosen.clone(), least)
             };
             let loss = of(&scores[0]) + of(&scores[1]);
             case.agrees(loss, &[("own", &scores[0]), ("peer", &scores[1])]);
@@ -93,7 +92,7 @@ mod tests {
         let chosen: Vec<bool> = (0..128).map(|n| n < 2).collect();
         let slope = |least: f64| {
             let losses = CrossEntropy.forward(scores.clone(), given.clone());
-            let gradients = mean_of(losses, &chosen, least).backward();
+            let gradients = mean_of(losses.clone(), marks(&chosen, &losses), least).backward();
             f64::from(floats(scores.grad(&gradients).unwrap())[0])
         };
         assert!((slope(0.0) / slope(0.1 * 128.0) - 6.4).abs() < 1e-5, "{}", slope(0.0));

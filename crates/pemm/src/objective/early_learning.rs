@@ -6,7 +6,7 @@ use super::epoch_memory::EpochMemory;
 use super::{Batch, CenterObjective, Objective, Progress, Terms};
 use crate::error::Result;
 use crate::model::Classifier;
-use crate::tensors::{TensorMap, floats};
+use crate::tensors::TensorMap;
 
 /// Early-learning regularisation (ELR): `mean_n ℓ_n + λ mean_n log(1 - <t_n, p_n>)`, where the
 /// memory `t_n ← b t_n + (1 - b) p_n` is a running mean of the predictions on sample n and counts as
@@ -50,18 +50,15 @@ impl EarlyLearning {
     }
 
     /// Moves the memory of the samples of a batch towards `probabilities` `[N, K]`, and gives it.
-    fn remember(&mut self, indices: &[u32], probabilities: &[f32]) -> Vec<f32> {
-        let num_classes = probabilities.len() / indices.len().max(1);
+    fn remember(&mut self, samples: &[u32], probabilities: Tensor<2>) -> Tensor<2> {
+        let (shape, device) = (probabilities.dims(), probabilities.device());
+        let before: Vec<f32> =
+            samples.iter().flat_map(|&sample| self.memory.row_mut(sample).to_vec()).collect();
+        let before = Tensor::<2>::from_data(TensorData::new(before, shape), &device);
         let keep = self.memory_rate as f32;
-        let mut targets = Vec::with_capacity(probabilities.len());
-        for (&index, row) in indices.iter().zip(probabilities.chunks_exact(num_classes)) {
-            let sum: f32 = row.iter().sum();
-            let memory = self.memory.row_mut(index);
-            for (kept, new) in memory.iter_mut().zip(row) {
-                *kept = keep * *kept + (1.0 - keep) * new / sum;
-            }
-            targets.extend_from_slice(memory);
-        }
+        let sum = probabilities.clone().sum_dim(1); // [N, 1]
+        let targets = before * keep + probabilities * (1.0 - keep) / sum;
+        self.memory.put(samples, targets.clone());
         targets
     }
 }
@@ -81,9 +78,7 @@ impl Objective for EarlyLearning {
         let output = networks[0].forward(batch.images.clone(), progress.rng);
         let losses = self.base.weighted_losses(&networks[0], &output, batch);
         let probabilities = activation::softmax(output.scores.clone(), 1).clamp(CLAMP, 1.0 - CLAMP); // [N, K]
-        let shape = probabilities.dims();
-        let targets = self.remember(&batch.indices, &floats(probabilities.clone().detach()));
-        let targets = Tensor::from_data(TensorData::new(targets, shape), &probabilities.device());
+        let targets = self.remember(&batch.indices, probabilities.clone().detach());
         let penalty = agreement_penalty(targets, probabilities).mean() * self.weight;
         let mut terms = vec![("loss", losses.mean()), ("early-learning", penalty)];
         terms.extend(self.base.center_terms(&networks[0], &output));
@@ -104,6 +99,8 @@ mod tests {
     use super::*;
     use crate::loss::{CrossEntropy, Loss};
     use crate::objective::reference_case::ReferenceCase;
+    use crate::tensors::floats;
+    use burn::tensor::Device;
 
     #[test]
     fn value_and_gradient_are_those_of_pytorch() {
@@ -121,11 +118,14 @@ mod tests {
         let base =
             CenterObjective { loss: Box::new(CrossEntropy), energy: None, reconstruction: 0.0 };
         let mut objective = EarlyLearning::new(base, 0.75, 3.0, 3, 2);
-        assert_eq!(objective.remember(&[2], &[0.5, 0.5]), [0.125, 0.125]);
-        assert_eq!(
-            objective.remember(&[2, 0], &[1.0, 0.0, 0.0, 1.0]),
-            [0.34375, 0.09375, 0.0, 0.25]
-        );
+        let mut remember = |samples: &[u32], rows: &[[f32; 2]]| {
+            let rows: Vec<f32> = rows.as_flattened().to_vec();
+            let rows =
+                Tensor::from_data(TensorData::new(rows, [samples.len(), 2]), &Device::flex());
+            floats(objective.remember(samples, rows))
+        };
+        assert_eq!(remember(&[2], &[[0.5, 0.5]]), [0.125, 0.125]);
+        assert_eq!(remember(&[2, 0], &[[1.0, 0.0], [0.0, 1.0]]), [0.34375, 0.09375, 0.0, 0.25]);
         let state = objective.state();
         let base =
             CenterObjective { loss: Box::new(CrossEntropy), energy: None, reconstruction: 0.0 };

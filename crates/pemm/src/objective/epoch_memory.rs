@@ -1,6 +1,9 @@
 //! Values of each training sample that outlive a step.
 
+use burn::tensor::Tensor;
+
 use crate::error::{Error, Result};
+use crate::rows::Rows;
 use crate::tensors::{TensorMap, Values};
 
 /// Values of all training samples, `[N, width]`.
@@ -12,29 +15,66 @@ pub(super) struct EpochMemory {
     name: &'static str,
     width: usize,
     values: Vec<f32>,
+    /// Rows that were put and not yet written, and whose they are.
+    waiting: Rows,
+    samples: Vec<u32>,
+    /// Whether a row of each sample waits.
+    waits: Vec<bool>,
 }
 
 impl EpochMemory {
     /// `initial` everywhere; `name` stands in the checkpoint.
     pub(super) fn new(name: &'static str, num_samples: usize, width: usize, initial: f32) -> Self {
-        Self { name, width, values: vec![initial; num_samples * width] }
+        let values = vec![initial; num_samples * width];
+        let (waiting, samples, waits) = (Rows::default(), Vec::new(), vec![false; num_samples]);
+        Self { name, width, values, waiting, samples, waits }
+    }
+
+    /// Writes `rows` `[N, width]` of `samples`, all different: on a GPU not before somebody wants one of them.
+    pub(super) fn put(&mut self, samples: &[u32], rows: Tensor<2>) {
+        if samples.iter().any(|&sample| self.waits[sample as usize]) {
+            self.settle();
+        }
+        samples.iter().for_each(|&sample| self.waits[sample as usize] = true);
+        self.samples.extend(samples);
+        self.waiting.add(rows);
+    }
+
+    /// Writes what waits.
+    fn settle(&mut self) {
+        let rows = self.waiting.take();
+        for (&sample, row) in self.samples.iter().zip(rows.chunks_exact(self.width)) {
+            self.values[sample as usize * self.width..][..self.width].copy_from_slice(row);
+        }
+        self.samples.clear();
+        self.waits.fill(false);
     }
 
     /// The rows of all samples, one after the other.
-    pub(super) fn values(&self) -> &[f32] {
+    pub(super) fn values(&mut self) -> &[f32] {
+        if !self.samples.is_empty() {
+            self.settle();
+        }
         &self.values
     }
 
-    /// The row of sample `index`, to be changed.
-    pub(super) fn row_mut(&mut self, index: u32) -> &mut [f32] {
-        let start = index as usize * self.width;
-        &mut self.values[start..start + self.width]
+    /// The row of a sample, to be changed.
+    pub(super) fn row_mut(&mut self, sample: u32) -> &mut [f32] {
+        if self.waits[sample as usize] {
+            self.settle();
+        }
+        &mut self.values[sample as usize * self.width..][..self.width]
     }
 
     /// For the checkpoint.
     pub(super) fn save(&self, state: &mut TensorMap) {
         let shape = vec![self.values.len() / self.width, self.width];
-        state.insert(self.name.to_owned(), Values { shape, data: self.values.clone() });
+        let mut data = self.values.clone();
+        let waiting = self.waiting.values();
+        for (&sample, row) in self.samples.iter().zip(waiting.chunks_exact(self.width)) {
+            data[sample as usize * self.width..][..self.width].copy_from_slice(row);
+        }
+        state.insert(self.name.to_owned(), Values { shape, data });
     }
 
     /// The checkpoint of an objective that keeps nothing else.

@@ -8,7 +8,8 @@ use super::{Batch, CenterObjective, Objective, Progress, Terms};
 use crate::error::{Error, Result};
 use crate::loss::{LossKind, corrected};
 use crate::model::Classifier;
-use crate::tensors::{TensorMap, Values, floats};
+use crate::rows::Rows;
+use crate::tensors::{TensorMap, Values};
 
 /// Names in [`Objective::state`].
 const PREDICTIONS: &str = "forward.predictions";
@@ -32,7 +33,7 @@ pub struct EstimatedForward {
     percentile: Option<f64>,
     num_classes: usize,
     /// Class probabilities seen in the epoch before the estimate, `[N, K]`.
-    predictions: Vec<f32>,
+    predictions: Rows,
     /// The estimate, once it is made.
     matrix: EstimatedMatrix,
 }
@@ -48,14 +49,14 @@ impl EstimatedForward {
         num_classes: usize,
     ) -> Self {
         let matrix = EstimatedMatrix::new(MATRIX, num_classes);
-        Self { inner, kind, after, percentile, num_classes, predictions: Vec::new(), matrix }
+        Self { inner, kind, after, percentile, num_classes, predictions: Rows::default(), matrix }
     }
 
     /// Corrects from now on, if the matrix is known.
     fn correct(&mut self) {
         if let Some(transition) = self.matrix.transition() {
             self.inner.loss = corrected(self.kind, &transition);
-            self.predictions = Vec::new();
+            self.predictions = Rows::default();
         }
     }
 }
@@ -69,13 +70,13 @@ impl Objective for EstimatedForward {
     ) -> Terms {
         if progress.epoch >= self.after && !self.matrix.is_known() {
             let estimate =
-                Transition::estimate(&self.predictions, self.num_classes, self.percentile);
+                Transition::estimate(&self.predictions.values(), self.num_classes, self.percentile);
             self.matrix.set(&estimate);
             self.correct();
         }
         let terms = self.inner.forward(networks, batch, progress);
         if progress.epoch + 1 == self.after {
-            self.predictions.extend(floats(activation::softmax(terms.scores.clone(), 1)));
+            self.predictions.add(activation::softmax(terms.scores.clone(), 1));
         }
         terms
     }
@@ -84,8 +85,9 @@ impl Objective for EstimatedForward {
         let mut state = TensorMap::new();
         self.matrix.save(&mut state);
         if state.is_empty() && !self.predictions.is_empty() {
-            let shape = vec![self.predictions.len() / self.num_classes, self.num_classes];
-            let values = Values { shape, data: self.predictions.clone() };
+            let data = self.predictions.values();
+            let shape = vec![data.len() / self.num_classes, self.num_classes];
+            let values = Values { shape, data };
             state.insert(PREDICTIONS.to_owned(), values);
         }
         state
@@ -100,7 +102,7 @@ impl Objective for EstimatedForward {
                 let reason = format!("{PREDICTIONS} are no probabilities of the classes");
                 return Err(Error::Weights { file: "objective".into(), reason });
             }
-            self.predictions = data;
+            self.predictions = Rows::from_values(data);
         }
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! Gold loss correction: the noise matrix is read off samples whose label is known to be right.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use pemm_data::noise::Transition;
 
 use super::center::weighted;
-use super::co_teaching::mean_of;
+use super::co_teaching::{marks, mean_of};
 use super::estimated_matrix::EstimatedMatrix;
 use super::{Batch, CenterObjective, Objective, Progress, Survey, Terms};
 use crate::error::Result;
@@ -81,16 +81,16 @@ fn gold_matrix(scores: &[f32], given: &[u32], trusted: &[bool], num_classes: usi
 
 /// The first of two losses `[N]` where a sample is `trusted`, else the second.
 pub(super) fn by_trust(trusted: &[bool], first: Tensor<1>, second: Tensor<1>) -> Tensor<1> {
-    let marks: Vec<f32> = trusted.iter().map(|&is| f32::from(u8::from(is))).collect();
-    let marks = Tensor::<1>::from_data(TensorData::new(marks, [trusted.len()]), &first.device());
-    first * marks.clone() + second * (-marks + 1.0)
+    let trusted = marks(trusted, &first);
+    first * trusted.clone() + second * (-trusted + 1.0)
 }
 
 /// The mean of losses `[N]` over the batch, of which those of `trusted` samples alone count. Divided by N and
 /// not by their number, so that each pulls as hard as it does when all count: with 5 of 128 it would be 25
 /// times as hard, and a network that is trained so is sure of what it says and wrong.
 pub(super) fn of_trusted(losses: Tensor<1>, trusted: &[bool]) -> Tensor<1> {
-    mean_of(losses, trusted, trusted.len() as f64)
+    let least = trusted.len() as f64;
+    mean_of(losses.clone(), marks(trusted, &losses), least)
 }
 
 impl Objective for GoldCorrection {
@@ -116,8 +116,8 @@ impl Objective for GoldCorrection {
         let own = self.base.losses(network, &output, batch.given.clone());
         let loss = match &self.correction {
             None => {
-                let others: Vec<bool> = trusted.iter().map(|is| !is).collect();
-                mean_of(weighted(own, batch), &others, 0.0)
+                let others = -marks(&trusted, &own) + 1.0;
+                mean_of(weighted(own, batch), others, 0.0)
             }
             Some(correction) => {
                 let scores = network.head.margin(output.scores.clone(), batch.given.clone());

@@ -8,7 +8,7 @@ use super::{Batch, CenterObjective, Objective, Progress, Terms};
 use crate::error::Result;
 use crate::loss::log_probability;
 use crate::model::Classifier;
-use crate::tensors::{TensorMap, floats};
+use crate::tensors::TensorMap;
 
 /// What a label is doubted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,9 +92,7 @@ impl Objective for Reweighting {
                 -scores.gather(1, batch.given.clone().unsqueeze_dim(1)).squeeze_dim::<1>(1)
             }
         };
-        for (&index, doubt) in batch.indices.iter().zip(floats(doubts)) {
-            self.doubts.row_mut(index)[0] = doubt;
-        }
+        self.doubts.put(&batch.indices, doubts.unsqueeze_dim(1));
         self.base.with_loss(losses.mean(), &networks[0], output)
     }
 
