@@ -3,22 +3,28 @@
 //! A step of training takes much in its forward pass and gives it back in its backward pass, last in first
 //! out for the most part. A place is therefore the first gap, from the lowest address on, that is long enough,
 //! and gaps beside each other become one: a step then needs little more than what it holds at its fullest.
-//! The pages above are the ones that nobody wants for a while; they go back to the system.
+//! A segment that nobody wants for a while goes back to the system; on Linux so do the pages above what is wanted.
 
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
 
 use memmap2::MmapMut;
 
-/// Numbers of a segment (1 GiB), or of the one place that is longer. Only what is written to takes memory.
-const SEGMENT: usize = 1 << 28;
+/// Numbers of a segment, or of the one place that is longer: on Linux, where only what is written to takes memory,
+/// 1 GiB.
+const SEGMENT: usize = if cfg!(target_os = "linux") { 1 << 28 } else { 1 << 24 };
 /// Places begin and end at multiples of so many numbers (4 KiB).
 const ROUND: usize = 1 << 10;
 /// Places lent after which what none of them reached goes back; more than a step of the deepest network
 /// here takes.
 const PATIENCE: u64 = 2048;
+/// Bytes of the largest page that Linux has (64-bit Arm).
+#[cfg(target_os = "linux")]
+const PAGE: usize = 1 << 16;
 
-/// A place of a segment. Its numbers are initialised; any may stand there.
+/// A place of a segment. Its numbers are initialised; any may stand there. It goes back to the arena that lent it,
+/// which lives at least as long.
+#[must_use = "the place is lost to the arena unless it is given back"]
 #[derive(Debug)]
 pub(crate) struct Place {
     segment: usize,
@@ -34,8 +40,15 @@ unsafe impl Sync for Place {}
 
 impl Place {
     pub(crate) fn numbers(&self) -> &[f32] {
-        // SAFETY: within a segment, initialised, and lent to this place alone.
+        // SAFETY: within a segment, which stays as long as a place of it is out, initialised, and lent to this
+        // place alone.
         unsafe { std::slice::from_raw_parts(self.numbers.as_ptr(), self.length) }
+    }
+
+    /// Which segment it is of, from 0.
+    #[cfg(test)]
+    pub(crate) fn segment(&self) -> usize {
+        self.segment
     }
 
     pub(crate) fn numbers_mut(&mut self) -> &mut [f32] {
@@ -90,15 +103,20 @@ impl Segment {
         self.gaps.insert(start, end - start);
     }
 
+    /// Whether no place of it is out.
+    fn is_free(&self) -> bool {
+        let length = self.memory.len() / size_of::<f32>();
+        self.gaps.get(&0) == Some(&length)
+    }
+
     /// Gives back the pages above the highest place of late; whether there was such a place.
     fn tidy(&mut self) -> bool {
         if self.high == 0 {
             return false;
         }
         #[cfg(target_os = "linux")]
-        if self.written > self.high {
-            let [from, to] = [self.high, self.written].map(|end| end * size_of::<f32>());
-            // SAFETY: no place that is out reaches there. Linux puts zeros where such pages stood, so that
+        if let Some((from, to)) = pages_between(self.high, self.written) {
+            // SAFETY: no place that is out reaches into these pages. Linux puts zeros where such pages stood, so that
             // they are initialised still; where it refuses, what stood there stays.
             let _ = unsafe {
                 let advice = memmap2::UncheckedAdvice::DontNeed;
@@ -111,6 +129,15 @@ impl Segment {
         self.high = last.map_or(length, |(start, _)| *start);
         true
     }
+}
+
+/// Where the whole pages between two places of a segment begin and end, in bytes, if there are any: the one that
+/// begins below `high` has numbers of a place on it.
+#[cfg(target_os = "linux")]
+fn pages_between(high: usize, written: usize) -> Option<(usize, usize)> {
+    let [from, to] = [high, written].map(|end| end * size_of::<f32>());
+    let from = from.next_multiple_of(PAGE);
+    (from < to).then_some((from, to))
 }
 
 /// Segments by number, lowest first.
@@ -145,6 +172,8 @@ impl Arena {
 
     /// A place in a new segment.
     fn grow(&mut self, length: usize) -> Option<(usize, usize)> {
+        // What is free is too short, and would only lie beside the new one.
+        self.segments.retain(|_, segment| !segment.is_free());
         // A system that counts addresses as memory may refuse what is not needed yet.
         let new = Segment::new(length.max(SEGMENT)).or_else(|| Segment::new(length));
         let mut new = new?;
@@ -211,13 +240,21 @@ mod tests {
     #[test]
     fn what_nobody_wants_for_a_while_goes_back() {
         let mut arena = Arena::new();
-        let low = arena.take(4 * ROUND).unwrap();
+        let mut low = arena.take(4 * ROUND).unwrap();
+        low.numbers_mut().fill(5.0);
         let mut high = arena.take(1000 * ROUND).unwrap();
         high.numbers_mut().fill(7.0);
         arena.give(high);
         let large = arena.take(SEGMENT).unwrap();
         assert_eq!(at(&large), (1, 0), "it has a segment of its own");
         arena.give(large);
+        let larger = arena.take(SEGMENT + ROUND).unwrap();
+        assert_eq!(
+            (at(&larger), arena.segments.len()),
+            ((1, 0), 2),
+            "in the place of the free one"
+        );
+        arena.give(larger);
         for _ in 0..2 * PATIENCE {
             let place = arena.take(ROUND).unwrap();
             arena.give(place);
@@ -226,17 +263,24 @@ mod tests {
         assert_eq!(arena.segments[&0].written, 5 * ROUND);
         let again = arena.take(1000 * ROUND).unwrap();
         assert_eq!(at(&again), (0, 4));
+        assert!(low.numbers().iter().all(|number| *number == 5.0));
         if cfg!(target_os = "linux") {
-            assert_eq!(again.numbers()[ROUND..], [0.0; 999 * ROUND], "fresh pages");
+            assert_eq!(again.numbers()[16 * ROUND..], [0.0; 984 * ROUND], "fresh pages");
         }
         arena.give(low);
         arena.give(again);
-        for _ in 0..2 * PATIENCE {
-            arena.lent += 1;
-            if arena.lent.is_multiple_of(PATIENCE) {
-                arena.segments.retain(|_, segment| segment.tidy());
-            }
+        for _ in 0..2 {
+            arena.segments.retain(|_, segment| segment.tidy());
         }
         assert!(arena.segments.is_empty(), "and the whole of it where nothing is out");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_page_on_which_a_place_ends_stays() {
+        assert_eq!(pages_between(5 * ROUND, 40 * ROUND), Some((PAGE, 40 * 4096)));
+        assert_eq!(pages_between(16 * ROUND, 17 * ROUND), Some((PAGE, 17 * 4096)));
+        assert_eq!(pages_between(17 * ROUND, 32 * ROUND), None);
+        assert_eq!(pages_between(8 * ROUND, 8 * ROUND), None);
     }
 }

@@ -247,13 +247,20 @@ fn gradients(
 ) {
     let extent = extent(geometry);
     let channels = [geometry.channels_in, geometry.channels_out];
-    let fused = !extent.is_empty() && fuses_gradients(geometry, after);
+    if extent.is_empty() {
+        dweight.fill(0.0);
+        dx.into_iter().for_each(|dx| dx.fill(0.0));
+        return;
+    }
     let dx = match dx {
-        Some(dx) if fused => dx,
+        Some(dx) if fuses_gradients(geometry, after) => dx,
         dx => {
+            let Source::Given(x) = x else {
+                panic!("an input is made where both gradients come from one reading");
+            };
             let mut da = Buffer::take(a.len());
             normalization::input_gradient(a, &extent, of_a.rows, of_a.slopes, after, dy, &mut da);
-            weight_gradient(geometry, &x.all(channels[0]), &da, dweight, None);
+            weight_gradient(geometry, x, &da, dweight, None);
             if let Some(dx) = dx {
                 input_gradient(geometry, weight, &da, dx);
             }

@@ -400,8 +400,8 @@ pub fn residual_blocks(x: Tensor<4>, blocks: Vec<[NormalizedConv; 2]>, epsilon: 
 
 /// A bottleneck in training (He et al. 2016): a 1×1 convolution, a 3×3 one with `stride` and one pixel of zeros
 /// around, and a 1×1 one, without biases, each [normalized by the batch](batch_norm_train); differentiable by all
-/// tensors. On Flex it is one operation, which does not keep what stands between its convolutions: backward
-/// their inputs are made anew where they are read.
+/// tensors. On Flex it is one operation: where both gradients of the second and third convolution come from one
+/// reading, their inputs are not kept but normalized anew there.
 ///
 /// y = max(norm₃(max(norm₂(max(norm₁(x ∗ w₁), 0) ∗ w₂), 0) ∗ w₃) + shortcut, 0)
 ///

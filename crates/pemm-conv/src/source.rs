@@ -1,16 +1,10 @@
 //! What a convolution reads: numbers that lie there, or normalized ones that are made where they are read.
 
-use rayon::prelude::*;
-
-use crate::buffers::Buffer;
 use crate::normalization::Rows;
 use crate::passes::Normalize;
 use crate::rows::{SpreadNormalized, fill, spread};
 use crate::simd::dispatch;
 use crate::strips::{Job, Strips};
-
-/// Pixels that are made together where all are.
-const PIXELS: usize = 256;
 
 /// Channels-last pixels.
 #[derive(Clone, Copy)]
@@ -68,38 +62,6 @@ impl<'a> Source<'a> {
                 normalize(rows, channels, numbers, made);
                 made
             }
-        }
-    }
-
-    /// All of them, made if they lie nowhere.
-    pub(crate) fn all(&self, channels: usize) -> All<'a> {
-        match *self {
-            Self::Given(x) => All::Lent(x),
-            Self::Normalized { a, rows } => {
-                let mut made = Buffer::take(a.len());
-                let part = (PIXELS * channels).max(1);
-                made.par_chunks_mut(part)
-                    .zip(a.par_chunks(part))
-                    .for_each(|(made, a)| normalize(rows, channels, a, made));
-                All::Made(made)
-            }
-        }
-    }
-}
-
-/// All numbers of a [`Source`].
-pub(crate) enum All<'a> {
-    Lent(&'a [f32]),
-    Made(Buffer),
-}
-
-impl std::ops::Deref for All<'_> {
-    type Target = [f32];
-
-    fn deref(&self) -> &[f32] {
-        match self {
-            Self::Lent(numbers) => numbers,
-            Self::Made(numbers) => numbers,
         }
     }
 }

@@ -195,10 +195,11 @@ impl BatchNorm {
         result.output
     }
 
-    /// The end of a bottleneck: applies `conv`, normalises, adds `shortcut` and sets negative values to 0.
+    /// The end of a bottleneck in evaluation: applies `conv`, normalises, adds `shortcut` and sets negative values
+    /// to 0.
     ///
     /// # Panics
-    /// If `conv` is not 1×1 with stride 1 and without a bias, or the sizes do not match.
+    /// In training, or if `conv` is not 1×1 with stride 1 and without a bias, or the sizes do not match.
     pub fn forward_joined(
         &self,
         conv: &Conv2d,
@@ -209,10 +210,7 @@ impl BatchNorm {
             conv.bias.is_none() && conv.stride == 1,
             "a bottleneck ends with a convolution without a bias and of stride 1"
         );
-        if is_training(&input) {
-            let output = self.forward_conv(conv, input, After::Nothing);
-            return pemm_conv::add_relu(output, shortcut);
-        }
+        assert!(!is_training(&input), "in training a bottleneck is one operation");
         let (weight, norm) = (conv.weight.val(), [self.weight.val(), self.bias.val()]);
         let running = [self.running_mean.value(), self.running_var.value()];
         pemm_conv::conv_norm_join(input, weight, norm, running, shortcut, Self::EPSILON)

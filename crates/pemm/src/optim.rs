@@ -232,3 +232,36 @@ impl ModuleMapper for Update<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::Linear;
+    use crate::tensors::collect;
+    use pemm_data::{Stream, Streams};
+
+    /// A GPU clips without a read; here the same is done on the CPU.
+    #[test]
+    fn clipping_on_the_device_is_clipping_on_the_host() {
+        let device = Device::flex().autodiff();
+        let layer = Linear::new([5, 3], &mut Streams::new(1).open(Stream::Init), &device);
+        // Far above the limit, and far below.
+        for size in [30.0, 1e-3] {
+            let step = |rate: Rate| {
+                let config = OptimConfig { clip_norm: Some(0.5), ..OptimConfig::default() };
+                let x = Tensor::<2>::from_floats([[1.0, -2.0, 0.5, 3.0, 0.25]], &device) * size;
+                let mut gradients = layer.forward(x).square().sum().backward();
+                collect(&Sgd::new(config).step_at(layer.clone(), &mut gradients, &rate))
+            };
+            let value = 0.1;
+            let there = Tensor::from_floats([value as f32], &device.clone().without_autodiff());
+            let on_host = step(Rate { value, on_gpu: None });
+            let on_device = step(Rate { value, on_gpu: Some(there) });
+            assert!(on_host.len() == 2 && on_host != collect(&layer), "it moves");
+            for (name, values) in &on_host {
+                let pairs = values.data.iter().zip(&on_device[name].data);
+                assert!(pairs.clone().all(|(a, b)| (a - b).abs() < 1e-6), "{name} at {size}");
+            }
+        }
+    }
+}

@@ -1,9 +1,8 @@
 //! What the steps of an epoch say, read from the device some steps at a time.
 //!
-//! A value can be read when the device has done all that was asked of it before, so a read in each
-//! step would let an accelerator wait for the host and then the host for it. There the values of up
-//! to [`MOST`](crate::rows::MOST) steps stay on the device and come in two reads; on the CPU, where nothing waits, each
-//! step is read at once. What is read is the same in both.
+//! Where a read lets the device wait ([`waits`](crate::rows::waits)), the values of up to
+//! [`MOST`](crate::rows::MOST) steps stay there and come in two reads; on the CPU each step is read at once. What is
+//! read is the same in both.
 
 use burn::tensor::{Device, Tensor};
 use pemm_conv::copied;

@@ -14,11 +14,16 @@ pub(crate) const MOST: usize = 64;
 
 /// Steps, or batches, whose values wait on `device` before they are read.
 pub(crate) fn most(device: &Device) -> usize {
+    if waits(device) { MOST } else { 1 }
+}
+
+/// Whether a read lets `device` wait.
+pub(crate) fn waits(device: &Device) -> bool {
     #[cfg(test)]
     if AS_ON_A_GPU.get() {
-        return MOST;
+        return true;
     }
-    if is_cpu(device) { 1 } else { MOST }
+    !is_cpu(device)
 }
 
 #[cfg(test)]

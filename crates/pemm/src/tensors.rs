@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use pemm_data::score::first_of_highest;
 use pemm_runs::bond;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -95,6 +95,12 @@ std::thread_local! {
 /// 0, 1 … `len` - 1, made on `device`: what comes from the host in each step cannot be recorded.
 pub(crate) fn positions(len: usize, device: &Device) -> Tensor<1> {
     Tensor::<1>::ones([len], device).cumsum(0) - 1.0
+}
+
+/// `[k = y_n]`, `[N]` → `[N, K]`, without the two reads of Burn's `one_hot`.
+pub(crate) fn one_hot(given: Tensor<1, Int>, like: &Tensor<2>) -> Tensor<2> {
+    let classes = positions(like.dims()[1], &like.device());
+    given.float().unsqueeze_dim::<2>(1).equal(classes.unsqueeze_dim::<2>(0)).float()
 }
 
 /// Puts `tensors` into `model`: every name must be there with its shape, and none may be left over.

@@ -10,8 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pemm::device;
-use pemm::experiment::catalogue::presets;
-use pemm::experiment::presets::PRESETS;
+use pemm::experiment::catalogue::{groups, presets};
 use pemm::experiment::{Experiment, Layer};
 use pemm::tensors::{TensorMap, from_safetensors};
 use pemm::train::{Event, Outcome, RunOptions};
@@ -21,8 +20,6 @@ use pemm_runs::{RunFolder, Status};
 
 /// Most by which the mean loss of an epoch may differ, as a share of it.
 const LOSS: f64 = 2e-3;
-/// Key of the objectives that begin with plain epochs.
-const WARMUP: &str = "warmup_epochs";
 /// Most by which a weight may differ, as a share of the largest of its tensor.
 const WEIGHT: f32 = 2e-2;
 
@@ -77,32 +74,36 @@ fn difference(cpu: &Path, gpu: &Path) -> Option<String> {
     (on_cpu.len() != on_gpu.len()).then(|| "another number of epochs".into())
 }
 
+/// Two epochs of some digits.
+const COMMON: [&str; 7] = [
+    "data.limit=300",
+    "noise.kind=symmetric",
+    "noise.rate=0.4",
+    "schedule.num_epochs=2",
+    "schedule.kind=constant",
+    "schedule.batch_size=32",
+    "optim.learning_rate=0.005",
+];
+
 /// Every preset for two epochs of some digits, then every backbone but ResNet-50, which is too large for
 /// them, and every head with clipped gradients.
 fn cases(trusted: &Path) -> Vec<Vec<String>> {
-    let common = [
-        "data.limit=300",
-        "noise.kind=symmetric",
-        "noise.rate=0.4",
-        "schedule.num_epochs=2",
-        "schedule.kind=constant",
-        "schedule.batch_size=32",
-        "optim.learning_rate=0.005",
-    ];
     let with = |own: &[&str]| {
-        let keys = common.iter().chain(own).map(|key| (*key).to_owned());
+        let keys = COMMON.iter().chain(own).map(|key| (*key).to_owned());
         keys.collect::<Vec<String>>()
     };
     let mut cases = Vec::new();
     for preset in presets() {
+        let first = format!("preset={}", preset.name);
+        let objective =
+            Experiment::from_layers(&[Layer::from_assignment(&first).unwrap()]).unwrap().objective;
         let mut keys = with(&["model.backbone=mlp", "model.width=16"]);
-        keys.insert(0, format!("preset={}", preset.name));
+        keys.insert(0, first);
         // So that what comes after the warm-up is seen too.
-        if PRESETS.iter().any(|(name, text)| *name == preset.name && text.contains(WARMUP)) {
-            keys.push(format!("objective.{WARMUP}=1"));
+        if objective.warmup_epochs().is_some() {
+            keys.push("objective.warmup_epochs=1".into());
         }
-        let trusting = ["gold", "graphical", "crf", "distill", "trusted-weight", "mentor-net-dd"];
-        if trusting.contains(&preset.name) {
+        if objective.kind.uses_trusted() {
             keys.push(format!("data.trusted={}", trusted.display()));
         }
         cases.push(keys);
@@ -125,6 +126,32 @@ fn cases(trusted: &Path) -> Vec<Vec<String>> {
         cases.push(keys);
     }
     cases
+}
+
+/// Losses, heads, regularisers and objectives that none of the cases takes, each as a case of its own.
+fn others(cases: &[Vec<String>]) -> Vec<Vec<String>> {
+    let experiments = cases.iter().map(|keys| {
+        let layers: Vec<Layer> =
+            keys.iter().map(|key| Layer::from_assignment(key).unwrap()).collect();
+        serde_json::to_value(Experiment::from_layers(&layers).unwrap()).unwrap()
+    });
+    let experiments: Vec<serde_json::Value> = experiments.collect();
+    let on_a_device = ["loss.kind", "model.head", "loss.energy.kind", "objective.kind"];
+    let groups = groups().into_iter().filter(|group| on_a_device.contains(&group.key));
+    let names = groups
+        .flat_map(|group| group.methods.iter().map(|m| (group.key, m.name)).collect::<Vec<_>>());
+    let missing = names.filter(|(key, name)| {
+        let place = format!("/{}", key.replace('.', "/"));
+        !experiments.iter().any(|experiment| experiment.pointer(&place).unwrap() == *name)
+    });
+    let case = |(key, name): (&str, &str)| {
+        let head = if key == "model.head" { "" } else { "model.head=distance" };
+        let own =
+            ["model.backbone=mlp", "model.width=16", head].into_iter().filter(|k| !k.is_empty());
+        let keys = ["preset=ce"].into_iter().chain(COMMON).chain(own).map(str::to_owned);
+        keys.chain([format!("{key}={name}")]).collect()
+    };
+    missing.map(case).collect()
 }
 
 /// A file of the first digits with their right labels.
@@ -152,7 +179,9 @@ fn a_gpu_trains_as_the_cpu_does() {
     let parent = tempfile::tempdir().unwrap();
     let trusted = trusted_digits(parent.path());
     let mut wrong = Vec::new();
-    for keys in cases(&trusted) {
+    let mut cases = cases(&trusted);
+    cases.extend(others(&cases));
+    for keys in cases {
         let folder = tempfile::tempdir().unwrap();
         let [cpu, on_gpu] = ["cpu", "gpu"].map(|name| folder.path().join(name));
         run(&keys, &cpu, "cpu", None);

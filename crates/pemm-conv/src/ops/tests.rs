@@ -370,6 +370,66 @@ fn a_bottleneck_has_the_outputs_and_gradients_of_burn() {
 }
 
 #[test]
+fn a_bottleneck_without_gradients_and_by_single_operations_is_the_same() {
+    let (size, channels) = ([2, 64, 9, 5], [16, 16, 64]);
+    let device = Device::flex().autodiff();
+    let (layers, shortcut) = bottleneck(size, channels, 2, &device);
+    let x = tensor(size, 1, &device);
+    let plain = layers.clone().map(|NormalizedConv { weight, gamma, beta }| NormalizedConv {
+        weight: weight.inner(),
+        gamma: gamma.inner(),
+        beta: beta.inner(),
+    });
+    let tracked = bottleneck_train(x.clone(), layers.clone(), 2, shortcut.clone(), 1e-5);
+    let untracked = bottleneck_train(x.clone().inner(), plain, 2, shortcut.clone().inner(), 1e-5);
+    // The kernels are for single precision.
+    let double = layers.map(|NormalizedConv { weight, gamma, beta }| NormalizedConv {
+        weight: weight.cast(DType::F64),
+        gamma: gamma.cast(DType::F64),
+        beta: beta.cast(DType::F64),
+    });
+    let [x, shortcut] = [x, shortcut].map(|image| image.cast(DType::F64));
+    let single = bottleneck_train(x, double, 2, shortcut, 1e-5);
+    close(untracked.output, tracked.output.clone().inner());
+    close(single.output.cast(DType::F32).inner(), tracked.output.inner());
+    for (rows, expected) in single.moments.into_iter().zip(tracked.moments) {
+        let pairs = rows.into_iter().zip(expected);
+        pairs.for_each(|(row, expected)| close(row.cast(DType::F32).inner(), expected.inner()));
+    }
+}
+
+/// Stored past the caches, and read piece by piece. Among so many numbers some are so near 0 that Burn's rounding
+/// would put them on its other side, so our single operations are the measure, whose rounding is the same.
+#[test]
+fn a_large_bottleneck_is_its_single_operations() {
+    let device = Device::flex().autodiff();
+    let (layers, shortcut) = bottleneck([4, 16, 65, 65], [16, 16, 128], 1, &device);
+    let x = tensor([4, 16, 65, 65], 1, &device).require_grad();
+    let results = [true, false].map(|whole| {
+        let (x, all, shortcut) = (x.clone(), layers.clone(), shortcut.clone());
+        let output = if whole {
+            bottleneck_train(x.clone(), all, 1, shortcut, 1e-5).output
+        } else {
+            let afters = [After::Relu, After::Relu, After::Nothing];
+            let last = all.into_iter().zip(afters).fold(x.clone(), |x, (layer, after)| {
+                let NormalizedConv { weight, gamma, beta } = layer;
+                let padding = [weight.dims()[2] / 2; 2];
+                let layer = Layer { stride: [1, 1], padding, epsilon: 1e-5, after };
+                conv_norm_train(x, weight, None, [gamma, beta], layer).output
+            });
+            add_relu(last, shortcut)
+        };
+        let weights = tensor(output.dims(), 7, &device);
+        let gradients = (output.clone() * weights).sum().backward();
+        let of_layers = layers.iter().map(|layer| layer.weight.grad(&gradients).unwrap());
+        let images = [output.inner(), x.grad(&gradients).unwrap()];
+        images.into_iter().chain(of_layers).collect::<Vec<_>>()
+    });
+    let [whole, single] = results;
+    whole.into_iter().zip(single).for_each(|(whole, single)| close(whole, single));
+}
+
+#[test]
 fn a_bottleneck_takes_what_has_no_gradient_and_one_tensor_twice() {
     let device = Device::flex().autodiff();
     let size = [2, 16, 5, 6];

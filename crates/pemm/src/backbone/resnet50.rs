@@ -73,6 +73,11 @@ impl Bottleneck {
         let [batch, _, height, width] = input.dims();
         let stride = self.conv2.stride;
         let pairs = [(&self.conv1, &self.bn1), (&self.conv2, &self.bn2), (&self.conv3, &self.bn3)];
+        assert!(
+            pairs.iter().all(|(conv, _)| conv.bias.is_none())
+                && [&self.conv1, &self.conv3].iter().all(|conv| conv.stride == 1),
+            "a bottleneck has no biases, and its 3×3 convolution has the stride"
+        );
         let layers = pairs.map(|(conv, norm)| {
             let (gamma, beta) = (norm.weight.val(), norm.bias.val());
             NormalizedConv { weight: conv.weight.val(), gamma, beta }

@@ -4,8 +4,9 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
 use pemm_data::Rng;
 
-use super::cosine::{cosines, one_hot};
+use super::cosine::cosines;
 use crate::layers::uniform;
+use crate::tensors::one_hot;
 
 /// Below this, sin² θ is held: the root's gradient would be infinite at 0.
 const SMALLEST_SQUARED_SINE: f64 = 1e-7;

@@ -4,8 +4,9 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
 use pemm_data::Rng;
 
-use super::cosine::{cosines, one_hot};
+use super::cosine::cosines;
 use crate::layers::uniform;
+use crate::tensors::one_hot;
 
 /// A classifier by the direction of the features, with a margin on the cosine in training.
 ///

@@ -1,8 +1,6 @@
 //! What the heads that compare directions share.
 
-use burn::tensor::{Int, Tensor};
-
-use crate::tensors::positions;
+use burn::tensor::Tensor;
 
 /// Rows divided by their norms, `[N, D]` → `[N, D]`; a row of zeros stays, and gets no gradient.
 pub(super) fn unit(rows: Tensor<2>) -> Tensor<2> {
@@ -19,10 +17,4 @@ pub(super) fn cosines(features: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
 /// Distances on the unit sphere, `√(2 - 2 cos θ)`, from scores `s cos θ`.
 pub(super) fn distances(scores: Tensor<2>, scale: f64) -> Tensor<2> {
     (scores * (-2.0 / scale) + 2.0).clamp_min(0.0).sqrt()
-}
-
-/// `[k = y_n]`, `[N]` → `[N, K]`.
-pub(super) fn one_hot(given: Tensor<1, Int>, like: &Tensor<2>) -> Tensor<2> {
-    let classes = positions(like.dims()[1], &like.device());
-    given.float().unsqueeze_dim::<2>(1).equal(classes.unsqueeze_dim::<2>(0)).float()
 }

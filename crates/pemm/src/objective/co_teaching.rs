@@ -5,7 +5,8 @@ use burn::tensor::{Tensor, TensorData};
 use super::center::weighted;
 use super::{Batch, CenterObjective, Objective, Progress, Terms};
 use crate::model::{Classifier, Output};
-use crate::tensors::positions;
+use crate::rows::waits;
+use crate::tensors::{floats, positions};
 
 /// Co-teaching: in each step each network takes the `R(e)` share of the batch on which the *other*
 /// has the smallest losses, and minimises its mean loss there, with
@@ -101,22 +102,42 @@ fn easy_for_both(losses: &[Tensor<1>; 2], share: f64) -> [Tensor<1>; 2] {
 fn smallest(losses: Tensor<1>, share: f64) -> Tensor<1> {
     let num = losses.dims()[0];
     let count = ((share * num as f64).ceil() as usize).clamp(1, num);
-    // By counting what comes before each: a sort would have to bring them to the host.
-    let places = positions(num, &losses.device());
-    let [own, others] = [0, 1].map(|axis| losses.clone().unsqueeze_dim::<2>(1 - axis));
-    let [place, their_place] = [0, 1].map(|axis| places.clone().unsqueeze_dim::<2>(1 - axis));
-    let is_smaller = others.clone().lower(own.clone());
-    let is_first = others.equal(own).bool_and(their_place.lower(place));
-    let before = is_smaller.bool_or(is_first).float().sum_dim(1).squeeze_dim::<1>(1);
-    before.lower_elem(count as f32).float()
+    if waits(&losses.device()) {
+        return places(losses).lower_elem(count as f32).float();
+    }
+    let values = floats(losses.clone());
+    let mut order: Vec<usize> = (0..num).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]).then(a.cmp(&b)));
+    let mut chosen = vec![false; num];
+    order[..count].iter().for_each(|&index| chosen[index] = true);
+    marks(&chosen, &losses)
 }
+
+/// How many of the losses `[N]` come before each, from the smallest on. A sort would let a GPU wait for the host.
+fn places(losses: Tensor<1>) -> Tensor<1> {
+    let num = losses.dims()[0];
+    let (row, numbers) = (losses.clone().unsqueeze_dim::<2>(0), positions(num, &losses.device()));
+    let number_row = numbers.clone().unsqueeze_dim::<2>(0);
+    // Some samples at a time: each is held against all.
+    let of_some = |first: usize| {
+        let length = AT_ONCE.min(num - first);
+        let own = losses.clone().narrow(0, first, length).unsqueeze_dim::<2>(1);
+        let number = numbers.clone().narrow(0, first, length).unsqueeze_dim::<2>(1);
+        let is_smaller = row.clone().lower(own.clone());
+        let is_first = row.clone().equal(own).bool_and(number_row.clone().lower(number));
+        is_smaller.bool_or(is_first).float().sum_dim(1).squeeze_dim::<1>(1)
+    };
+    Tensor::cat((0..num).step_by(AT_ONCE).map(of_some).collect(), 0)
+}
+
+/// Samples that [`places`] holds against all others at once.
+const AT_ONCE: usize = 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::loss::{CrossEntropy, Loss};
     use crate::objective::reference_case::{ReferenceCase, objectives};
-    use crate::tensors::floats;
     use burn::tensor::Device;
 
     #[test]
@@ -162,11 +183,22 @@ mod tests {
     #[test]
     fn the_smallest_losses_are_chosen() {
         let losses = Tensor::<1>::from_floats([0.5, 0.1, 0.5, 0.9, 0.5], &Device::flex());
+        assert_eq!(floats(places(losses.clone())), [1.0, 0.0, 2.0, 4.0, 3.0]);
         let chosen = |share: f64| floats(smallest(losses.clone(), share));
         assert_eq!(chosen(0.6), [1.0, 1.0, 1.0, 0.0, 0.0]);
         assert_eq!(chosen(0.0), [0.0, 1.0, 0.0, 0.0, 0.0]);
         assert_eq!(chosen(0.8), [1.0, 1.0, 1.0, 0.0, 1.0]);
         assert_eq!(chosen(1.0), [1.0; 5]);
+    }
+
+    #[test]
+    fn counting_finds_the_places_of_many() {
+        let values: Vec<f32> = (0..2500).map(|n| ((n * 7919) % 613) as f32).collect();
+        let losses = Tensor::<1>::from_floats(&values[..], &Device::flex());
+        let mut order: Vec<usize> = (0..values.len()).collect();
+        order.sort_by(|&a, &b| values[a].total_cmp(&values[b]).then(a.cmp(&b)));
+        let found = floats(places(losses));
+        assert!(order.iter().enumerate().all(|(place, &index)| found[index] == place as f32));
     }
 
     #[test]

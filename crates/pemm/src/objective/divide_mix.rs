@@ -8,7 +8,7 @@ use super::mixup::Mixing;
 use super::{Batch, CenterObjective, Objective, Progress, Survey, Terms};
 use crate::error::{Error, Result};
 use crate::model::Classifier;
-use crate::tensors::TensorMap;
+use crate::tensors::{TensorMap, one_hot};
 
 /// DivideMix: two networks, each trained in a pass of its own over every epoch. After `warmup_epochs` of
 /// the experiment's loss (and `confidence_penalty` times the negative entropy of the predictions), in the
@@ -99,8 +99,8 @@ impl Divided {
         let labeled = column(trust.iter().map(|w| f32::from(u8::from(keeps(w)))).collect());
         let unlabeled = column(trust.iter().map(|w| f32::from(u8::from(!keeps(w)))).collect());
         let trusted = column(trust.to_vec());
-        let one_hot = given.clone().one_hot::<2>(own.dims()[1]).float();
-        let refined = one_hot * trusted.clone() + own.clone() * (-trusted + 1.0);
+        let refined =
+            one_hot(given.clone(), &own) * trusted.clone() + own.clone() * (-trusted + 1.0);
         let guessed = (own + peer) / 2.0;
         let temperature = parameters.temperature;
         let targets = sharpen(refined, temperature) * labeled.clone()

@@ -30,7 +30,8 @@ impl EpochMemory {
         Self { name, width, values, waiting, samples, waits }
     }
 
-    /// Writes `rows` `[N, width]` of `samples`, all different: on a GPU not before somebody wants one of them.
+    /// Writes `rows` `[N, width]` of `samples`, all different, when somebody wants one of them: a read in each
+    /// step would let a GPU wait.
     pub(super) fn put(&mut self, samples: &[u32], rows: Tensor<2>) {
         if samples.iter().any(|&sample| self.waits[sample as usize]) {
             self.settle();
@@ -90,6 +91,9 @@ impl EpochMemory {
         match found {
             Some(found) if found.data.len() == self.values.len() => {
                 self.values = found.data;
+                self.waiting = Rows::default();
+                self.samples.clear();
+                self.waits.fill(false);
                 Ok(())
             }
             found => Err(Error::Weights {
