@@ -1,5 +1,7 @@
 //! What the tests of several modules share.
 
+use crate::simd::{Level, level};
+
 /// Numbers in [-1, 1) from a small generator.
 pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -26,12 +28,13 @@ pub(crate) fn error(got: &[f32], expected: &[f64]) -> f64 {
 /// Runs a test of this program on each lower instruction set. The set is fixed for a process, so
 /// each run is a process of its own.
 pub(crate) fn on_lower_instruction_sets(test: &str) {
-    for lower in ["portable", "avx2"] {
+    for lower in [Level::Portable, Level::Avx2].into_iter().filter(|lower| *lower < level()) {
         let run = std::process::Command::new(std::env::current_exe().unwrap())
             .arg(test)
-            .env("PEMM_SIMD", lower)
+            .env("PEMM_SIMD", lower.name())
             .output()
             .unwrap();
-        assert!(run.status.success(), "{lower}: {}", String::from_utf8_lossy(&run.stdout));
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success(), "{}: {said}", lower.name());
     }
 }
