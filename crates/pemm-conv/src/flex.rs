@@ -449,9 +449,8 @@ impl Bottleneck {
         drop((second, d_inner));
         let d_first = channels_last(&d_first.expect("it was asked for"));
         let (dx, [weight_1, scale_1, shift_1]) = first.gradients(&d_first, by_input);
-        let joined = |rows: [FlexTensor; 3]| {
-            row_tensor(rows.iter().flat_map(|row| numbers(row)).copied().collect())
-        };
+        let joined =
+            |rows: [FlexTensor; 3]| row_tensor(rows.iter().flat_map(numbers).copied().collect());
         let scales = joined([scale_1, scale_2, scale_3]);
         let shifts = joined([shift_1, shift_2, shift_3]);
         (dx, [weight_1, weight_2, weight_3, scales, shifts, dshortcut])

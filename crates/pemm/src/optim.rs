@@ -89,17 +89,17 @@ impl Sgd {
         rate: &Rate,
     ) -> M {
         let gradients = GradientsParams::from_module(gradients, &model);
-        let clip = match self.config.clip_norm {
-            None => Clip::By(1.0),
+        let (scale, clip) = match self.config.clip_norm {
+            None => (1.0, None),
             // Read, it would let the GPU wait.
             Some(limit) if rate.on_gpu.is_some() => {
-                Clip::OnDevice(squares_on_device(&model, &gradients).map(|squares| {
-                    (squares.sqrt() + 1e-6).recip().mul_scalar(limit).clamp_max(1.0)
-                }))
+                let squares = squares_on_device(&model, &gradients);
+                let factor = |squares: Tensor<1>| (squares.sqrt() + 1e-6).recip() * limit;
+                (1.0, squares.map(|squares| factor(squares).clamp_max(1.0)))
             }
-            Some(limit) => Clip::By((limit / (norm(&model, &gradients) + 1e-6)).min(1.0)),
+            Some(limit) => ((limit / (norm(&model, &gradients) + 1e-6)).min(1.0), None),
         };
-        model.map(&mut Update { sgd: self, path: Path::default(), gradients, clip, rate })
+        model.map(&mut Update { sgd: self, path: Path::default(), gradients, scale, clip, rate })
     }
 
     /// The memory of all momenta, in the order of their parameters' names.
@@ -133,13 +133,6 @@ impl Sgd {
         }
         Ok(())
     }
-}
-
-/// What clipping multiplies every gradient by.
-enum Clip {
-    By(f64),
-    /// `[1]`; `None` where there is no gradient.
-    OnDevice(Option<Tensor<1>>),
 }
 
 /// Norm of all gradients together.
@@ -188,7 +181,10 @@ struct Update<'a> {
     sgd: &'a mut Sgd,
     path: Path,
     gradients: GradientsParams,
-    clip: Clip,
+    /// What every gradient is multiplied by.
+    scale: f64,
+    /// The same where it lies on the device, `[1]`.
+    clip: Option<Tensor<1>>,
     rate: &'a Rate,
 }
 
@@ -202,15 +198,14 @@ impl ModuleMapper for Update<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         // Running statistics have no gradient and stay.
         let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
-        let (scale, gradient) = match &self.clip {
-            Clip::By(scale) => (*scale, gradient),
-            Clip::OnDevice(None) => (1.0, gradient),
-            Clip::OnDevice(Some(clip)) => (1.0, gradient * clip.clone().reshape([1; D])),
+        let gradient = match &self.clip {
+            None => gradient,
+            Some(clip) => gradient * clip.clone().reshape([1; D]),
         };
         let Sgd { config, momentum } = &mut *self.sgd;
         let name = self.path.name();
         let rule = Descent {
-            scale: scale as f32,
+            scale: self.scale as f32,
             decay: decay(config, self.path.container()) as f32,
             momentum: config.momentum as f32,
             nesterov: config.nesterov,
