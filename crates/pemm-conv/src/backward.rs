@@ -8,11 +8,12 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Backend, Flex, TensorMetadata};
 
+use crate::blocks::{Bottleneck, Residual};
 use crate::descent::Descent;
 use crate::extension::KernelOps;
 use crate::flex::{
-    Bottleneck, Convolution, Normalization, NormalizedConvolution, Pooled, Residual, channels_last,
-    halve, halve_gradient, join, join_gradient, moments,
+    Convolution, Normalization, NormalizedConvolution, Pooled, channels_last, halve,
+    halve_gradient, join, join_gradient, moments,
 };
 use crate::normalization::After;
 use crate::ops::Layer;

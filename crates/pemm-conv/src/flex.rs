@@ -4,8 +4,6 @@
 //! channels lie next to each other. Every operation of Burn reads it rightly; ours read it without
 //! a copy, so that between them no layout ever changes.
 
-use std::ops::Deref;
-
 use burn::backend::TensorMetadata;
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{DType, Shape, TensorData};
@@ -18,7 +16,6 @@ use crate::normalization::{After, Extent, Rows, Statistics, gradients, normalize
 use crate::normalized;
 use crate::ops::Layer;
 use crate::pool;
-use crate::residual::{Activations, Blocks, Gradients};
 use crate::shortcut;
 use crate::source::Source;
 
@@ -256,7 +253,7 @@ pub(crate) struct NormalizedConvolution {
     gamma: FlexTensor,
     beta: FlexTensor,
     epsilon: f32,
-    after: After,
+    pub(crate) after: After,
     pub(crate) statistics: Statistics,
 }
 
@@ -288,7 +285,7 @@ impl NormalizedConvolution {
 
     /// Keeps instead of its input, which is the output of `before` after a ReLU, what that is made of, where that
     /// costs no pass of its own.
-    fn after(mut self, before: &Self) -> Self {
+    pub(crate) fn after(mut self, before: &Self) -> Self {
         if normalized::fuses_gradients(&self.geometry, self.after) {
             let (a, rows) = (before.a.clone(), before.norm().rows(&before.statistics));
             self.x = Input::Normalized { a, rows };
@@ -307,7 +304,7 @@ impl NormalizedConvolution {
     }
 
     /// The output at the end of a residual block; `shortcut` is channels-last.
-    fn joined(&self, shortcut: &FlexTensor) -> FlexTensor {
+    pub(crate) fn joined(&self, shortcut: &FlexTensor) -> FlexTensor {
         let rows = self.norm().rows(&self.statistics);
         let mut y = Buffer::take(self.geometry.output_len());
         let from = [&self.a, shortcut].map(numbers);
@@ -334,7 +331,7 @@ impl NormalizedConvolution {
     }
 
     /// The same from that of the joined output `y`, and by the shortcut; all channels-last.
-    fn joined_gradients(
+    pub(crate) fn joined_gradients(
         &self,
         y: &FlexTensor,
         dy: &FlexTensor,
@@ -379,177 +376,6 @@ impl NormalizedConvolution {
     pub(crate) fn by_bias(&self) -> FlexTensor {
         row_tensor(vec![0.0; self.geometry.channels_out])
     }
-}
-
-/// A bottleneck whose input lies ready for the kernels; what its backward pass keeps.
-#[derive(Clone, Debug)]
-pub(crate) struct Bottleneck {
-    layers: [NormalizedConvolution; 3],
-    /// Channels-last.
-    y: FlexTensor,
-}
-
-impl Bottleneck {
-    /// `rows` are the scales of the three normalizations one after the other, and the shifts.
-    pub(crate) fn new(
-        x: &FlexTensor,
-        weights: [&FlexTensor; 3],
-        rows: [&FlexTensor; 2],
-        shortcut: &FlexTensor,
-        stride: usize,
-        epsilon: f64,
-    ) -> Self {
-        let rows = rows.map(FlexTensor::to_contiguous);
-        let mut begin = 0;
-        let mut layer = |x: &FlexTensor, weight: &FlexTensor, stride: usize, padding: usize| {
-            let convolution = Convolution::new(x, weight, [stride; 2], [padding; 2]);
-            let channels = convolution.geometry.channels_out;
-            let own =
-                rows.each_ref().map(|row| row_tensor(numbers(row)[begin..][..channels].to_vec()));
-            begin += channels;
-            let own = own.each_ref();
-            NormalizedConvolution::new(convolution, None, own, epsilon, After::Relu)
-        };
-        let first = layer(x, weights[0], 1, 0);
-        let second = layer(&first.output(), weights[1], stride, 1).after(&first);
-        let third = layer(&second.output(), weights[2], 1, 0).after(&second);
-        let third = NormalizedConvolution { after: After::Nothing, ..third };
-        let y = channels_last(&third.joined(&channels_last(shortcut)));
-        Self { layers: [first, second, third], y }
-    }
-
-    pub(crate) fn output(&self) -> FlexTensor {
-        let layout = self.y.layout().permute(&[0, 3, 1, 2]);
-        self.y.clone().with_layout(layout)
-    }
-
-    /// Means and variances of the three normalizations one after the other.
-    pub(crate) fn moments(&self) -> [FlexTensor; 2] {
-        let all = |of: &dyn Fn(&Statistics) -> &[f32]| {
-            row_tensor(
-                self.layers.iter().flat_map(|layer| of(&layer.statistics)).copied().collect(),
-            )
-        };
-        [all(&|statistics| &statistics.mean), all(&|statistics| &statistics.variance)]
-    }
-
-    /// By x if it is asked for, and by the weights, scales, shifts and shortcut, from `dy`, channels-last. What
-    /// a layer keeps is dropped when it has been used.
-    pub(crate) fn gradients(
-        self,
-        dy: &FlexTensor,
-        by_input: bool,
-    ) -> (Option<FlexTensor>, [FlexTensor; 6]) {
-        let [first, second, third] = self.layers;
-        let (d_inner, [weight_3, scale_3, shift_3], dshortcut) =
-            third.joined_gradients(&self.y, dy, true);
-        drop((third, self.y));
-        let d_inner = channels_last(&d_inner.expect("it was asked for"));
-        let (d_first, [weight_2, scale_2, shift_2]) = second.gradients(&d_inner, true);
-        drop((second, d_inner));
-        let d_first = channels_last(&d_first.expect("it was asked for"));
-        let (dx, [weight_1, scale_1, shift_1]) = first.gradients(&d_first, by_input);
-        let joined =
-            |rows: [FlexTensor; 3]| row_tensor(rows.iter().flat_map(numbers).copied().collect());
-        let scales = joined([scale_1, scale_2, scale_3]);
-        let shifts = joined([shift_1, shift_2, shift_3]);
-        (dx, [weight_1, weight_2, weight_3, scales, shifts, dshortcut])
-    }
-}
-
-/// Residual blocks whose input lies ready for the kernels; what their backward pass keeps.
-#[derive(Clone, Debug)]
-pub(crate) struct Residual {
-    extent: Extent,
-    epsilon: f32,
-    x: FlexTensor,
-    blocks: Vec<Activations<Numbers>>,
-    weights: FlexTensor,
-    norms: [FlexTensor; 2],
-    statistics: Vec<Statistics>,
-}
-
-/// The numbers of a contiguous tensor, which live as long as it.
-#[derive(Clone, Debug)]
-struct Numbers(FlexTensor);
-
-impl Deref for Numbers {
-    type Target = [f32];
-
-    fn deref(&self) -> &[f32] {
-        numbers(&self.0)
-    }
-}
-
-impl Residual {
-    pub(crate) fn new(
-        x: &FlexTensor,
-        weights: &FlexTensor,
-        norms: [&FlexTensor; 2],
-        epsilon: f64,
-    ) -> Self {
-        let [batch, channels, height, width] = x.shape().dims();
-        let extent = Extent { batch, height, width, channels };
-        let x = channels_last(x);
-        let weights = weights.to_contiguous();
-        let norms = norms.map(FlexTensor::to_contiguous);
-        let epsilon = epsilon as f32;
-        let (blocks, statistics) =
-            residual_blocks(extent, &weights, &norms, epsilon).forward(numbers(&x));
-        let tensor = |numbers: Buffer| {
-            Numbers(FlexTensor::new(numbers.into_bytes(), x.layout().clone(), DType::F32))
-        };
-        let blocks = blocks.into_iter().map(|Activations { a, b, y }| Activations {
-            a: tensor(a),
-            b: tensor(b),
-            y: tensor(y),
-        });
-        let blocks = blocks.collect();
-        Self { extent, epsilon, x, blocks, weights, norms, statistics }
-    }
-
-    /// The last y, as an image tensor.
-    pub(crate) fn output(&self) -> FlexTensor {
-        let y = self.blocks.last().map_or(&self.x, |block| &block.y.0);
-        y.clone().with_layout(y.layout().permute(&[0, 3, 1, 2]))
-    }
-
-    /// Means, and variances, of all normalizations.
-    pub(crate) fn moments(&self) -> [FlexTensor; 2] {
-        let tensor = |rows: Vec<f32>| {
-            let shape = [self.statistics.len(), self.extent.channels];
-            FlexTensor::from_data(TensorData::new(rows, shape))
-        };
-        [
-            tensor(self.statistics.iter().flat_map(|s| s.mean.iter().copied()).collect()),
-            tensor(self.statistics.iter().flat_map(|s| s.variance.iter().copied()).collect()),
-        ]
-    }
-
-    /// By x, the weights, and scale and shift of the normalizations, from `dy`, channels-last.
-    pub(crate) fn gradients(self, dy: &FlexTensor) -> [FlexTensor; 4] {
-        let mut dx = Buffer::take(self.extent.len());
-        let blocks = residual_blocks(self.extent, &self.weights, &self.norms, self.epsilon);
-        let Gradients { weights, norms } =
-            blocks.backward(numbers(&self.x), self.blocks, &self.statistics, numbers(dy), &mut dx);
-        let Extent { batch, height, width, channels } = self.extent;
-        let layout = Layout::contiguous(self.weights.shape());
-        let weights = FlexTensor::new(weights.into_bytes(), layout, DType::F32);
-        let shape = [self.statistics.len(), channels];
-        let [gammas, betas] = norms.map(|rows| FlexTensor::from_data(TensorData::new(rows, shape)));
-        [image_tensor(dx, [batch, channels, height, width]), weights, gammas, betas]
-    }
-}
-
-/// The blocks of contiguous tensors.
-fn residual_blocks<'a>(
-    extent: Extent,
-    weights: &'a FlexTensor,
-    norms: &'a [FlexTensor; 2],
-    epsilon: f32,
-) -> Blocks<'a> {
-    let norms = norms.each_ref().map(numbers);
-    Blocks { extent, weights: numbers(weights), norms, epsilon }
 }
 
 /// max(x + shortcut, 0) of channels-last tensors, with the shape of an image tensor.

@@ -5,12 +5,13 @@ use burn::backend::TensorMetadata;
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::DType;
 
+use crate::blocks::{Bottleneck, Residual};
 use crate::buffers::Buffer;
 use crate::descent::Descent;
 use crate::extension::KernelOps;
 use crate::flex::{
-    Bottleneck, Convolution, Normalization, NormalizedConvolution, Residual, channels_last, halve,
-    join, max_pool, moments, numbers,
+    Convolution, Normalization, NormalizedConvolution, channels_last, halve, join, max_pool,
+    moments, numbers,
 };
 use crate::normalization::After;
 use crate::ops::Layer;

@@ -14,6 +14,7 @@
 
 mod arena;
 mod backward;
+mod blocks;
 mod buffers;
 mod convolution;
 mod descent;
