@@ -9,6 +9,7 @@
 //! Every operation passes through [`faults`], where tests let the n-th of them fail.
 
 pub mod faults;
+mod unlocked;
 
 use std::fs::{self, DirEntry, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -17,6 +18,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
+
+pub use unlocked::Unlocked;
 
 const PREFIX: &str = ".pemm-";
 const SUFFIX: &str = ".part";
@@ -240,8 +243,8 @@ fn is_left(entry: &DirEntry) -> bool {
     if !is_file || !is_temporary(&entry.file_name().to_string_lossy()) {
         return false;
     }
-    let lock = File::options().write(true).open(entry.path()).map(|file| file.try_lock());
-    matches!(lock, Ok(Ok(())))
+    let file = File::options().write(true).open(entry.path()).map(Unlocked);
+    file.is_ok_and(|file| file.try_lock().is_ok())
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -359,7 +362,7 @@ mod tests {
         leave(".pemm-young.part", SystemTime::now());
         leave(".pemm-notes", old);
         leave("data.part", old);
-        let at_work = leave(".pemm-work.part", old);
+        let at_work = Unlocked(leave(".pemm-work.part", old));
         at_work.lock().unwrap();
         whole(&folder.path().join("record.json"), b"x").unwrap();
         let kept = [".pemm-notes", ".pemm-work.part", "data.part", "record.json"];

@@ -1,9 +1,8 @@
 //! One grid at a time in a folder, so that two do not start the same runs.
 
-use std::fs::File;
 use std::path::Path;
 
-use pemm_data::disk;
+use pemm_data::disk::{self, Unlocked};
 use pemm_experiment::grid::GRID_LOCK;
 
 use crate::error::{Result, RunError};
@@ -12,7 +11,7 @@ use crate::locked::lock_file;
 /// The lock of a grid's folder; it ends with the value, or with the process.
 #[derive(Debug)]
 pub struct GridLock {
-    _file: File,
+    _file: Unlocked,
 }
 
 impl GridLock {

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use pemm_data::disk;
+use pemm_data::disk::{self, Unlocked};
 use pemm_data::noise::NoiseManifest;
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ use crate::write;
 #[derive(Debug)]
 pub struct LockedFolder {
     folder: RunFolder,
-    lock: File,
+    lock: Unlocked,
 }
 
 impl RunFolder {
@@ -130,17 +130,17 @@ impl Deref for LockedFolder {
     }
 }
 
-/// The lock of folder `path`. The system releases it when the file closes, whatever ends the
+/// The lock of folder `path`. It ends with the value, and the system releases it whatever ends the
 /// process; the file stays, because removing it would let two processes lock two files.
-fn lock(path: &Path) -> Result<File> {
+fn lock(path: &Path) -> Result<Unlocked> {
     let busy = || RunError::Busy { path: path.to_path_buf() };
     lock_file(&path.join(LOCK))?.ok_or_else(busy)
 }
 
 /// The file `path`, made if missing and locked; `None` if another process holds its lock.
-pub(crate) fn lock_file(path: &Path) -> Result<Option<File>> {
+pub(crate) fn lock_file(path: &Path) -> Result<Option<Unlocked>> {
     let file = disk::open(path, &mut File::options());
-    let file = file.map_err(|source| write::failed(path, source))?;
+    let file = Unlocked(file.map_err(|source| write::failed(path, source))?);
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

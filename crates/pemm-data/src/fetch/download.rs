@@ -17,8 +17,9 @@ use ureq::http::{Response, StatusCode};
 
 use super::request::{self, Failure};
 use super::{RemoteFile, Stage, Watch, stopped, sync_folder};
+use crate::DataError;
+use crate::disk::{self, Unlocked};
 use crate::source::read;
-use crate::{DataError, disk};
 
 /// Bytes a piece, after which progress is told and the cancel flag is read.
 const PIECE: usize = 64 << 10;
@@ -83,7 +84,7 @@ fn etag_of(place: &Path, file: &RemoteFile) -> PathBuf {
 struct Part {
     path: PathBuf,
     etag_path: PathBuf,
-    bytes: File,
+    bytes: Unlocked,
     length: u64,
 }
 
@@ -92,7 +93,7 @@ impl Part {
         let path = part_of(place, file);
         let etag_path = etag_of(place, file);
         let at = |error| DataError::io(&path, error);
-        let bytes = disk::open(&path, File::options().read(true)).map_err(at)?;
+        let bytes = Unlocked(disk::open(&path, File::options().read(true)).map_err(at)?);
         // File systems without locks are let through: there, two downloads at once end in a wrong
         // hash and a further attempt.
         if let Err(TryLockError::WouldBlock) = bytes.try_lock() {
@@ -177,7 +178,7 @@ impl Part {
                     file.address, file.bytes
                 )));
             }
-            let written = disk::append(&mut self.bytes, &piece[..count]);
+            let written = disk::append(&mut *self.bytes, &piece[..count]);
             written.map_err(|error| DataError::io(&self.path, error))?;
             self.length += count as u64;
             watch.report(Stage::Download, file, self.length);

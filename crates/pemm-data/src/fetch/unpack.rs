@@ -13,7 +13,8 @@ use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 
 use super::{RemoteFile, Stage, Watch, stopped};
-use crate::{DataError, Result, disk};
+use crate::disk::{self, Unlocked};
+use crate::{DataError, Result};
 
 /// What an archive may unpack to, so that a small file cannot fill a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +49,7 @@ pub(super) fn unpack(
     finish: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<()> {
     let at = |error| DataError::io(archive, error);
-    let packed = File::open(archive).map_err(at)?;
+    let packed = Unlocked(File::open(archive).map_err(at)?);
     // The lock lets us clear what a killed process left; where there are no locks, that is at worst
     // the work of another one, which then fails by name.
     if let Err(TryLockError::WouldBlock) = packed.try_lock() {
@@ -181,7 +182,7 @@ fn inside(name: &[u8]) -> Result<PathBuf, String> {
 
 /// The packed bytes: tells progress and stops when cancelled.
 struct Packed<'a, 'w> {
-    archive: File,
+    archive: Unlocked,
     file: &'a RemoteFile,
     done: u64,
     watch: &'a mut Watch<'w>,
