@@ -12,8 +12,8 @@ use crate::blocks::{Bottleneck, Residual};
 use crate::descent::Descent;
 use crate::extension::KernelOps;
 use crate::flex::{
-    Convolution, Normalization, NormalizedConvolution, Pooled, channels_last, halve,
-    halve_gradient, join, join_gradient, moments,
+    ByInput, Convolution, Normalization, NormalizedConvolution, Pooled, channels_last, halve,
+    halve_gradient, join, join_gradient, moments, numbers,
 };
 use crate::normalization::After;
 use crate::ops::Layer;
@@ -129,9 +129,10 @@ impl<const N: usize> Backward<Flex, N> for NormalizedConvolutionStep {
         let dy = channels_last(&gradients.consume::<Flex>(&ops.node));
         let mut parents = ops.parents.into_iter();
         let [x, weight, gamma, beta, bias] = std::array::from_fn(|_| parents.next().flatten());
-        let (dx, others) = ops.state.gradients(&dy, x.is_some());
+        let by_input = ByInput::new(x.is_some());
+        let (dx, others) = ops.state.gradients(numbers(&dy), by_input);
         if let (Some(x), Some(dx)) = (x, dx) {
-            gradients.register::<Flex>(x.id, dx);
+            gradients.register::<Flex>(x.id, ops.state.input_tensor(dx));
         }
         for (parent, gradient) in [weight, gamma, beta].into_iter().zip(others) {
             if let Some(parent) = parent {
@@ -147,13 +148,13 @@ impl<const N: usize> Backward<Flex, N> for NormalizedConvolutionStep {
 #[derive(Debug)]
 struct BottleneckStep;
 
-impl Backward<Flex, 7> for BottleneckStep {
+impl<const N: usize> Backward<Flex, N> for BottleneckStep {
     type State = Bottleneck;
 
-    /// The parents are x, the three weights, gammas, betas and the shortcut.
+    /// The parents are x, the three weights, gammas, betas and, if there is a seventh, the weight around.
     fn backward(
         self,
-        ops: Ops<Bottleneck, 7>,
+        ops: Ops<Bottleneck, N>,
         gradients: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
@@ -333,16 +334,37 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         third: FloatTensor<Self>,
         gammas: FloatTensor<Self>,
         betas: FloatTensor<Self>,
-        shortcut: FloatTensor<Self>,
         stride: usize,
         epsilon: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let inputs = [&x, &first, &second, &third, &gammas, &betas, &shortcut];
+        let inputs = [&x, &first, &second, &third, &gammas, &betas];
         let parents = inputs.map(|input| input.node());
-        let [x, first, second, third, gammas, betas, shortcut] =
+        let [x, first, second, third, gammas, betas] = inputs.map(|input| input.primitive());
+        let (weights, rows) = ([first, second, third], [gammas, betas]);
+        let work = Bottleneck::new(x, weights, None, rows, stride, epsilon);
+        let output = work.output();
+        let [means, variances] = work.moments().map(Self::from_inner);
+        let output = tracked::<C, _, _, _>(BottleneckStep, parents, work, output);
+        (output, means, variances)
+    }
+
+    fn kernel_bottleneck_around(
+        x: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        third: FloatTensor<Self>,
+        gammas: FloatTensor<Self>,
+        betas: FloatTensor<Self>,
+        around: FloatTensor<Self>,
+        stride: usize,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let inputs = [&x, &first, &second, &third, &gammas, &betas, &around];
+        let parents = inputs.map(|input| input.node());
+        let [x, first, second, third, gammas, betas, around] =
             inputs.map(|input| input.primitive());
         let (weights, rows) = ([first, second, third], [gammas, betas]);
-        let work = Bottleneck::new(x, weights, rows, shortcut, stride, epsilon);
+        let work = Bottleneck::new(x, weights, Some(around), rows, stride, epsilon);
         let output = work.output();
         let [means, variances] = work.moments().map(Self::from_inner);
         let output = tracked::<C, _, _, _>(BottleneckStep, parents, work, output);

@@ -8,7 +8,7 @@ use burn::tensor::{DType, TensorData};
 
 use crate::buffers::Buffer;
 use crate::flex::{
-    Convolution, NormalizedConvolution, channels_last, image_tensor, numbers, row_tensor,
+    ByInput, Convolution, NormalizedConvolution, channels_last, image_tensor, numbers, row_tensor,
 };
 use crate::normalization::{After, Extent, Statistics};
 use crate::residual::{Activations, Blocks, Gradients};
@@ -17,76 +17,102 @@ use crate::residual::{Activations, Blocks, Gradients};
 #[derive(Clone, Debug)]
 pub(crate) struct Bottleneck {
     layers: [NormalizedConvolution; 3],
+    /// The way around the layers, where it is not x itself.
+    around: Option<NormalizedConvolution>,
     /// Channels-last.
     y: FlexTensor,
 }
 
 impl Bottleneck {
-    /// `rows` are the scales of the three normalizations one after the other, and the shifts.
+    /// `rows` are the scales of the normalizations one after the other, that of the way around last, and the
+    /// shifts.
     pub(crate) fn new(
         x: &FlexTensor,
         weights: [&FlexTensor; 3],
+        around: Option<&FlexTensor>,
         rows: [&FlexTensor; 2],
-        shortcut: &FlexTensor,
         stride: usize,
         epsilon: f64,
     ) -> Self {
         let rows = rows.map(FlexTensor::to_contiguous);
         let mut begin = 0;
-        let mut layer = |x: &FlexTensor, weight: &FlexTensor, stride: usize, padding: usize| {
-            let convolution = Convolution::new(x, weight, [stride; 2], [padding; 2]);
+        let mut layer = |x: &FlexTensor, weight: &FlexTensor, stride: usize, after: After| {
+            let [_, _, side, _] = weight.shape().dims();
+            let convolution = Convolution::new(x, weight, [stride; 2], [side / 2; 2]);
             let channels = convolution.geometry.channels_out;
             let own =
                 rows.each_ref().map(|row| row_tensor(numbers(row)[begin..][..channels].to_vec()));
             begin += channels;
             let own = own.each_ref();
-            NormalizedConvolution::new(convolution, None, own, epsilon, After::Relu)
+            NormalizedConvolution::new(convolution, None, own, epsilon, after)
         };
-        let first = layer(x, weights[0], 1, 0);
-        let second = layer(&first.output(), weights[1], stride, 1).after(&first);
-        let mut third = layer(&second.output(), weights[2], 1, 0).after(&second);
-        third.after = After::Nothing;
-        let y = channels_last(&third.joined(&channels_last(shortcut)));
-        Self { layers: [first, second, third], y }
+        let x = &of_image(&channels_last(x));
+        let first = layer(x, weights[0], 1, After::Relu);
+        let second = layer(&first.output(), weights[1], stride, After::Relu).after(&first);
+        let third = layer(&second.output(), weights[2], 1, After::Nothing).after(&second);
+        let around = around.map(|weight| layer(x, weight, stride, After::Nothing));
+        let shortcut = around.as_ref().map_or_else(|| x.clone(), NormalizedConvolution::output);
+        let y = channels_last(&third.joined(&channels_last(&shortcut)));
+        Self { layers: [first, second, third], around, y }
     }
 
     pub(crate) fn output(&self) -> FlexTensor {
-        let layout = self.y.layout().permute(&[0, 3, 1, 2]);
-        self.y.clone().with_layout(layout)
+        of_image(&self.y)
     }
 
-    /// Means and variances of the three normalizations one after the other.
+    /// Means and variances of the normalizations one after the other.
     pub(crate) fn moments(&self) -> [FlexTensor; 2] {
         let all = |of: &dyn Fn(&Statistics) -> &[f32]| {
-            row_tensor(
-                self.layers.iter().flat_map(|layer| of(&layer.statistics)).copied().collect(),
-            )
+            let layers = self.layers.iter().chain(&self.around);
+            row_tensor(layers.flat_map(|layer| of(&layer.statistics)).copied().collect())
         };
         [all(&|statistics| &statistics.mean), all(&|statistics| &statistics.variance)]
     }
 
-    /// By x if it is asked for, and by the weights, scales, shifts and shortcut, from `dy`, channels-last. What
-    /// a layer keeps is dropped when it has been used.
+    /// By x if it is asked for, and by the weights, scales and shifts, and by the weight of the way around, from
+    /// `dy`, channels-last. What a layer keeps is dropped when it has been used.
     pub(crate) fn gradients(
         self,
         dy: &FlexTensor,
         by_input: bool,
-    ) -> (Option<FlexTensor>, [FlexTensor; 6]) {
+    ) -> (Option<FlexTensor>, Vec<FlexTensor>) {
         let [first, second, third] = self.layers;
-        let (d_inner, [weight_3, scale_3, shift_3], dshortcut) =
-            third.joined_gradients(&self.y, dy, true);
+        let (d_inner, [weight_3, scale_3, shift_3], dy) =
+            third.joined_gradients(numbers(&self.y), numbers(dy));
         drop((third, self.y));
-        let d_inner = channels_last(&d_inner.expect("it was asked for"));
-        let (d_first, [weight_2, scale_2, shift_2]) = second.gradients(&d_inner, true);
+        // The gradient by x from around, to which the first layer adds its own.
+        let (beside, of_around) = match self.around {
+            None => (by_input.then_some(dy), None),
+            Some(around) => {
+                let (dx, gradients) = around.gradients(&dy, ByInput::new(by_input));
+                (dx, Some(gradients))
+            }
+        };
+        let (d_first, [weight_2, scale_2, shift_2]) = second.gradients(&d_inner, ByInput::New);
         drop((second, d_inner));
-        let d_first = channels_last(&d_first.expect("it was asked for"));
-        let (dx, [weight_1, scale_1, shift_1]) = first.gradients(&d_first, by_input);
-        let joined =
-            |rows: [FlexTensor; 3]| row_tensor(rows.iter().flat_map(numbers).copied().collect());
-        let scales = joined([scale_1, scale_2, scale_3]);
-        let shifts = joined([shift_1, shift_2, shift_3]);
-        (dx, [weight_1, weight_2, weight_3, scales, shifts, dshortcut])
+        let d_first = d_first.expect("it was asked for");
+        let onto = beside.map_or(ByInput::None, ByInput::AddedTo);
+        let (dx, [weight_1, scale_1, shift_1]) = first.gradients(&d_first, onto);
+        let dx = dx.map(|dx| first.input_tensor(dx));
+        let (mut scales, mut shifts) =
+            (vec![scale_1, scale_2, scale_3], vec![shift_1, shift_2, shift_3]);
+        let mut weight_4 = None;
+        if let Some([weight, scale, shift]) = of_around {
+            scales.push(scale);
+            shifts.push(shift);
+            weight_4 = Some(weight);
+        }
+        let [scales, shifts] = [scales, shifts]
+            .map(|rows| row_tensor(rows.iter().flat_map(numbers).copied().collect()));
+        let others = [weight_1, weight_2, weight_3, scales, shifts];
+        (dx, others.into_iter().chain(weight_4).collect())
     }
+}
+
+/// Channels-last numbers \[N, H, W, C\] with the shape of an image tensor.
+fn of_image(channels_last: &FlexTensor) -> FlexTensor {
+    let layout = channels_last.layout().permute(&[0, 3, 1, 2]);
+    channels_last.clone().with_layout(layout)
 }
 
 /// Residual blocks whose input lies ready for the kernels; what their backward pass keeps.
@@ -142,8 +168,7 @@ impl Residual {
 
     /// The last y, as an image tensor.
     pub(crate) fn output(&self) -> FlexTensor {
-        let y = self.blocks.last().map_or(&self.x, |block| &block.y.0);
-        y.clone().with_layout(y.layout().permute(&[0, 3, 1, 2]))
+        of_image(self.blocks.last().map_or(&self.x, |block| &block.y.0))
     }
 
     /// Means, and variances, of all normalizations.

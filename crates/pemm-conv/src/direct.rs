@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::buffers::Buffer;
 use crate::geometry::Geometry;
-use crate::pointwise;
+use crate::pointwise::{self, Target};
 use crate::product::{Product, Start, panel_width};
 use crate::rows::{put, streams};
 use crate::scratch;
@@ -21,9 +21,11 @@ const PIXELS: usize = 256;
 /// Rows of weights that are packed together.
 const BLOCK: usize = 8;
 
-/// A matrix in the panels of the product: rows × columns, each panel `panel_width` columns.
+/// A matrix in the panels of the product: rows × columns.
 pub(crate) struct Panels {
     pub(crate) packed: Buffer,
+    /// Columns of a panel.
+    pub(crate) width: usize,
     /// From one panel to the next.
     pub(crate) panel: usize,
 }
@@ -31,7 +33,7 @@ pub(crate) struct Panels {
 impl Panels {
     /// The number in row r and column c is `weight[rows[r] + columns[c]]`.
     fn new(weight: &[f32], rows: &[usize], columns: &[usize]) -> Self {
-        let width = panel_width();
+        let width = panel_width(columns.len());
         let panel = rows.len() * width;
         let mut packed = Buffer::take(panel * columns.len().div_ceil(width));
         let panels = packed.par_chunks_mut(panel.max(1)).zip(columns.par_chunks(width));
@@ -56,7 +58,7 @@ impl Panels {
                 }
             }
         });
-        Self { packed, panel }
+        Self { packed, width, panel }
     }
 
     /// The filters of `geometry`: a row for each tap, or turned, one for each output channel.
@@ -225,8 +227,8 @@ pub(crate) fn convolve_then<R: Send>(
                     a_segment: reader.line,
                     a_step: 1,
                     b: filters.packed.as_ptr(),
-                    b_segment: stretch * panel_width(),
-                    b_step: panel_width(),
+                    b_segment: stretch * filters.width,
+                    b_step: filters.width,
                     b_panel: filters.panel,
                     c: to.as_mut_ptr(),
                     c_step: outs,
@@ -285,11 +287,11 @@ fn cut<'a>(mut y: &'a mut [f32], reader: &Reader, batch: usize, line: usize) -> 
 /// ∂x from `dy` (both channels-last): dy times the weights, added up where the patches overlap.
 pub(crate) fn input_gradient(geometry: &Geometry, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
     if geometry.is_flat() {
-        return pointwise::input_gradient(geometry, weight, dy, dx);
+        return pointwise::input_gradient(geometry, weight, dy, Target::new(dx));
     }
-    dx.fill(0.0);
     let [down, across] = geometry.output();
     if dx.is_empty() || dy.is_empty() {
+        dx.fill(0.0);
         return;
     }
     let reader = Reader::new(geometry, PIXELS / across.max(1));
@@ -302,7 +304,8 @@ pub(crate) fn input_gradient(geometry: &Geometry, weight: &[f32], dy: &[f32], dx
     let patches = reader.patches();
     let padded_len = geometry.padded()[0] * reader.line;
     let edge = geometry.padding[1] * ins;
-    dx.par_chunks_exact_mut(height * width * ins).enumerate().for_each(|(image, dx)| {
+    let images = dx.par_chunks_exact_mut(height * width * ins).enumerate();
+    images.for_each(|(image, dx)| {
         scratch::with(padded_len + pixels.len() * taps, |memory| {
             let (padded, columns) = memory.split_at_mut(padded_len);
             padded.fill(0.0);
@@ -320,7 +323,7 @@ pub(crate) fn input_gradient(geometry: &Geometry, weight: &[f32], dy: &[f32], dx
                         a_step: 1,
                         b: filters.packed.as_ptr(),
                         b_segment: 0,
-                        b_step: panel_width(),
+                        b_step: filters.width,
                         b_panel: filters.panel,
                         c: columns.as_mut_ptr(),
                         c_step: taps,

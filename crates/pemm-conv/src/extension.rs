@@ -80,8 +80,8 @@ pub(crate) trait KernelOps: Backend {
         layer: Layer,
     ) -> FloatTensor<Self>;
 
-    /// Output of a bottleneck, and means and variances of its three normalizations, one after the other as the
-    /// scales and shifts are.
+    /// Output of a bottleneck whose way around is x itself, and means and variances of its three normalizations,
+    /// one after the other as the scales and shifts are.
     #[allow(clippy::too_many_arguments)]
     fn kernel_bottleneck(
         x: FloatTensor<Self>,
@@ -90,7 +90,20 @@ pub(crate) trait KernelOps: Backend {
         third: FloatTensor<Self>,
         gammas: FloatTensor<Self>,
         betas: FloatTensor<Self>,
-        shortcut: FloatTensor<Self>,
+        stride: usize,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The same with a convolution around, whose normalization is the fourth.
+    #[allow(clippy::too_many_arguments)]
+    fn kernel_bottleneck_around(
+        x: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        third: FloatTensor<Self>,
+        gammas: FloatTensor<Self>,
+        betas: FloatTensor<Self>,
+        around: FloatTensor<Self>,
         stride: usize,
         epsilon: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);

@@ -12,9 +12,9 @@ use crate::buffers::Buffer;
 use crate::convolution::ColumnSums;
 use crate::direct::{Reader, tap};
 use crate::geometry::Geometry;
-use crate::product::{Product, Start, panel_width};
+use crate::product::{Product, Start, block_rows, panel_width};
+use crate::scratch;
 use crate::simd::dispatch;
-use crate::{scratch, simd};
 
 /// Most taps of a job: what is packed of them stays in the second level of the cache.
 const TAPS: usize = 240;
@@ -64,7 +64,6 @@ pub(crate) fn weight_gradient(
     let windows_per_part = windows.div_ceil(JOBS.div_ceil(num_chunks));
     let num_parts = windows.div_ceil(windows_per_part);
     let mut sums = Buffer::take(num_parts * taps * outs);
-    sums.fill(0.0);
     let mut bias_sums = vec![0.0; num_parts * outs];
     let with_bias = dbias.is_some();
     let mut jobs = Vec::new();
@@ -79,8 +78,9 @@ pub(crate) fn weight_gradient(
 
     let rows_of_taps = reader.taps();
     let patches = reader.patches();
-    let packing = Packing::new(patches.len());
+    let packing = Packing::new(patches.len(), outs);
     jobs.into_par_iter().for_each(|Job { part, first_tap, sums, mut bias }| {
+        sums.fill(0.0);
         let of_job = &rows_of_taps[first_tap..][..sums.len() / outs];
         let copy_len = if reader.in_place() { 0 } else { reader.window() };
         scratch::with(copy_len + packing.len(of_job.len()), |memory| {
@@ -127,7 +127,8 @@ pub(crate) fn chunks(taps: usize) -> (usize, usize) {
 pub(crate) fn collect(geometry: &Geometry, sums: &[f32], gradient: &mut [f32]) {
     let outs = geometry.channels_out;
     let taps = geometry.channels_in * geometry.kernel[0] * geometry.kernel[1];
-    gradient.par_chunks_mut(TURNED * taps).enumerate().for_each(|(group, gradient)| {
+    let groups = gradient.par_chunks_mut(TURNED * taps).enumerate();
+    groups.for_each(|(group, gradient)| {
         let (first, num) = (group * TURNED, gradient.len() / taps);
         for k in 0..taps {
             let mut total = [0.0; TURNED];
@@ -146,6 +147,8 @@ pub(crate) fn collect(geometry: &Geometry, sums: &[f32], gradient: &mut [f32]) {
 /// How taps are packed: blocks of `height` taps, in each a row of them for every pixel.
 pub(crate) struct Packing {
     height: usize,
+    /// Columns of a panel of the gradient.
+    width: usize,
     /// Most pixels of a window.
     pixels: usize,
     /// Where each of [`TAPS`] taps begins.
@@ -153,10 +156,11 @@ pub(crate) struct Packing {
 }
 
 impl Packing {
-    pub(crate) fn new(pixels: usize) -> Self {
-        let height = simd::rows();
+    /// For windows of so many pixels, and a gradient of `outs` channels.
+    pub(crate) fn new(pixels: usize, outs: usize) -> Self {
+        let (height, width) = (block_rows(outs), panel_width(outs));
         let offset = |tap: usize| tap / height * pixels * height + tap % height;
-        Self { height, pixels, offsets: (0..TAPS).map(offset).collect() }
+        Self { height, width, pixels, offsets: (0..TAPS).map(offset).collect() }
     }
 
     /// Numbers of so many taps, packed.
@@ -166,7 +170,7 @@ impl Packing {
 
     /// The same, and a panel of the gradient.
     pub(crate) fn len(&self, taps: usize) -> usize {
-        self.block_len(taps) + self.pixels * panel_width()
+        self.block_len(taps) + self.pixels * self.width
     }
 
     /// Packs the taps that lie at `taps` from each of `patches`.
@@ -198,7 +202,7 @@ impl Packing {
         outs: usize,
         sums: &mut [f32],
     ) {
-        let width = panel_width();
+        let width = self.width;
         for column in (0..outs).step_by(width) {
             let columns = width.min(outs - column);
             for (panel, dy) in panel.chunks_exact_mut(width).zip(dy.chunks_exact(outs)) {

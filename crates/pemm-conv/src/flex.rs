@@ -15,6 +15,7 @@ use crate::junction;
 use crate::normalization::{After, Extent, Rows, Statistics, gradients, normalize, statistics};
 use crate::normalized;
 use crate::ops::Layer;
+use crate::pointwise::Target;
 use crate::pool;
 use crate::shortcut;
 use crate::source::Source;
@@ -222,6 +223,20 @@ impl Normalization {
     }
 }
 
+/// Which gradient by its input a convolution is asked for.
+pub(crate) enum ByInput {
+    None,
+    New,
+    /// One that is added to these numbers, for a 1×1 filter of stride 1.
+    AddedTo(Buffer),
+}
+
+impl ByInput {
+    pub(crate) fn new(is_asked_for: bool) -> Self {
+        if is_asked_for { Self::New } else { Self::None }
+    }
+}
+
 /// What a convolution keeps of its input.
 #[derive(Clone, Debug)]
 enum Input {
@@ -317,15 +332,15 @@ impl NormalizedConvolution {
         normalized::Norm { gamma, beta, epsilon: self.epsilon, after: self.after }
     }
 
-    /// By x if it is asked for, weight, gamma and beta, from `dy`, channels-last.
+    /// By x if it is asked for, weight, gamma and beta, from `dy`, both channels-last numbers.
     pub(crate) fn gradients(
         &self,
-        dy: &FlexTensor,
-        by_input: bool,
-    ) -> (Option<FlexTensor>, [FlexTensor; 3]) {
+        dy: &[f32],
+        by_input: ByInput,
+    ) -> (Option<Buffer>, [FlexTensor; 3]) {
         let (x, from) = (self.x.source(), [&self.weight, &self.a].map(numbers));
         self.gradients_by(by_input, |dweight, dx| {
-            let (norm, dy) = (self.norm(), numbers(dy));
+            let norm = self.norm();
             normalized::backward(&self.geometry, x, from, &self.statistics, &norm, dy, dweight, dx)
         })
     }
@@ -333,43 +348,51 @@ impl NormalizedConvolution {
     /// The same from that of the joined output `y`, and by the shortcut; all channels-last.
     pub(crate) fn joined_gradients(
         &self,
-        y: &FlexTensor,
-        dy: &FlexTensor,
-        by_input: bool,
-    ) -> (Option<FlexTensor>, [FlexTensor; 3], FlexTensor) {
-        let (x, from) = (self.x.source(), [&self.weight, &self.a, y].map(numbers));
+        y: &[f32],
+        dy: &[f32],
+    ) -> (Buffer, [FlexTensor; 3], Buffer) {
+        let (x, [weight, a]) = (self.x.source(), [&self.weight, &self.a].map(numbers));
         let mut dshortcut = Buffer::take(self.geometry.output_len());
-        let (dx, others) = self.gradients_by(by_input, |dweight, dx| {
+        let (dx, others) = self.gradients_by(ByInput::New, |dweight, dx| {
             normalized::backward_joined(
                 &self.geometry,
                 x,
-                from,
+                [weight, a, y],
                 &self.statistics,
                 &self.norm(),
-                numbers(dy),
+                dy,
                 &mut dshortcut,
                 dweight,
                 dx,
             )
         });
-        (dx, others, of_channels_last(dshortcut, y))
+        (dx.expect("it was asked for"), others, dshortcut)
     }
 
-    /// The gradients as tensors of what `write` writes, by weight and input, and gives.
+    /// The gradients of what `write` writes, by weight and input, and gives.
     fn gradients_by(
         &self,
-        by_input: bool,
-        write: impl FnOnce(&mut [f32], Option<&mut [f32]>) -> [Vec<f32>; 2],
-    ) -> (Option<FlexTensor>, [FlexTensor; 3]) {
+        by_input: ByInput,
+        write: impl FnOnce(&mut [f32], Option<Target>) -> [Vec<f32>; 2],
+    ) -> (Option<Buffer>, [FlexTensor; 3]) {
         let mut dweight = Buffer::take(self.geometry.weight_len());
-        let mut dx = by_input.then(|| Buffer::take(self.geometry.input_len()));
-        let rows = write(&mut dweight, dx.as_deref_mut());
-        let Geometry { batch, channels_in, input: [height, width], .. } = self.geometry;
-        let dx = dx.map(|dx| image_tensor(dx, [batch, channels_in, height, width]));
+        let adds = matches!(by_input, ByInput::AddedTo(_));
+        let mut dx = match by_input {
+            ByInput::None => None,
+            ByInput::New => Some(Buffer::take(self.geometry.input_len())),
+            ByInput::AddedTo(numbers) => Some(numbers),
+        };
+        let rows = write(&mut dweight, dx.as_deref_mut().map(|numbers| Target { numbers, adds }));
         let layout = Layout::contiguous(self.weight.shape());
         let dweight = FlexTensor::new(dweight.into_bytes(), layout, DType::F32);
         let [dgamma, dbeta] = rows.map(row_tensor);
         (dx, [dweight, dgamma, dbeta])
+    }
+
+    /// The gradient by x as a tensor.
+    pub(crate) fn input_tensor(&self, dx: Buffer) -> FlexTensor {
+        let Geometry { batch, channels_in, input: [height, width], .. } = self.geometry;
+        image_tensor(dx, [batch, channels_in, height, width])
     }
 
     /// By the bias.

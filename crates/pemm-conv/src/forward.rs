@@ -113,12 +113,28 @@ impl KernelOps for Flex {
         third: FlexTensor,
         gammas: FlexTensor,
         betas: FlexTensor,
-        shortcut: FlexTensor,
         stride: usize,
         epsilon: f64,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let weights = [&first, &second, &third];
-        let work = Bottleneck::new(&x, weights, [&gammas, &betas], &shortcut, stride, epsilon);
+        let work = Bottleneck::new(&x, weights, None, [&gammas, &betas], stride, epsilon);
+        let [means, variances] = work.moments();
+        (work.output(), means, variances)
+    }
+
+    fn kernel_bottleneck_around(
+        x: FlexTensor,
+        first: FlexTensor,
+        second: FlexTensor,
+        third: FlexTensor,
+        gammas: FlexTensor,
+        betas: FlexTensor,
+        around: FlexTensor,
+        stride: usize,
+        epsilon: f64,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let weights = [&first, &second, &third];
+        let work = Bottleneck::new(&x, weights, Some(&around), [&gammas, &betas], stride, epsilon);
         let [means, variances] = work.moments();
         (work.output(), means, variances)
     }

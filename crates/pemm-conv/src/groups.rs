@@ -20,6 +20,11 @@ const fn step(lanes: usize) -> usize {
     (GROUP + 1) * lanes
 }
 
+/// Columns of a panel of filters.
+pub(crate) fn panel_width() -> usize {
+    2 * lanes()
+}
+
 /// Numbers of a transformed group of so many channels.
 pub(crate) fn group_len(channels: usize) -> usize {
     channels.div_ceil(lanes()) * POSITIONS * step(lanes())

@@ -11,10 +11,12 @@ use crate::buffers::Buffer;
 use crate::convolution::{by_winograd, input_gradient, weight_gradient};
 use crate::direct::{convolve_then, keep};
 use crate::geometry::Geometry;
+use crate::junction;
 use crate::normalization::{
     self, After, Extent, Part, Rows, Shared, Slopes, Statistics, join, sums,
 };
 use crate::passes::{Gradient, Normalize, NormalizeAdd};
+use crate::pointwise::{self, Target};
 use crate::rows::{
     Gather, GatherMoments, GatherNormalized, Open, SpreadGradient, SpreadGradientPool, fill,
     gather, own_rows, spread, streams,
@@ -23,7 +25,6 @@ use crate::simd::dispatch;
 use crate::source::Source;
 use crate::strips::{Job, Strips};
 use crate::winograd::{Filters, convolve_with, fuses, gradients_with};
-use crate::{junction, pointwise};
 
 /// What the convolution is normalized by.
 #[derive(Clone, Copy, Debug)]
@@ -192,7 +193,7 @@ pub(crate) fn backward(
     norm: &Norm,
     dy: &[f32],
     dweight: &mut [f32],
-    dx: Option<&mut [f32]>,
+    dx: Option<Target>,
 ) -> [Vec<f32>; 2] {
     let extent = extent(geometry);
     let lengths = [extent.len(), extent.output_len(norm.after)];
@@ -220,7 +221,7 @@ pub(crate) fn backward_joined(
     dy: &[f32],
     dshortcut: &mut [f32],
     dweight: &mut [f32],
-    dx: Option<&mut [f32]>,
+    dx: Option<Target>,
 ) -> [Vec<f32>; 2] {
     let extent = extent(geometry);
     let lengths = [a.len(), y.len(), dy.len(), dshortcut.len()];
@@ -234,6 +235,9 @@ pub(crate) fn backward_joined(
 }
 
 /// Writes `dweight` and, if it is asked for, `dx`, where the gradient by a is `of_a`.
+///
+/// # Panics
+/// If `dx` is to be added to and the filter is not 1×1 with stride 1.
 #[allow(clippy::too_many_arguments)]
 fn gradients(
     geometry: &Geometry,
@@ -243,15 +247,19 @@ fn gradients(
     after: After,
     dy: &[f32],
     dweight: &mut [f32],
-    dx: Option<&mut [f32]>,
+    dx: Option<Target>,
 ) {
     let extent = extent(geometry);
     let channels = [geometry.channels_in, geometry.channels_out];
     if extent.is_empty() {
         dweight.fill(0.0);
-        dx.into_iter().for_each(|dx| dx.fill(0.0));
+        dx.into_iter().for_each(Target::nothing);
         return;
     }
+    assert!(
+        geometry.is_flat() || dx.as_ref().is_none_or(|dx| !dx.adds),
+        "only where each output pixel has an input pixel of its own is a gradient added"
+    );
     let dx = match dx {
         Some(dx) if fuses_gradients(geometry, after) => dx,
         dx => {
@@ -261,8 +269,12 @@ fn gradients(
             let mut da = Buffer::take(a.len());
             normalization::input_gradient(a, &extent, of_a.rows, of_a.slopes, after, dy, &mut da);
             weight_gradient(geometry, x, &da, dweight, None);
-            if let Some(dx) = dx {
-                input_gradient(geometry, weight, &da, dx);
+            match dx {
+                Some(dx) if geometry.is_flat() => {
+                    pointwise::input_gradient(geometry, weight, &da, dx);
+                }
+                Some(dx) => input_gradient(geometry, weight, &da, dx.numbers),
+                None => {}
             }
             return;
         }
@@ -273,6 +285,7 @@ fn gradients(
         pointwise::gradients_with(geometry, x, weight, make, dweight, dx);
         return;
     }
+    let dx = dx.numbers;
     let strips = Strips::new(geometry.batch, geometry.input);
     let turned = Filters::new(weight, channels[1], channels[0], true);
     let stream = streams(dx, channels[0]);

@@ -401,71 +401,95 @@ pub fn residual_blocks(x: Tensor<4>, blocks: Vec<[NormalizedConv; 2]>, epsilon: 
 /// A bottleneck in training (He et al. 2016): a 1×1 convolution, a 3×3 one with `stride` and one pixel of zeros
 /// around, and a 1×1 one, without biases, each [normalized by the batch](batch_norm_train); differentiable by all
 /// tensors. On Flex it is one operation: where both gradients of the second and third convolution come from one
-/// reading, their inputs are not kept but normalized anew there.
+/// reading, their inputs are not kept but normalized anew there, and the first layer adds its gradient by x to
+/// that of the way around.
 ///
-/// y = max(norm₃(max(norm₂(max(norm₁(x ∗ w₁), 0) ∗ w₂), 0) ∗ w₃) + shortcut, 0)
+/// y = max(norm₃(max(norm₂(max(norm₁(x ∗ w₁), 0) ∗ w₂), 0) ∗ w₃) + shortcut, 0), where the shortcut is x, or
+/// norm₄(x ∗ w₄) with the 1×1 convolution `around` of `stride`
 ///
-/// Shapes: `x` \[N, I, H, W\], weights \[M, I, 1, 1\], \[M', M, 3, 3\] and \[O, M', 1, 1\], `shortcut`
-/// \[N, O, ⌈H/stride⌉, ⌈W/stride⌉\], as the output.
+/// Shapes: `x` \[N, I, H, W\], weights \[M, I, 1, 1\], \[M', M, 3, 3\], \[O, M', 1, 1\] and \[O, I, 1, 1\]; the
+/// output is \[N, O, ⌈H/stride⌉, ⌈W/stride⌉\]. Moments are those of the layers, then of `around`.
 ///
 /// # Panics
-/// If the shapes do not match or `stride` is 0.
+/// If the shapes do not match, `stride` is 0, or sizes or channels change and `around` is missing.
 pub fn bottleneck_train(
     x: Tensor<4>,
     layers: [NormalizedConv; 3],
+    around: Option<NormalizedConv>,
     stride: usize,
-    shortcut: Tensor<4>,
     epsilon: f64,
 ) -> Residual {
-    let [batch, mut ins, height, width] = x.dims();
+    let [_, inputs, height, width] = x.dims();
+    let mut ins = inputs;
     for (layer, side) in layers.iter().zip([1, 3, 1]) {
-        let outs = layer.weight.dims()[0];
-        let rows = [&layer.gamma, &layer.beta].map(Tensor::dims);
-        let expected = ([outs, ins, side, side], [[outs]; 2]);
-        assert_eq!((layer.weight.dims(), rows), expected, "a layer of a bottleneck");
-        ins = outs;
+        check_layer(layer, ins, side);
+        ins = layer.weight.dims()[0];
     }
-    let [height, width] = [height, width].map(|side| side.div_ceil(stride));
-    let output = [batch, ins, height, width];
-    assert_eq!(shortcut.dims(), output, "both sides of a block end in one shape");
+    match &around {
+        Some(around) => {
+            check_layer(around, inputs, 1);
+            assert_eq!(around.weight.dims()[0], ins, "both sides of a block end in one shape");
+        }
+        None => assert_eq!((stride, inputs), (1, ins), "sizes change, so a way around is needed"),
+    }
+    let all = || layers.iter().chain(&around);
     let fits = suits(&x.clone().into_dispatch())
-        && suits(&shortcut.clone().into_dispatch())
-        && layers.iter().all(|layer| {
+        && all().all(|layer| {
             suits(&layer.weight.clone().into_dispatch())
                 && [&layer.gamma, &layer.beta].into_iter().all(|row| is_row(row, row.dims()[0]))
         });
     if fits && height.min(width) > 0 {
-        let channels = layers.each_ref().map(|layer| layer.gamma.dims()[0]);
-        let gammas = Tensor::cat(layers.iter().map(|layer| layer.gamma.clone()).collect(), 0);
-        let betas = Tensor::cat(layers.iter().map(|layer| layer.beta.clone()).collect(), 0);
+        let channels: Vec<usize> = all().map(|layer| layer.gamma.dims()[0]).collect();
+        let gammas = Tensor::cat(all().map(|layer| layer.gamma.clone()).collect(), 0);
+        let betas = Tensor::cat(all().map(|layer| layer.beta.clone()).collect(), 0);
         let [first, second, third] = layers.map(|layer| layer.weight.into_dispatch());
         let [gammas, betas] = [gammas, betas].map(Tensor::into_dispatch);
-        let (x, shortcut) = (x.into_dispatch(), shortcut.into_dispatch());
-        let (output, means, variances) = Dispatch::kernel_bottleneck(
-            x, first, second, third, gammas, betas, shortcut, stride, epsilon,
-        );
+        let x = x.into_dispatch();
+        let (output, means, variances) = match around.map(|layer| layer.weight.into_dispatch()) {
+            Some(around) => Dispatch::kernel_bottleneck_around(
+                x, first, second, third, gammas, betas, around, stride, epsilon,
+            ),
+            None => {
+                Dispatch::kernel_bottleneck(x, first, second, third, gammas, betas, stride, epsilon)
+            }
+        };
         let mut begin = 0;
         let [means, variances] = [means, variances].map(Tensor::<1>::from_dispatch);
-        let moments = channels.map(|channels| {
+        let moments = channels.into_iter().map(|channels| {
             let own = begin..begin + channels;
             begin = own.end;
             [&means, &variances].map(|all| all.clone().slice(s![own.clone()]))
         });
-        return Residual { output: Tensor::from_dispatch(output), moments: moments.to_vec() };
+        return Residual { output: Tensor::from_dispatch(output), moments: moments.collect() };
     }
-    let mut moments = Vec::with_capacity(3);
-    let afters = [After::Relu, After::Relu, After::Nothing];
-    let output = layers.into_iter().zip([1, stride, 1]).zip(afters).fold(
-        x,
-        |x, ((NormalizedConv { weight, gamma, beta }, stride), after)| {
-            let padding = [weight.dims()[2] / 2; 2];
-            let layer = Layer { stride: [stride; 2], padding, epsilon, after };
-            let result = conv_norm_train(x, weight, None, [gamma, beta], layer);
-            moments.push([result.mean, result.variance]);
-            result.output
-        },
-    );
-    Residual { output: add_relu(output, shortcut), moments }
+    let mut moments = Vec::with_capacity(4);
+    let mut apply = |x: Tensor<4>, layer: NormalizedConv, stride: usize, after: After| {
+        let NormalizedConv { weight, gamma, beta } = layer;
+        let padding = [weight.dims()[2] / 2; 2];
+        let layer = Layer { stride: [stride; 2], padding, epsilon, after };
+        let result = conv_norm_train(x, weight, None, [gamma, beta], layer);
+        moments.push([result.mean, result.variance]);
+        result.output
+    };
+    let [x, shortcut] = fork(x);
+    let [first, second, third] = layers;
+    let inner = apply(x, first, 1, After::Relu);
+    let inner = apply(inner, second, stride, After::Relu);
+    let last = apply(inner, third, 1, After::Nothing);
+    let shortcut = match around {
+        Some(around) => apply(shortcut, around, stride, After::Nothing),
+        None => shortcut,
+    };
+    Residual { output: add_relu(last, shortcut), moments }
+}
+
+/// # Panics
+/// If the layer does not have `ins` channels and a filter of this side.
+fn check_layer(layer: &NormalizedConv, ins: usize, side: usize) {
+    let outs = layer.weight.dims()[0];
+    let rows = [&layer.gamma, &layer.beta].map(Tensor::dims);
+    let expected = ([outs, ins, side, side], [[outs]; 2]);
+    assert_eq!((layer.weight.dims(), rows), expected, "a layer of a bottleneck");
 }
 
 /// `x` for two readers (a residual block and its shortcut), whose gradients are then added as the

@@ -13,10 +13,31 @@ use crate::buffers::Buffer;
 use crate::direct::Panels;
 use crate::filter_gradient::{JOBS, Packing, chunks, collect};
 use crate::geometry::Geometry;
-use crate::product::{Product, Start, panel_width};
+use crate::product::{Product, Start};
 use crate::scratch;
 use crate::simd::dispatch;
 use crate::source::Source;
+
+/// Where a gradient goes.
+pub(crate) struct Target<'a> {
+    pub(crate) numbers: &'a mut [f32],
+    /// It is added to what stands there.
+    pub(crate) adds: bool,
+}
+
+impl<'a> Target<'a> {
+    /// Where it is written.
+    pub(crate) fn new(numbers: &'a mut [f32]) -> Self {
+        Self { numbers, adds: false }
+    }
+
+    /// The gradient is zero.
+    pub(crate) fn nothing(self) {
+        if !self.adds {
+            self.numbers.fill(0.0);
+        }
+    }
+}
 
 /// Pixels that go through together.
 const PIXELS: usize = 256;
@@ -32,19 +53,18 @@ pub(crate) fn fuses(geometry: &Geometry) -> bool {
     geometry.is_flat() && geometry.channels_in * geometry.channels_out <= WEIGHTS
 }
 
-/// Writes `dx` = ∂x from `dy` and `weight`.
-pub(crate) fn input_gradient(geometry: &Geometry, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+/// Writes ∂x to `dx`, from `dy` and `weight`.
+pub(crate) fn input_gradient(geometry: &Geometry, weight: &[f32], dy: &[f32], dx: Target) {
     let (ins, outs) = (geometry.channels_in, geometry.channels_out);
-    if dx.is_empty() || outs == 0 {
-        dx.fill(0.0);
-        return;
+    if dx.numbers.is_empty() || outs == 0 {
+        return dx.nothing();
     }
-    let by_input = ByInput::new(geometry, weight);
-    let parts = dx.par_chunks_mut(PIXELS * ins).zip(dy.par_chunks(PIXELS * outs));
+    let by_input = ByInput::new(geometry, weight, dx.adds);
+    let parts = dx.numbers.par_chunks_mut(PIXELS * ins).zip(dy.par_chunks(PIXELS * outs));
     parts.for_each(|(dx, dy)| by_input.write(dy, dx));
 }
 
-/// Writes `dweight` = ∂w and `dx` = ∂x, from `x` and what `make` writes as ∂y of up to [`PIXELS`]
+/// Writes `dweight` = ∂w, and ∂x to `dx`, from `x` and what `make` writes as ∂y of up to [`PIXELS`]
 /// pixels, given the number of the first.
 pub(crate) fn gradients_with(
     geometry: &Geometry,
@@ -52,17 +72,17 @@ pub(crate) fn gradients_with(
     weight: &[f32],
     make: impl Fn(usize, &mut [f32]) + Sync,
     dweight: &mut [f32],
-    dx: &mut [f32],
+    dx: Target,
 ) {
     let (ins, outs) = (geometry.channels_in, geometry.channels_out);
-    if dx.is_empty() || outs == 0 {
+    if dx.numbers.is_empty() || outs == 0 {
         dweight.fill(0.0);
-        dx.fill(0.0);
-        return;
+        return dx.nothing();
     }
-    let by_input = ByInput::new(geometry, weight);
+    let by_input = ByInput::new(geometry, weight, dx.adds);
+    let dx = dx.numbers;
     let (_, chunk) = chunks(ins);
-    let packing = Packing::new(PIXELS);
+    let packing = Packing::new(PIXELS, outs);
     let taps: Vec<usize> = (0..ins).collect();
     let patches: Vec<usize> = (0..PIXELS).map(|pixel| pixel * ins).collect();
     // As many parts however many threads there are, so that these do not change the sums.
@@ -100,14 +120,15 @@ struct ByInput {
     ins: usize,
     outs: usize,
     pixels: Vec<usize>,
+    adds: bool,
 }
 
 impl ByInput {
-    fn new(geometry: &Geometry, weight: &[f32]) -> Self {
+    fn new(geometry: &Geometry, weight: &[f32], adds: bool) -> Self {
         let outs = geometry.channels_out;
         let pixels = (0..PIXELS).map(|pixel| pixel * outs).collect();
         let filters = Panels::of_filters(geometry, weight, true);
-        Self { filters, ins: geometry.channels_in, outs, pixels }
+        Self { filters, ins: geometry.channels_in, outs, pixels, adds }
     }
 
     /// Writes ∂x of up to [`PIXELS`] pixels.
@@ -125,12 +146,12 @@ impl ByInput {
                 a_step: 1,
                 b: self.filters.packed.as_ptr(),
                 b_segment: 0,
-                b_step: panel_width(),
+                b_step: self.filters.width,
                 b_panel: self.filters.panel,
                 c: dx.as_mut_ptr(),
                 c_step: self.ins,
                 columns: self.ins,
-                start: Start::Zero,
+                start: if self.adds { Start::Itself } else { Start::Zero },
             });
         }
     }

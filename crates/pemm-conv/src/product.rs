@@ -5,9 +5,9 @@
 //! The sum runs over `segments` stretches of `length` steps. With row offsets given one by one,
 //! this single form is a plain product, a product with the transpose, and a convolution read in
 //! place from a padded image (rows are pixels, segments the rows of the filter), so nothing is
-//! ever unrolled into columns. A kernel call holds `ROWS` × two vectors of C in registers.
+//! ever unrolled into columns. A block of C, some rows of a few vectors, is held in registers.
 
-use crate::simd::{Lanes, Task};
+use crate::simd::{Lanes, Level, Task, lanes, level, prefetch};
 
 /// What C starts from.
 #[derive(Clone, Copy)]
@@ -19,6 +19,13 @@ pub(crate) enum Start {
     /// The values C already has.
     Itself,
 }
+
+/// Numbers of a line of the cache.
+const LINE: usize = 16;
+
+/// So many blocks ahead the rows of A are fetched, while the first columns are made; after that they are in the
+/// cache. The processor by itself foresees how a row goes on, not where the next ones begin.
+const AHEAD: usize = 2;
 
 /// One product; all offsets and steps count numbers.
 #[derive(Clone, Copy)]
@@ -33,7 +40,7 @@ pub(crate) struct Product<'a> {
     pub(crate) b: *const f32,
     pub(crate) b_segment: usize,
     pub(crate) b_step: usize,
-    /// From one panel of [`panel_width`] columns of B to the next.
+    /// From one panel of [`panel_width`] columns of B to the next, each with `b_step` in a row.
     pub(crate) b_panel: usize,
     pub(crate) c: *mut f32,
     pub(crate) c_step: usize,
@@ -41,9 +48,33 @@ pub(crate) struct Product<'a> {
     pub(crate) start: Start,
 }
 
-/// Columns of a panel of B.
-pub(crate) fn panel_width() -> usize {
-    2 * crate::simd::lanes()
+/// Columns of a panel of B where it has so many.
+pub(crate) fn panel_width(columns: usize) -> usize {
+    (vectors(level()) * lanes()).min(columns.next_multiple_of(lanes()))
+}
+
+/// Rows of a block of C where B has so many columns.
+pub(crate) fn block_rows(columns: usize) -> usize {
+    rows(level(), panel_width(columns) / lanes())
+}
+
+/// Most vectors in a row of a block of C.
+const fn vectors(level: Level) -> usize {
+    match level {
+        Level::Avx512 => 4,
+        Level::Avx2 | Level::Portable => 2,
+    }
+}
+
+/// Rows of a block of so many vectors, whose sums still fit in the registers. Few long rows are better than many
+/// short ones: rows of A often lie a power of two apart, and there more than eight push each other out of the
+/// cache.
+const fn rows(level: Level, vectors: usize) -> usize {
+    match (level, vectors) {
+        (Level::Avx512, ..=2) => 12,
+        (Level::Avx512 | Level::Avx2, _) => 6,
+        (Level::Portable, _) => 4,
+    }
 }
 
 impl Task for Product<'_> {
@@ -51,16 +82,22 @@ impl Task for Product<'_> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let width = 2 * L::LANES;
+        let most = vectors(L::LEVEL);
+        let width = most * L::LANES;
         for (panel, column) in (0..self.columns).step_by(width).enumerate() {
+            let own = width.min(self.columns - column);
             // SAFETY: the caller's product is valid for all its columns, of which these are some.
             unsafe {
                 let b = self.b.add(panel * self.b_panel);
-                match self.columns - column {
-                    left if left >= width => self.panel::<L, 2, false>(b, column),
-                    left if left > L::LANES => self.panel::<L, 2, true>(b, column),
-                    left if left == L::LANES => self.panel::<L, 1, false>(b, column),
-                    _ => self.panel::<L, 1, true>(b, column),
+                match (own.div_ceil(L::LANES), own % L::LANES == 0) {
+                    (4, true) if most >= 4 => self.panel::<L, 4, false>(b, column),
+                    (4, false) if most >= 4 => self.panel::<L, 4, true>(b, column),
+                    (3, true) if most >= 3 => self.panel::<L, 3, false>(b, column),
+                    (3, false) if most >= 3 => self.panel::<L, 3, true>(b, column),
+                    (2, true) => self.panel::<L, 2, false>(b, column),
+                    (2, false) => self.panel::<L, 2, true>(b, column),
+                    (_, true) => self.panel::<L, 1, false>(b, column),
+                    (_, false) => self.panel::<L, 1, true>(b, column),
                 }
             }
         }
@@ -74,16 +111,17 @@ impl Product<'_> {
         b: *const f32,
         column: usize,
     ) {
+        let height = rows(L::LEVEL, V);
         let mut row = 0;
         // SAFETY: rows and columns stay inside the product, whose pointers the caller vouches for.
         unsafe {
-            while self.rows.len() - row >= L::ROWS {
-                match L::ROWS {
+            while self.rows.len() - row >= height {
+                match height {
                     12 => self.block::<L, 12, V, PART>(b, row, column),
                     6 => self.block::<L, 6, V, PART>(b, row, column),
                     _ => self.block::<L, 4, V, PART>(b, row, column),
                 }
-                row += L::ROWS;
+                row += height;
             }
             while self.rows.len() - row >= 4 {
                 self.block::<L, 4, V, PART>(b, row, column);
@@ -93,6 +131,15 @@ impl Product<'_> {
                 self.block::<L, 1, V, PART>(b, row, column);
                 row += 1;
             }
+        }
+    }
+
+    /// From one row of A to the next, about.
+    #[inline(always)]
+    fn row_step(&self) -> usize {
+        match self.rows {
+            [first, .., last] => (last - first) / (self.rows.len() - 1),
+            _ => 0,
         }
     }
 
@@ -120,19 +167,26 @@ impl Product<'_> {
                 }
             }
             let rows = self.rows.as_ptr().add(row).cast::<[usize; M]>().read();
+            let fetches = column == 0 && self.a_step == 1;
+            let ahead = AHEAD * M * self.row_step();
             for segment in 0..self.segments {
                 let a = rows.map(|offset| self.a.add(offset + segment * self.a_segment));
                 let b = b.add(segment * self.b_segment);
-                for k in 0..self.length {
-                    let from = b.add(k * self.b_step);
-                    let mut right = [L::splat(0.0); V];
-                    for (v, right) in right.iter_mut().enumerate() {
-                        *right = load::<L, V, PART>(from, v, last);
+                for first in (0..self.length).step_by(LINE) {
+                    if fetches {
+                        a.iter().for_each(|a| prefetch(a.wrapping_add(ahead + first)));
                     }
-                    for r in 0..M {
-                        let left = L::splat(*a[r].add(k * self.a_step));
-                        for v in 0..V {
-                            sums[r][v] = L::mul_add(left, right[v], sums[r][v]);
+                    for k in first..(first + LINE).min(self.length) {
+                        let from = b.add(k * self.b_step);
+                        let mut right = [L::splat(0.0); V];
+                        for (v, right) in right.iter_mut().enumerate() {
+                            *right = load::<L, V, PART>(from, v, last);
+                        }
+                        for r in 0..M {
+                            let left = L::splat(*a[r].add(k * self.a_step));
+                            for v in 0..V {
+                                sums[r][v] = L::mul_add(left, right[v], sums[r][v]);
+                            }
                         }
                     }
                 }

@@ -17,8 +17,8 @@ pub(crate) unsafe trait Lanes: Copy {
     type Vector: Copy;
     /// Numbers in a vector.
     const LANES: usize;
-    /// Rows of the matrix kernel whose two-vector accumulators still fit in the registers.
-    const ROWS: usize;
+    /// Which one it is.
+    const LEVEL: Level;
     /// Rows of the product of transformed tiles, with two vectors each.
     const TILES: usize;
 
@@ -133,15 +133,6 @@ pub(crate) fn lanes() -> usize {
     }
 }
 
-/// Rows of the matrix kernel of the level in use, [`Lanes::ROWS`].
-pub(crate) fn rows() -> usize {
-    match level() {
-        Level::Avx512 => 12,
-        Level::Avx2 => 6,
-        Level::Portable => 4,
-    }
-}
-
 /// Runs the task on the best vector unit.
 ///
 /// # Safety
@@ -202,7 +193,7 @@ fn each(
 unsafe impl Lanes for Portable {
     type Vector = [f32; 8];
     const LANES: usize = 8;
-    const ROWS: usize = 4;
+    const LEVEL: Level = Level::Portable;
     const TILES: usize = 4;
 
     #[inline(always)]
@@ -274,7 +265,7 @@ unsafe impl Lanes for Portable {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Lanes, Task};
+    use super::{Lanes, Level, Task};
     use std::arch::x86_64::*;
 
     #[target_feature(enable = "avx512f,avx2,fma")]
@@ -312,7 +303,7 @@ mod x86 {
     unsafe impl Lanes for Avx512 {
         type Vector = __m512;
         const LANES: usize = 16;
-        const ROWS: usize = 12;
+        const LEVEL: Level = Level::Avx512;
         const TILES: usize = 8;
         intrinsics! {
             splat(value: f32) -> __m512 = _mm512_set1_ps(value);
@@ -349,7 +340,7 @@ mod x86 {
     unsafe impl Lanes for Avx2 {
         type Vector = __m256;
         const LANES: usize = 8;
-        const ROWS: usize = 6;
+        const LEVEL: Level = Level::Avx2;
         const TILES: usize = 4;
         intrinsics! {
             splat(value: f32) -> __m256 = _mm256_set1_ps(value);

@@ -22,8 +22,9 @@ use rayon::prelude::*;
 
 use crate::buffers::Buffer;
 use crate::geometry::Geometry;
-use crate::groups::{GROUP, GroupSums, Pair, Panels, TileConvolution, TileTransforms, group_len};
-use crate::product::panel_width;
+use crate::groups::{
+    GROUP, GroupSums, Pair, Panels, TileConvolution, TileTransforms, group_len, panel_width,
+};
 use crate::rows::{gather, spread, streams};
 use crate::scratch;
 use crate::simd::{dispatch, lanes};
@@ -271,7 +272,8 @@ pub(crate) fn gradients_with<R: Send>(
     let per_part = parts.len().div_ceil(num_parts);
     let num_parts = parts.len().div_ceil(per_part);
     let mut sums = Buffer::take(num_parts * len);
-    let jobs = sums.par_chunks_exact_mut(len).zip(parts.par_chunks_mut(per_part)).enumerate();
+    let jobs = sums.par_chunks_exact_mut(len).zip(parts.par_chunks_mut(per_part));
+    let jobs = jobs.enumerate();
     let results = jobs.map(|(part, (sums, dx))| {
         let [dy_len, result_len, data_len, sums_len] = work.lengths();
         let x_len = blocks(ins) * strips.window(1).plane;

@@ -71,7 +71,7 @@ fn computed(g: &Geometry, after: After, with_dx: bool) -> Vec<Vec<f32>> {
     let statistics = convolution_with_statistics(g, &x, &weight, Some(&bias), &mut a);
     let norm = Norm { gamma: &gamma, beta: &beta, epsilon: EPSILON, after };
     let (mut dweight, mut dx) = (vec![f32::NAN; g.weight_len()], vec![f32::NAN; g.input_len()]);
-    let asked = with_dx.then_some(&mut *dx);
+    let asked = with_dx.then_some(Target::new(&mut dx));
     let [dgamma, dbeta] =
         backward(g, Source::Given(&x), [&weight, &a], &statistics, &norm, &dy, &mut dweight, asked);
     if !with_dx {

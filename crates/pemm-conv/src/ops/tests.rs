@@ -296,24 +296,52 @@ const BOTTLENECKS: [([usize; 4], [usize; 3], usize); 5] = [
     ([2, 12, 33, 34], [8, 8, 32], 2),
 ];
 
+/// Layers, and a way around where sizes change.
 fn bottleneck(
     size: [usize; 4],
     channels: [usize; 3],
     stride: usize,
     device: &Device,
-) -> ([NormalizedConv; 3], Tensor<4>) {
-    let mut ins = size[1];
-    let layers = [1, 3, 1].into_iter().zip(channels).enumerate().map(|(place, (side, outs))| {
-        let seed = 10 * place as u64 + 20;
+) -> ([NormalizedConv; 3], Option<NormalizedConv>) {
+    let layer = |[ins, outs]: [usize; 2], side: usize, seed: u64| {
         let weight = tensor([outs, ins, side, side], seed, device).require_grad();
-        ins = outs;
         let gamma = (tensor([outs], seed + 1, device) + 1.5).detach().require_grad();
         NormalizedConv { weight, gamma, beta: tensor([outs], seed + 2, device).require_grad() }
-    });
-    let layers: Vec<NormalizedConv> = layers.collect();
-    let [height, width] = [size[2], size[3]].map(|side| side.div_ceil(stride));
-    let shortcut = tensor([size[0], channels[2], height, width], 3, device);
-    (layers.try_into().unwrap(), shortcut)
+    };
+    let [first, second, third] = channels;
+    let changes = stride > 1 || size[1] != third;
+    let layers = [
+        layer([size[1], first], 1, 20),
+        layer([first, second], 3, 30),
+        layer([second, third], 1, 40),
+    ];
+    (layers, changes.then(|| layer([size[1], third], 1, 50)))
+}
+
+/// The same by other operations: `normalized` is a convolution of this stride, normalized, and `join` the end.
+fn bottleneck_of(
+    x: Tensor<4>,
+    layers: [NormalizedConv; 3],
+    around: Option<NormalizedConv>,
+    stride: usize,
+    normalized: impl Fn(Tensor<4>, NormalizedConv, usize, After) -> Normalized<4>,
+    join: impl Fn(Tensor<4>, Tensor<4>) -> Tensor<4>,
+) -> Residual {
+    let mut moments = Vec::new();
+    let mut apply = |x, layer, stride, after| {
+        let result = normalized(x, layer, stride, after);
+        moments.push([result.mean, result.variance]);
+        result.output
+    };
+    let [first, second, third] = layers;
+    let inner = apply(x.clone(), first, 1, After::Relu);
+    let inner = apply(inner, second, stride, After::Relu);
+    let last = apply(inner, third, 1, After::Nothing);
+    let shortcut = match around {
+        Some(around) => apply(x, around, stride, After::Nothing),
+        None => x,
+    };
+    Residual { output: join(last, shortcut), moments }
 }
 
 #[test]
@@ -322,42 +350,40 @@ fn a_bottleneck_has_the_outputs_and_gradients_of_burn() {
     let cases = BOTTLENECKS.into_iter().zip(devices.into_iter().cycle());
     for ((size, channels, stride), device) in cases {
         let x = tensor(size, 1, &device).require_grad();
-        let (layers, shortcut) = bottleneck(size, channels, stride, &device);
-        let shortcut = shortcut.require_grad();
+        let (layers, around) = bottleneck(size, channels, stride, &device);
         let results = [true, false].map(|ours| {
-            let (x, all, shortcut) = (x.clone(), layers.clone(), shortcut.clone());
+            let (x, all, around_too) = (x.clone(), layers.clone(), around.clone());
             let Residual { output, moments } = if ours {
-                bottleneck_train(x.clone(), all, stride, shortcut.clone(), 1e-5)
+                bottleneck_train(x.clone(), all, around_too, stride, 1e-5)
             } else {
-                let mut moments = Vec::new();
-                let last = all.into_iter().zip([1, stride, 1]).enumerate().fold(
-                    x.clone(),
-                    |x, (place, (NormalizedConv { weight, gamma, beta }, stride))| {
-                        let pad = weight.dims()[2] / 2;
-                        let options = ConvOptions::new([stride; 2], [pad; 2], [1, 1], 1);
-                        let a = module::conv2d(x, weight, None, options);
-                        let result = module::batch_norm_train(a, gamma, beta, 1e-5);
-                        moments.push([result.mean, result.variance]);
-                        if place < 2 { activation::relu(result.output) } else { result.output }
-                    },
-                );
-                Residual { output: activation::relu(last + shortcut.clone()), moments }
+                let of_burn = |x, layer: NormalizedConv, stride, after| {
+                    let NormalizedConv { weight, gamma, beta } = layer;
+                    let pad = weight.dims()[2] / 2;
+                    let options = ConvOptions::new([stride; 2], [pad; 2], [1, 1], 1);
+                    let a = module::conv2d(x, weight, None, options);
+                    let result = module::batch_norm_train(a, gamma, beta, 1e-5);
+                    let output = follow(result.output, after);
+                    Normalized { output, mean: result.mean, variance: result.variance }
+                };
+                let join = |last: Tensor<4>, shortcut| activation::relu(last + shortcut);
+                bottleneck_of(x.clone(), all, around_too, stride, of_burn, join)
             };
             let weights = tensor(output.dims(), 7, &device);
             let gradients = (output.clone() * weights).sum().backward();
-            let images = [&x, &shortcut].map(|p| p.grad(&gradients).unwrap());
+            let dx = x.grad(&gradients).unwrap();
             let of_layers: Vec<_> = layers
                 .iter()
+                .chain(&around)
                 .map(|layer| {
                     let rows = [&layer.gamma, &layer.beta].map(|row| row.grad(&gradients).unwrap());
                     (layer.weight.grad(&gradients).unwrap(), rows)
                 })
                 .collect();
-            ([output.inner()].into_iter().chain(images), moments, of_layers)
+            ([output.inner(), dx], moments, of_layers)
         });
         let [ours, burns] = results;
-        ours.0.zip(burns.0).for_each(|(ours, burns)| close(ours, burns));
-        assert_eq!(ours.1.len(), 3);
+        ours.0.into_iter().zip(burns.0).for_each(|(ours, burns)| close(ours, burns));
+        assert_eq!(ours.1.len(), 3 + around.iter().len());
         for (ours, burns) in ours.1.into_iter().zip(burns.1) {
             let pairs = ours.into_iter().zip(burns);
             pairs.for_each(|(ours, burns)| close(ours.inner(), burns.inner()));
@@ -371,30 +397,34 @@ fn a_bottleneck_has_the_outputs_and_gradients_of_burn() {
 
 #[test]
 fn a_bottleneck_without_gradients_and_by_single_operations_is_the_same() {
-    let (size, channels) = ([2, 64, 9, 5], [16, 16, 64]);
     let device = Device::flex().autodiff();
-    let (layers, shortcut) = bottleneck(size, channels, 2, &device);
-    let x = tensor(size, 1, &device);
-    let plain = layers.clone().map(|NormalizedConv { weight, gamma, beta }| NormalizedConv {
-        weight: weight.inner(),
-        gamma: gamma.inner(),
-        beta: beta.inner(),
-    });
-    let tracked = bottleneck_train(x.clone(), layers.clone(), 2, shortcut.clone(), 1e-5);
-    let untracked = bottleneck_train(x.clone().inner(), plain, 2, shortcut.clone().inner(), 1e-5);
-    // The kernels are for single precision.
-    let double = layers.map(|NormalizedConv { weight, gamma, beta }| NormalizedConv {
-        weight: weight.cast(DType::F64),
-        gamma: gamma.cast(DType::F64),
-        beta: beta.cast(DType::F64),
-    });
-    let [x, shortcut] = [x, shortcut].map(|image| image.cast(DType::F64));
-    let single = bottleneck_train(x, double, 2, shortcut, 1e-5);
-    close(untracked.output, tracked.output.clone().inner());
-    close(single.output.cast(DType::F32).inner(), tracked.output.inner());
-    for (rows, expected) in single.moments.into_iter().zip(tracked.moments) {
-        let pairs = rows.into_iter().zip(expected);
-        pairs.for_each(|(row, expected)| close(row.cast(DType::F32).inner(), expected.inner()));
+    for (size, stride) in [([2, 64, 9, 5], 2), ([2, 64, 9, 5], 1)] {
+        let (layers, around) = bottleneck(size, [16, 16, 64], stride, &device);
+        let each = |of: &dyn Fn(NormalizedConv) -> NormalizedConv| {
+            (layers.clone().map(of), around.clone().map(of))
+        };
+        let x = tensor(size, 1, &device);
+        let (plain, plain_around) = each(&|layer| NormalizedConv {
+            weight: layer.weight.inner(),
+            gamma: layer.gamma.inner(),
+            beta: layer.beta.inner(),
+        });
+        let tracked = bottleneck_train(x.clone(), layers.clone(), around.clone(), stride, 1e-5);
+        let untracked = bottleneck_train(x.clone().inner(), plain, plain_around, stride, 1e-5);
+        // The kernels are for single precision.
+        let (double, double_around) = each(&|layer| NormalizedConv {
+            weight: layer.weight.cast(DType::F64),
+            gamma: layer.gamma.cast(DType::F64),
+            beta: layer.beta.cast(DType::F64),
+        });
+        let single = bottleneck_train(x.cast(DType::F64), double, double_around, stride, 1e-5);
+        close(untracked.output, tracked.output.clone().inner());
+        close(single.output.cast(DType::F32).inner(), tracked.output.inner());
+        assert_eq!(single.moments.len(), tracked.moments.len());
+        for (rows, expected) in single.moments.into_iter().zip(tracked.moments) {
+            let pairs = rows.into_iter().zip(expected);
+            pairs.for_each(|(row, expected)| close(row.cast(DType::F32).inner(), expected.inner()));
+        }
     }
 }
 
@@ -403,60 +433,67 @@ fn a_bottleneck_without_gradients_and_by_single_operations_is_the_same() {
 #[test]
 fn a_large_bottleneck_is_its_single_operations() {
     let device = Device::flex().autodiff();
-    let (layers, shortcut) = bottleneck([4, 16, 65, 65], [16, 16, 128], 1, &device);
-    let x = tensor([4, 16, 65, 65], 1, &device).require_grad();
-    let results = [true, false].map(|whole| {
-        let (x, all, shortcut) = (x.clone(), layers.clone(), shortcut.clone());
-        let output = if whole {
-            bottleneck_train(x.clone(), all, 1, shortcut, 1e-5).output
-        } else {
-            let afters = [After::Relu, After::Relu, After::Nothing];
-            let last = all.into_iter().zip(afters).fold(x.clone(), |x, (layer, after)| {
-                let NormalizedConv { weight, gamma, beta } = layer;
-                let padding = [weight.dims()[2] / 2; 2];
-                let layer = Layer { stride: [1, 1], padding, epsilon: 1e-5, after };
-                conv_norm_train(x, weight, None, [gamma, beta], layer).output
-            });
-            add_relu(last, shortcut)
-        };
-        let weights = tensor(output.dims(), 7, &device);
-        let gradients = (output.clone() * weights).sum().backward();
-        let of_layers = layers.iter().map(|layer| layer.weight.grad(&gradients).unwrap());
-        let images = [output.inner(), x.grad(&gradients).unwrap()];
-        images.into_iter().chain(of_layers).collect::<Vec<_>>()
-    });
-    let [whole, single] = results;
-    whole.into_iter().zip(single).for_each(|(whole, single)| close(whole, single));
+    for ins in [16, 128] {
+        let size = [4, ins, 65, 65];
+        let (layers, around) = bottleneck(size, [16, 16, 128], 1, &device);
+        let x = tensor(size, 1, &device).require_grad();
+        let results = [true, false].map(|whole| {
+            let (x, all, around) = (x.clone(), layers.clone(), around.clone());
+            let output = if whole {
+                bottleneck_train(x.clone(), all, around, 1, 1e-5).output
+            } else {
+                let single = |x, layer: NormalizedConv, stride, after| {
+                    let NormalizedConv { weight, gamma, beta } = layer;
+                    let padding = [weight.dims()[2] / 2; 2];
+                    let layer = Layer { stride: [stride; 2], padding, epsilon: 1e-5, after };
+                    conv_norm_train(x, weight, None, [gamma, beta], layer)
+                };
+                bottleneck_of(x.clone(), all, around, 1, single, add_relu).output
+            };
+            let weights = tensor(output.dims(), 7, &device);
+            let gradients = (output.clone() * weights).sum().backward();
+            let of_layers = layers.iter().map(|layer| layer.weight.grad(&gradients).unwrap());
+            let images = [output.inner(), x.grad(&gradients).unwrap()];
+            images.into_iter().chain(of_layers).collect::<Vec<_>>()
+        });
+        let [whole, single] = results;
+        whole.into_iter().zip(single).for_each(|(whole, single)| close(whole, single));
+    }
 }
 
 #[test]
-fn a_bottleneck_takes_what_has_no_gradient_and_one_tensor_twice() {
+fn a_bottleneck_takes_what_has_no_gradient_and_no_images() {
     let device = Device::flex().autodiff();
-    let size = [2, 16, 5, 6];
-    let (layers, _) = bottleneck(size, [8, 8, 16], 1, &device);
-    let gradients = |x: Tensor<4>, shortcut: Tensor<4>| {
-        let result = bottleneck_train(x, layers.clone(), 1, shortcut, 1e-5);
-        let weights = tensor(result.output.dims(), 7, &device);
-        (result.output * weights).sum().backward()
-    };
-    let images = tensor(size, 1, &device);
-    let both = images.clone().require_grad();
-    let sum = both.grad(&gradients(both.clone(), both.clone())).unwrap();
-    let of_one = |tracked: bool| {
-        let one = images.clone().require_grad();
-        let gradients = match tracked {
-            true => gradients(one.clone(), images.clone()),
-            false => gradients(images.clone(), one.clone()),
+    for ins in [8, 16] {
+        let size = [2, ins, 5, 6];
+        let (layers, around) = bottleneck(size, [8, 8, 16], 1, &device);
+        let gradients = |x: Tensor<4>| {
+            let result = bottleneck_train(x, layers.clone(), around.clone(), 1, 1e-5);
+            let weights = tensor(result.output.dims(), 7, &device);
+            (result.output * weights).sum().backward()
         };
-        one.grad(&gradients).unwrap()
-    };
-    close(sum, of_one(true) + of_one(false));
-    let empty = tensor([0, 16, 5, 6], 1, &device).require_grad();
-    let gradients = gradients(empty.clone(), empty);
-    for layer in &layers {
-        let gradient = layer.weight.grad(&gradients).unwrap();
-        assert!(gradient.into_data().iter::<f32>().all(|g| g == 0.0));
+        let x = tensor(size, 1, &device);
+        let with = gradients(x.clone().require_grad());
+        let without = gradients(x);
+        for layer in layers.iter().chain(&around) {
+            let [with, without] = [&with, &without].map(|all| layer.weight.grad(all).unwrap());
+            close(without, with);
+        }
+        let empty = tensor([0, ins, 5, 6], 1, &device).require_grad();
+        let gradients = gradients(empty);
+        for layer in layers.iter().chain(&around) {
+            let gradient = layer.weight.grad(&gradients).unwrap();
+            assert!(gradient.into_data().iter::<f32>().all(|g| g == 0.0));
+        }
     }
+}
+
+#[test]
+#[should_panic(expected = "a way around is needed")]
+fn a_bottleneck_that_changes_sizes_needs_a_way_around() {
+    let device = Device::flex().autodiff();
+    let (layers, _) = bottleneck([2, 8, 4, 4], [8, 8, 16], 1, &device);
+    bottleneck_train(tensor([2, 8, 4, 4], 1, &device), layers, None, 1, 1e-5);
 }
 
 /// [N, I, H, W] and O; the last is stored past the caches.

@@ -55,39 +55,40 @@ impl Bottleneck {
     }
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let [input, around] = pemm_conv::fork(input);
-        let around = match &self.downsample {
-            Some((conv, norm)) => norm.forward_conv(conv, around, After::Nothing),
-            None => around,
-        };
         if is_training(&input) {
-            return self.forward_together(input, around);
+            return self.forward_together(input);
         }
+        let around = match &self.downsample {
+            Some((conv, norm)) => norm.forward_conv(conv, input.clone(), After::Nothing),
+            None => input.clone(),
+        };
         let inner = self.bn1.forward_conv(&self.conv1, input, After::Relu);
         let inner = self.bn2.forward_conv(&self.conv2, inner, After::Relu);
         self.bn3.forward_joined(&self.conv3, inner, around)
     }
 
-    /// The same in training: as one operation it keeps less for the way back.
-    fn forward_together(&self, input: Tensor<4>, around: Tensor<4>) -> Tensor<4> {
+    /// The same in training: as one operation it keeps less for the way back, and passes over less.
+    fn forward_together(&self, input: Tensor<4>) -> Tensor<4> {
         let [batch, _, height, width] = input.dims();
         let stride = self.conv2.stride;
         let pairs = [(&self.conv1, &self.bn1), (&self.conv2, &self.bn2), (&self.conv3, &self.bn3)];
+        let around = self.downsample.as_ref().map(|(conv, norm)| (conv, norm));
+        let strides = [1, stride, 1, stride];
+        let all = || pairs.into_iter().chain(around);
         assert!(
-            pairs.iter().all(|(conv, _)| conv.bias.is_none())
-                && [&self.conv1, &self.conv3].iter().all(|conv| conv.stride == 1),
+            all().zip(strides).all(|((conv, _), by)| conv.bias.is_none() && conv.stride == by),
             "a bottleneck has no biases, and its 3×3 convolution has the stride"
         );
-        let layers = pairs.map(|(conv, norm)| {
+        let layer = |(conv, norm): (&Conv2d, &BatchNorm)| {
             let (gamma, beta) = (norm.weight.val(), norm.bias.val());
             NormalizedConv { weight: conv.weight.val(), gamma, beta }
-        });
+        };
         let epsilon = BatchNorm::EPSILON;
-        let result = pemm_conv::bottleneck_train(input, layers, stride, around, epsilon);
-        let places = [1, stride, stride].map(|by| batch * height.div_ceil(by) * width.div_ceil(by));
-        for (((_, norm), [mean, variance]), count) in
-            pairs.into_iter().zip(result.moments).zip(places)
-        {
+        let (layers, way) = (pairs.map(layer), around.map(layer));
+        let result = pemm_conv::bottleneck_train(input, layers, way, stride, epsilon);
+        let smaller = batch * height.div_ceil(stride) * width.div_ceil(stride);
+        let places = [batch * height * width, smaller, smaller, smaller];
+        for (((_, norm), [mean, variance]), count) in all().zip(result.moments).zip(places) {
             norm.update_running(mean, variance, count);
         }
         result.output
