@@ -14,7 +14,7 @@ use crate::direct::{Reader, tap};
 use crate::geometry::Geometry;
 use crate::product::{Product, Start, block_rows, panel_width};
 use crate::scratch;
-use crate::simd::dispatch;
+use crate::simd::{Lanes, Task, dispatch, prefetch};
 
 /// Most taps of a job: what is packed of them stays in the second level of the cache.
 const TAPS: usize = 240;
@@ -205,12 +205,18 @@ impl Packing {
         let width = self.width;
         for column in (0..outs).step_by(width) {
             let columns = width.min(outs - column);
-            for (panel, dy) in panel.chunks_exact_mut(width).zip(dy.chunks_exact(outs)) {
-                panel[..columns].copy_from_slice(&dy[column..][..columns]);
-            }
+            assert!(dy.len() >= pixels * outs && panel.len() >= pixels * width, "a row a pixel");
             // SAFETY: every tap has a packed number for each of `pixels`, the panel a row of
             // `columns`; `sums` holds a row of `outs` for each tap, `columns` of them from `column`.
             unsafe {
+                dispatch(CopyColumns {
+                    from: dy.as_ptr().add(column),
+                    from_step: outs,
+                    to: panel.as_mut_ptr(),
+                    to_step: width,
+                    rows: pixels,
+                    columns,
+                });
                 dispatch(Product {
                     a: packed.as_ptr(),
                     rows: &self.offsets[..sums.len() / outs],
@@ -227,6 +233,38 @@ impl Packing {
                     columns,
                     start: Start::Itself,
                 });
+            }
+        }
+    }
+}
+
+/// Copies some columns of a matrix.
+struct CopyColumns {
+    from: *const f32,
+    from_step: usize,
+    to: *mut f32,
+    to_step: usize,
+    rows: usize,
+    columns: usize,
+}
+
+impl Task for CopyColumns {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        /// Rows lie too far apart for the processor to foresee them.
+        const AHEAD: usize = 8;
+        for row in 0..self.rows {
+            let next = self.from.wrapping_add((row + AHEAD) * self.from_step);
+            for column in (0..self.columns).step_by(L::LANES) {
+                prefetch(next.wrapping_add(column));
+                let left = self.columns - column;
+                // SAFETY: both have so many rows and columns, by the caller's word.
+                unsafe {
+                    let value = L::load_up_to(self.from.add(row * self.from_step + column), left);
+                    L::store_up_to(self.to.add(row * self.to_step + column), left, value);
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 //! hand-written gradients.
 //!
 //! A network calls [`conv2d`], [`batch_norm_train`] (with what follows it), [`batch_norm`] for
-//! inference, and in residual blocks [`fork`], [`halve`], [`max_pool`] and [`add_relu`];
+//! inference, and in residual blocks [`fork`], [`halve`], [`max_pool`], [`mean_pixel`] and [`add_relu`];
 //! its optimizer calls [`descend`]. On Flex in single precision these
 //! run the kernels of this crate; on every other device they are Burn's own operations, but for
 //! normalization by the batch and [`descend_at`], which with the feature `gpu` have kernels for GPUs.
@@ -55,7 +55,7 @@ pub use normalization::{After, Extent, Statistics, gradients, normalize, statist
 pub use ops::{
     Layer, Normalized, NormalizedConv, Residual, add_relu, batch_norm, batch_norm_train,
     batch_norm_train_vectors, bottleneck_train, conv_norm, conv_norm_join, conv_norm_train, conv2d,
-    descend, descend_at, fork, halve, max_pool, residual_blocks,
+    descend, descend_at, fork, halve, max_pool, mean_pixel, residual_blocks,
 };
 pub use recording::{Buffer, Recording, can_record, copied, record};
 pub use simd::{Level, level};

@@ -520,6 +520,17 @@ pub fn halve(x: Tensor<4>) -> Tensor<4> {
     Tensor::cat(vec![zeros.clone(), sampled, zeros], 1)
 }
 
+/// The mean of all pixels, \[N, C, H, W\] → \[N, C\]. On Flex it is taken as the channels lie, so neither the image
+/// nor its gradient is laid out anew.
+pub fn mean_pixel(x: Tensor<4>) -> Tensor<2> {
+    let [batch, channels, height, width] = x.dims();
+    if suits(&x.clone().into_dispatch()) {
+        let pixels = x.permute([0, 2, 3, 1]).reshape([batch, height * width, channels]);
+        return pixels.mean_dim(1).squeeze_dim(1);
+    }
+    x.reshape([batch, channels, height * width]).mean_dim(2).squeeze_dim(2)
+}
+
 /// The largest of each 3×3 window, two pixels apart, with one pixel of nothing around; \[N, C, H, W\] →
 /// \[N, C, ⌈H/2⌉, ⌈W/2⌉\]. Of equal ones the first takes the gradient.
 pub fn max_pool(x: Tensor<4>) -> Tensor<4> {

@@ -89,7 +89,7 @@ impl Task for Product<'_> {
             // SAFETY: the caller's product is valid for all its columns, of which these are some.
             unsafe {
                 let b = self.b.add(panel * self.b_panel);
-                match (own.div_ceil(L::LANES), own % L::LANES == 0) {
+                match (own.div_ceil(L::LANES), own.is_multiple_of(L::LANES)) {
                     (4, true) if most >= 4 => self.panel::<L, 4, false>(b, column),
                     (4, false) if most >= 4 => self.panel::<L, 4, true>(b, column),
                     (3, true) if most >= 3 => self.panel::<L, 3, false>(b, column),
@@ -156,6 +156,10 @@ impl Product<'_> {
         unsafe {
             let last = self.columns - column - (V - 1) * L::LANES;
             let c = self.c.add(row * self.c_step + column);
+            for r in 0..M {
+                let next = c.wrapping_add((AHEAD * M + r) * self.c_step);
+                (0..V).for_each(|v| prefetch(next.wrapping_add(v * L::LANES)));
+            }
             let mut sums = [[L::splat(0.0); V]; M];
             for (r, sums) in sums.iter_mut().enumerate() {
                 for (v, sum) in sums.iter_mut().enumerate() {

@@ -496,6 +496,31 @@ fn a_bottleneck_that_changes_sizes_needs_a_way_around() {
     bottleneck_train(tensor([2, 8, 4, 4], 1, &device), layers, None, 1, 1e-5);
 }
 
+#[test]
+fn the_mean_pixel_has_the_values_and_gradients_of_burn() {
+    let device = Device::flex().autodiff();
+    // As the kernels leave an image, and as Burn does.
+    for channels_last in [true, false] {
+        let numbers = tensor([3, 5, 4, 7], 1, &device);
+        let x = match channels_last {
+            true => tensor([3, 4, 7, 5], 1, &device).permute([0, 3, 1, 2]),
+            false => numbers,
+        };
+        let x = x.detach().require_grad();
+        let results = [true, false].map(|ours| {
+            let mean: Tensor<2> = match ours {
+                true => mean_pixel(x.clone()),
+                false => x.clone().mean_dim(3).mean_dim(2).reshape([3, 5]),
+            };
+            let gradients = (mean.clone() * tensor([3, 5], 2, &device)).sum().backward();
+            (mean.inner(), x.grad(&gradients).unwrap())
+        });
+        let [(mean, dx), (expected, expected_dx)] = results;
+        close(mean, expected);
+        close(dx, expected_dx);
+    }
+}
+
 /// [N, I, H, W] and O; the last is stored past the caches.
 const BOTTLENECK_ENDS: [([usize; 4], usize); 3] =
     [([3, 9, 20, 19], 33), ([1, 16, 3, 5], 64), ([2, 16, 65, 65], 128)];

@@ -146,7 +146,6 @@ impl ResNet50 {
         let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
         let blocks = stages.into_iter().flatten();
         let last = blocks.fold(first, |x, block| block.forward(x)); // [N, 2048, H/32, W/32]
-        let flat: Tensor<3> = last.flatten(2, 3);
-        flat.mean_dim(2).squeeze_dim(2)
+        pemm_conv::mean_pixel(last)
     }
 }
