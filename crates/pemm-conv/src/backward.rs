@@ -12,7 +12,7 @@ use crate::blocks::{Bottleneck, Residual};
 use crate::descent::Descent;
 use crate::extension::KernelOps;
 use crate::flex::{
-    ByInput, Convolution, Normalization, NormalizedConvolution, Pooled, channels_last, halve,
+    Convolution, Normalization, NormalizedConvolution, Pooled, WithInput, channels_last, halve,
     halve_gradient, join, join_gradient, moments, numbers,
 };
 use crate::normalization::After;
@@ -129,7 +129,7 @@ impl<const N: usize> Backward<Flex, N> for NormalizedConvolutionStep {
         let dy = channels_last(&gradients.consume::<Flex>(&ops.node));
         let mut parents = ops.parents.into_iter();
         let [x, weight, gamma, beta, bias] = std::array::from_fn(|_| parents.next().flatten());
-        let by_input = ByInput::new(x.is_some());
+        let by_input = WithInput::new(x.is_some());
         let (dx, others) = ops.state.gradients(numbers(&dy), by_input);
         if let (Some(x), Some(dx)) = (x, dx) {
             gradients.register::<Flex>(x.id, ops.state.input_tensor(dx));

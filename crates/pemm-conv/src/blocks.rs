@@ -8,7 +8,7 @@ use burn::tensor::{DType, TensorData};
 
 use crate::buffers::Buffer;
 use crate::flex::{
-    ByInput, Convolution, NormalizedConvolution, channels_last, image_tensor, numbers, row_tensor,
+    Convolution, NormalizedConvolution, WithInput, channels_last, image_tensor, numbers, row_tensor,
 };
 use crate::normalization::{After, Extent, Statistics};
 use crate::residual::{Activations, Blocks, Gradients};
@@ -84,14 +84,15 @@ impl Bottleneck {
         let (beside, of_around) = match self.around {
             None => (by_input.then_some(dy), None),
             Some(around) => {
-                let (dx, gradients) = around.gradients(&dy, ByInput::new(by_input));
+                let (dx, gradients) = around.gradients(&dy, WithInput::new(by_input));
+                drop((around, dy));
                 (dx, Some(gradients))
             }
         };
-        let (d_first, [weight_2, scale_2, shift_2]) = second.gradients(&d_inner, ByInput::New);
+        let (d_first, [weight_2, scale_2, shift_2]) = second.gradients(&d_inner, WithInput::New);
         drop((second, d_inner));
         let d_first = d_first.expect("it was asked for");
-        let onto = beside.map_or(ByInput::None, ByInput::AddedTo);
+        let onto = beside.map_or(WithInput::None, WithInput::AddedTo);
         let (dx, [weight_1, scale_1, shift_1]) = first.gradients(&d_first, onto);
         let dx = dx.map(|dx| first.input_tensor(dx));
         let (mut scales, mut shifts) =

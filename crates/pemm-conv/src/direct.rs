@@ -304,8 +304,7 @@ pub(crate) fn input_gradient(geometry: &Geometry, weight: &[f32], dy: &[f32], dx
     let patches = reader.patches();
     let padded_len = geometry.padded()[0] * reader.line;
     let edge = geometry.padding[1] * ins;
-    let images = dx.par_chunks_exact_mut(height * width * ins).enumerate();
-    images.for_each(|(image, dx)| {
+    dx.par_chunks_exact_mut(height * width * ins).enumerate().for_each(|(image, dx)| {
         scratch::with(padded_len + pixels.len() * taps, |memory| {
             let (padded, columns) = memory.split_at_mut(padded_len);
             padded.fill(0.0);

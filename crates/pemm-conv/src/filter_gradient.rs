@@ -127,8 +127,7 @@ pub(crate) fn chunks(taps: usize) -> (usize, usize) {
 pub(crate) fn collect(geometry: &Geometry, sums: &[f32], gradient: &mut [f32]) {
     let outs = geometry.channels_out;
     let taps = geometry.channels_in * geometry.kernel[0] * geometry.kernel[1];
-    let groups = gradient.par_chunks_mut(TURNED * taps).enumerate();
-    groups.for_each(|(group, gradient)| {
+    gradient.par_chunks_mut(TURNED * taps).enumerate().for_each(|(group, gradient)| {
         let (first, num) = (group * TURNED, gradient.len() / taps);
         for k in 0..taps {
             let mut total = [0.0; TURNED];

@@ -224,14 +224,14 @@ impl Normalization {
 }
 
 /// Which gradient by its input a convolution is asked for.
-pub(crate) enum ByInput {
+pub(crate) enum WithInput {
     None,
     New,
     /// One that is added to these numbers, for a 1×1 filter of stride 1.
     AddedTo(Buffer),
 }
 
-impl ByInput {
+impl WithInput {
     pub(crate) fn new(is_asked_for: bool) -> Self {
         if is_asked_for { Self::New } else { Self::None }
     }
@@ -336,7 +336,7 @@ impl NormalizedConvolution {
     pub(crate) fn gradients(
         &self,
         dy: &[f32],
-        by_input: ByInput,
+        by_input: WithInput,
     ) -> (Option<Buffer>, [FlexTensor; 3]) {
         let (x, from) = (self.x.source(), [&self.weight, &self.a].map(numbers));
         self.gradients_by(by_input, |dweight, dx| {
@@ -345,7 +345,7 @@ impl NormalizedConvolution {
         })
     }
 
-    /// The same from that of the joined output `y`, and by the shortcut; all channels-last.
+    /// By x, by the others, and by the shortcut, from that of the joined output `y`; all channels-last.
     pub(crate) fn joined_gradients(
         &self,
         y: &[f32],
@@ -353,7 +353,7 @@ impl NormalizedConvolution {
     ) -> (Buffer, [FlexTensor; 3], Buffer) {
         let (x, [weight, a]) = (self.x.source(), [&self.weight, &self.a].map(numbers));
         let mut dshortcut = Buffer::take(self.geometry.output_len());
-        let (dx, others) = self.gradients_by(ByInput::New, |dweight, dx| {
+        let (dx, others) = self.gradients_by(WithInput::New, |dweight, dx| {
             normalized::backward_joined(
                 &self.geometry,
                 x,
@@ -372,16 +372,18 @@ impl NormalizedConvolution {
     /// The gradients of what `write` writes, by weight and input, and gives.
     fn gradients_by(
         &self,
-        by_input: ByInput,
+        by_input: WithInput,
         write: impl FnOnce(&mut [f32], Option<Target>) -> [Vec<f32>; 2],
     ) -> (Option<Buffer>, [FlexTensor; 3]) {
         let mut dweight = Buffer::take(self.geometry.weight_len());
-        let adds = matches!(by_input, ByInput::AddedTo(_));
+        let adds = matches!(by_input, WithInput::AddedTo(_));
         let mut dx = match by_input {
-            ByInput::None => None,
-            ByInput::New => Some(Buffer::take(self.geometry.input_len())),
-            ByInput::AddedTo(numbers) => Some(numbers),
+            WithInput::None => None,
+            WithInput::New => Some(Buffer::take(self.geometry.input_len())),
+            WithInput::AddedTo(numbers) => Some(numbers),
         };
+        let fits = dx.as_ref().is_none_or(|dx| dx.len() == self.geometry.input_len());
+        assert!(fits, "a gradient by the input of {:?}", self.geometry);
         let rows = write(&mut dweight, dx.as_deref_mut().map(|numbers| Target { numbers, adds }));
         let layout = Layout::contiguous(self.weight.shape());
         let dweight = FlexTensor::new(dweight.into_bytes(), layout, DType::F32);

@@ -237,7 +237,7 @@ pub(crate) fn backward_joined(
 /// Writes `dweight` and, if it is asked for, `dx`, where the gradient by a is `of_a`.
 ///
 /// # Panics
-/// If `dx` is to be added to and the filter is not 1×1 with stride 1.
+/// If `dx` is to be added to, the filter is not 1×1 with stride 1, and there are pixels.
 #[allow(clippy::too_many_arguments)]
 fn gradients(
     geometry: &Geometry,

@@ -48,7 +48,7 @@ pub(crate) fn fuses([ins, outs]: [usize; 2]) -> bool {
     POSITIONS * ins * pad(outs) <= SUMS / 4
 }
 
-/// Filters in the transformed domain, in the panels of the matrix product.
+/// Filters in the transformed domain, in panels of two vectors.
 pub(crate) struct Filters {
     packed: Buffer,
     position: usize,
@@ -272,8 +272,7 @@ pub(crate) fn gradients_with<R: Send>(
     let per_part = parts.len().div_ceil(num_parts);
     let num_parts = parts.len().div_ceil(per_part);
     let mut sums = Buffer::take(num_parts * len);
-    let jobs = sums.par_chunks_exact_mut(len).zip(parts.par_chunks_mut(per_part));
-    let jobs = jobs.enumerate();
+    let jobs = sums.par_chunks_exact_mut(len).zip(parts.par_chunks_mut(per_part)).enumerate();
     let results = jobs.map(|(part, (sums, dx))| {
         let [dy_len, result_len, data_len, sums_len] = work.lengths();
         let x_len = blocks(ins) * strips.window(1).plane;

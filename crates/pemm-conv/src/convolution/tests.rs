@@ -73,6 +73,9 @@ fn shapes() -> Vec<Geometry> {
         geometry(1, [4, 4], [2, 2], 5, 1, 0),
         geometry(2, [1, 1], [1, 1], 1, 1, 0),
         geometry(1, [8, 8], [3, 3], 2, 2, 1),
+        // Blocks of three vectors, alone and after one of four.
+        geometry(2, [112, 48], [9, 7], 1, 1, 0),
+        geometry(2, [6, 112], [11, 10], 3, 2, 1),
         // More taps and pixels than one job of the gradient by the weights has.
         geometry(9, [260, 33], [9, 7], 1, 1, 0),
         geometry(3, [30, 20], [24, 20], 3, 2, 1),

@@ -41,6 +41,7 @@ fn geometries() -> Vec<Geometry> {
         pointwise(7, [16, 33], [20, 30]),
         pointwise(1, [9, 3], [3, 5]),
         pointwise(2, [250, 20], [17, 16]),
+        pointwise(2, [48, 112], [9, 7]),
         pointwise(2, [520, 512], [3, 3]),
     ]
 }
@@ -64,19 +65,36 @@ fn inputs(g: &Geometry, after: After) -> [Vec<f32>; 6] {
     ]
 }
 
+/// What is asked for of the gradient by x.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Dx {
+    None,
+    New,
+    Added,
+}
+
+/// What the gradient by x is added to.
+fn beside(g: &Geometry) -> Vec<f32> {
+    numbers(g.input_len(), 8)
+}
+
 /// a, mean, variance, dweight, dx, dgamma, dbeta.
-fn computed(g: &Geometry, after: After, with_dx: bool) -> Vec<Vec<f32>> {
+fn computed(g: &Geometry, after: After, asked: Dx) -> Vec<Vec<f32>> {
     let [x, weight, bias, gamma, beta, dy] = inputs(g, after);
     let mut a = vec![f32::NAN; g.output_len()];
     let statistics = convolution_with_statistics(g, &x, &weight, Some(&bias), &mut a);
     let norm = Norm { gamma: &gamma, beta: &beta, epsilon: EPSILON, after };
-    let (mut dweight, mut dx) = (vec![f32::NAN; g.weight_len()], vec![f32::NAN; g.input_len()]);
-    let asked = with_dx.then_some(Target::new(&mut dx));
+    let mut dweight = vec![f32::NAN; g.weight_len()];
+    let mut dx = match asked {
+        Dx::None => Vec::new(),
+        Dx::New => vec![f32::NAN; g.input_len()],
+        Dx::Added => beside(g),
+    };
+    let target = Target { numbers: &mut dx, adds: asked == Dx::Added };
+    let target = (asked != Dx::None).then_some(target);
+    let x = Source::Given(&x);
     let [dgamma, dbeta] =
-        backward(g, Source::Given(&x), [&weight, &a], &statistics, &norm, &dy, &mut dweight, asked);
-    if !with_dx {
-        dx.clear();
-    }
+        backward(g, x, [&weight, &a], &statistics, &norm, &dy, &mut dweight, target);
     vec![a, statistics.mean, statistics.variance, dweight, dx, dgamma, dbeta]
 }
 
@@ -99,16 +117,22 @@ fn all_match_single_steps() {
             weight_gradient(&g, &x, &da, &mut dweight, None);
             input_gradient(&g, &weight, &da, &mut dx);
             let Statistics { mean, variance } = statistics;
-            for with_dx in [true, false] {
-                let dx = if with_dx { dx.clone() } else { Vec::new() };
+            for asked in [Dx::None, Dx::New, Dx::Added] {
+                let dx = match asked {
+                    Dx::None => Vec::new(),
+                    Dx::New => dx.clone(),
+                    // Only there is it asked for.
+                    Dx::Added if !g.is_flat() => continue,
+                    Dx::Added => dx.iter().zip(beside(&g)).map(|(dx, b)| dx + b).collect(),
+                };
                 let expected = [&a, &mean, &variance, &dweight, &dx, &dgamma, &dbeta];
-                let got = computed(&g, after, with_dx);
+                let got = computed(&g, after, asked);
                 for (index, (got, expected)) in got.iter().zip(expected).enumerate() {
                     let expected: Vec<f64> = expected.iter().map(|v| f64::from(*v)).collect();
                     let error = error(got, &expected);
                     assert!(
                         error < 2e-5,
-                        "{index} of {g:?}, {after:?} on {:?} is off by {error:e}",
+                        "{index} of {g:?}, {after:?}, {asked:?} on {:?} is off by {error:e}",
                         level()
                     );
                 }
@@ -128,7 +152,7 @@ fn threads_do_not_change_a_bit() {
     for (g, after) in [pooled, (pointwise(37, [16, 24], [20, 20]), After::Relu)] {
         let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| computed(&g, after, true))
+            pool.install(|| computed(&g, after, Dx::New))
         };
         let one = run(1);
         assert!(one == run(2) && one == run(3));
