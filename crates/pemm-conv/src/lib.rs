@@ -2,8 +2,8 @@
 //! hand-written gradients.
 //!
 //! A network calls [`conv2d`], [`batch_norm_train`] (with what follows it), [`batch_norm`] for
-//! inference, and in residual blocks [`fork`], [`halve`], [`max_pool`] and [`add_relu`], at the end perhaps [`mean_pixel`];
-//! its optimizer calls [`descend`]. On Flex in single precision these
+//! inference, in residual blocks [`fork`], [`halve`], [`max_pool`] and [`add_relu`], and at its end
+//! perhaps [`mean_pixel`]; its optimizer calls [`descend`]. On Flex in single precision these
 //! run the kernels of this crate; on every other device they are Burn's own operations, but for
 //! normalization by the batch and [`descend_at`], which with the feature `gpu` have kernels for GPUs.
 //! [`record`] records work there, to be replayed.
