@@ -72,8 +72,8 @@ impl Segment {
     /// `None` if the system has no such range of addresses left.
     fn new(length: usize) -> Option<Self> {
         let memory = MmapMut::map_anon(length.checked_mul(size_of::<f32>())?).ok()?;
-        #[cfg(target_os = "linux")]
-        // An advice, which makes things faster where it is taken.
+        // An advice, which makes things faster where it is taken. Miri does not know it.
+        #[cfg(all(target_os = "linux", not(miri)))]
         let _ = memory.advise(memmap2::Advice::HugePage);
         Some(Self { memory, gaps: BTreeMap::from([(0, length)]), high: 0, written: 0 })
     }
@@ -115,7 +115,9 @@ impl Segment {
             return false;
         }
         #[cfg(target_os = "linux")]
-        if let Some((from, to)) = pages_between(self.high, self.written) {
+        if let Some((from, to)) = pages_between(self.high, self.written)
+            && !cfg!(miri)
+        {
             // SAFETY: no place that is out reaches into these pages. Linux puts zeros where such pages stood, so that
             // they are initialised still; where it refuses, what stood there stays.
             let _ = unsafe {

@@ -144,9 +144,9 @@ impl Strips {
         let (tall, row) = (4 * strips.rows + 2 * around, strips.window(around).row);
         (0..job.images * tall).map(move |line| {
             let y = (job.top + line % tall).wrapping_sub(around);
-            let pixels = (job.image + line / tall) * strips.height + y;
             let own = around == 1 || y < job.top + job.rows;
-            (line * row, (y < strips.height && own).then_some(pixels))
+            let pixels = || (job.image + line / tall) * strips.height + y;
+            (line * row, (y < strips.height && own).then(pixels))
         })
     }
 }

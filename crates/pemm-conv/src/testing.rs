@@ -1,5 +1,6 @@
 //! What the tests of several modules share.
 
+use crate::geometry::Geometry;
 use crate::simd::{Level, level};
 
 /// Numbers in [-1, 1) from a small generator.
@@ -13,6 +14,13 @@ pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {
             (state >> 40) as f32 / (1u32 << 23) as f32 - 1.0
         })
         .collect()
+}
+
+/// Leaves what Miri, which takes some thousand times as long, does in minutes.
+pub(crate) fn for_miri(geometries: &mut Vec<Geometry>) {
+    if cfg!(miri) {
+        geometries.retain(|geometry| geometry.flops() < 2e5);
+    }
 }
 
 /// Largest difference, relative to the largest value expected.

@@ -22,6 +22,9 @@ use pemm_runs::{RunFolder, Status};
 const LOSS: f64 = 2e-3;
 /// Most by which a weight may differ, as a share of the largest of its tensor.
 const WEIGHT: f32 = 2e-2;
+/// The same for ResNet-50, where rounding alone does more: its first bias differs by 2.5 % between two instruction sets of a
+/// processor, after the one step of the test.
+const WEIGHT_OF_50: f32 = 5e-2;
 
 fn gpu() -> String {
     std::env::var("PEMM_TEST_DEVICE").unwrap_or_else(|_| "wgpu".into())
@@ -50,7 +53,7 @@ fn weights(folder: &Path) -> TensorMap {
 }
 
 /// What differs between two trainings by more than rounding does.
-fn difference(cpu: &Path, gpu: &Path) -> Option<String> {
+fn difference(cpu: &Path, gpu: &Path, most: f32) -> Option<String> {
     let epochs = |folder: &Path| RunFolder::open(folder).unwrap().read_record().unwrap().epochs;
     let (on_cpu, on_gpu) = (epochs(cpu), epochs(gpu));
     for (a, b) in on_cpu.iter().zip(&on_gpu) {
@@ -67,7 +70,7 @@ fn difference(cpu: &Path, gpu: &Path) -> Option<String> {
         let largest = a.data.iter().fold(0f32, |most, x| most.max(x.abs())).max(1e-2);
         let apart = a.data.iter().zip(&b[name].data).map(|(a, b)| (a - b).abs());
         let apart = apart.fold(0f32, f32::max);
-        if apart.is_nan() || apart > WEIGHT * largest {
+        if apart.is_nan() || apart > most * largest {
             return Some(format!("{name}: {apart} apart, the largest value is {largest}"));
         }
     }
@@ -108,19 +111,23 @@ fn cases(trusted: &Path, photographs: &Path) -> Vec<Vec<String>> {
         }
         cases.push(keys);
     }
-    // Two steps: over many, batch normalisation makes of rounding a difference that can be seen.
+    // Two steps: over many, batch normalisation makes of rounding a difference that can be seen. In the deepest
+    // networks, whose last places are single pixels of such small images, two are many.
     let backbones = groups().into_iter().find(|group| group.key == "model.backbone").unwrap();
     for backbone in backbones.methods.iter().map(|method| method.name) {
         let own = format!("model.backbone={backbone}");
         let mut keys = with(&["schedule.batch_size=135", "schedule.num_epochs=1", &own]);
         keys.insert(0, "preset=pemm".into());
-        if !backbone.starts_with("resnet") && backbone != "none" {
-            keys.push("model.width=8".into());
-        }
-        if backbone == "resnet50" {
-            keys.retain(|key| !key.starts_with("data.limit"));
-            keys.push("schedule.batch_size=18".into());
-            keys.push(format!("data.path={}", photographs.display()));
+        match backbone {
+            "none" => {}
+            "resnet34" => keys.push("schedule.batch_size=270".into()),
+            "resnet50" => {
+                keys.retain(|key| !key.starts_with("data.limit"));
+                keys.push("schedule.batch_size=36".into());
+                keys.push(format!("data.path={}", photographs.display()));
+            }
+            _ if backbone.starts_with("resnet") => {}
+            _ => keys.push("model.width=8".into()),
         }
         cases.push(keys);
     }
@@ -219,7 +226,9 @@ fn a_gpu_trains_as_the_cpu_does() {
         let outcome = run(&keys, &on_gpu, &gpu(), None);
         let seconds: f64 = outcome.record.epochs.iter().map(|epoch| epoch.seconds).sum();
         let own = [&keys[..1], &keys[8..]].concat().join(" ");
-        let difference = difference(&cpu, &on_gpu);
+        let is_50 = keys.iter().any(|key| key == "model.backbone=resnet50");
+        let most = if is_50 { WEIGHT_OF_50 } else { WEIGHT };
+        let difference = difference(&cpu, &on_gpu, most);
         println!("{own}: {seconds:.1} s, {}", difference.as_deref().unwrap_or("the same"));
         wrong.extend(difference.map(|what| format!("{own}: {what}")));
     }
@@ -237,7 +246,7 @@ fn a_gpu_trains_as_the_cpu_does() {
         assert_eq!(outcome.record.epochs.len(), 1);
         let outcome = run(&keys, &cut, then, None);
         assert_eq!((outcome.record.status, outcome.record.epochs.len()), (Status::Finished, 2));
-        let difference = difference(&cpu, &cut);
+        let difference = difference(&cpu, &cut, WEIGHT);
         println!("continued on {then}: {}", difference.as_deref().unwrap_or("the same"));
         assert_eq!(difference, None);
     }

@@ -91,6 +91,7 @@ fn shapes() -> Vec<Geometry> {
         let input = [1 + below(4, 14), 1 + below(5, 14)];
         shapes.push(geometry(1 + below(6, 4), channels, input, kernel, stride, kernel / 2));
     }
+    crate::testing::for_miri(&mut shapes);
     shapes
 }
 

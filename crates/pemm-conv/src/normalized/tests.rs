@@ -26,7 +26,7 @@ fn geometry(
 }
 
 fn geometries() -> Vec<Geometry> {
-    vec![
+    let mut all = vec![
         geometry(3, [16, 16], [32, 32], 1),
         geometry(9, [16, 49], [8, 8], 1),
         geometry(2, [20, 33], [7, 13], 1),
@@ -43,7 +43,9 @@ fn geometries() -> Vec<Geometry> {
         pointwise(2, [250, 20], [17, 16]),
         pointwise(2, [48, 112], [9, 7]),
         pointwise(2, [520, 512], [3, 3]),
-    ]
+    ];
+    crate::testing::for_miri(&mut all);
+    all
 }
 
 fn pointwise(batch: usize, channels: [usize; 2], input: [usize; 2]) -> Geometry {
