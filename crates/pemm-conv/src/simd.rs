@@ -152,10 +152,10 @@ pub(crate) unsafe fn dispatch<T: Task>(task: T) -> T::Output {
 
 /// Makes what [`Lanes::stream`] stored visible to other threads as ordinary stores are.
 pub(crate) fn fence() {
-    // SAFETY: the instruction is part of the baseline.
     #[cfg(target_arch = "x86_64")]
-    unsafe {
-        std::arch::x86_64::_mm_sfence()
+    if level() > Level::Portable {
+        // SAFETY: the instruction is part of the baseline.
+        unsafe { std::arch::x86_64::_mm_sfence() }
     }
 }
 
@@ -163,11 +163,11 @@ pub(crate) fn fence() {
 #[inline(always)]
 pub(crate) fn prefetch(from: *const f32) {
     // SAFETY: a hint, which reads nothing that a program sees; the instruction is part of the baseline.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
     unsafe {
         std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(from.cast());
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     let _ = from;
 }
 
