@@ -23,8 +23,8 @@ pub(crate) enum Start {
 /// Numbers of a line of the cache.
 const LINE: usize = 16;
 
-/// So many blocks ahead the rows of A are fetched, while the first columns are made; after that they are in the
-/// cache. The processor by itself foresees how a row goes on, not where the next ones begin.
+/// So many blocks ahead rows of C are fetched, and those of A while the first columns are made; after that they are
+/// in the cache. The processor by itself foresees how a row goes on, not where the next ones begin.
 const AHEAD: usize = 2;
 
 /// One product; all offsets and steps count numbers.
