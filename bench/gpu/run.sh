@@ -66,7 +66,9 @@ smoke)
 speed)
     [ -d images32 ] || python3 "$here/images.py" images32 32 "${small:+160}" || exit 1
     # A software device takes a minute for what a GPU does in a second.
-    networks=${NETWORKS:-cnn8-64 resnet44$([ -n "$small" ] || echo ' resnet50')}
+    everything="cnn8-64 resnet44"
+    [ -n "$small" ] || everything="$everything resnet50"
+    networks=${NETWORKS:-$everything}
     batch=${small:+32}
     epochs_of=${small:+2}
     case $networks in *resnet50*)

@@ -16,7 +16,7 @@ pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {
         .collect()
 }
 
-/// Leaves what Miri, which takes some thousand times as long, does in minutes.
+/// Leaves what Miri, which takes far longer, does in minutes.
 pub(crate) fn for_miri(geometries: &mut Vec<Geometry>) {
     if cfg!(miri) {
         geometries.retain(|geometry| geometry.flops() < 2e4);
